@@ -1,0 +1,85 @@
+//! What the cards of an architecture reach of their printed peaks: the constants of the kernel
+//! model, fitted on measured kernels and nothing else.
+
+use std::collections::BTreeMap;
+
+use motley_units::Seconds;
+use serde::{Deserialize, Serialize};
+
+use crate::{Cited, MathPath};
+
+/// The kernel constants of one architecture (Pascal, Volta, ...).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// The id that devices refer to, `ampere`.
+    pub id: String,
+    /// Matrix products, by arithmetic path.
+    pub gemm: BTreeMap<MathPath, GemmEfficiency>,
+    /// Kernels that move bytes.
+    pub memory: MemoryEfficiency,
+    /// FlashAttention; none where no implementation exists, and attention runs unfused.
+    pub flash_attention: Option<AttentionEfficiency>,
+    /// Time between the starts of two empty kernels of one stream.
+    pub kernel_gap: Cited<Seconds>,
+}
+
+/// How a matrix product of `m x n x k` reaches a share of the peak:
+/// `efficiency = peak_fraction * wave_utilisation(tile) * k / (k + half_k)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GemmEfficiency {
+    /// The share of the peak on large, even shapes, at sustained clocks.
+    pub peak_fraction: Cited<f64>,
+    /// The depth at which the pipeline's fill costs half.
+    pub half_k: Cited<f64>,
+    /// Output tiles that the library chooses from.
+    pub tiles: Cited<Vec<Tile>>,
+    /// The share of memory bandwidth reached when bytes bound.
+    pub memory_fraction: Cited<f64>,
+    /// Fixed time of one call.
+    pub launch: Cited<Seconds>,
+}
+
+/// An output tile of a matrix kernel, computed by one thread block.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tile {
+    /// Rows.
+    pub m: u32,
+    /// Columns.
+    pub n: u32,
+    /// The share of the best tile's rate that it reaches.
+    pub rate: f64,
+}
+
+/// Shares of the peak memory bandwidth by kind of kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryEfficiency {
+    /// Streaming kernels: activation functions, residual additions, casts.
+    pub elementwise: Cited<f64>,
+    /// LayerNorm and RMSNorm.
+    pub norm: Cited<f64>,
+    /// Softmax with mask and scale, fused.
+    pub softmax: Cited<f64>,
+    /// Gather and scatter of embedding rows.
+    pub embedding: Cited<f64>,
+    /// Fused optimizer step.
+    pub optimizer: Cited<f64>,
+}
+
+/// FlashAttention's share of the peak, rising with the sequence length:
+/// `efficiency = peak_fraction * s / (s + half_sequence)`, of the FLOPs that are really done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionEfficiency {
+    /// 1, 2 or 3.
+    pub version: u8,
+    /// Forward, long sequences.
+    pub forward_fraction: Cited<f64>,
+    /// Backward, long sequences.
+    pub backward_fraction: Cited<f64>,
+    /// The sequence length at which half is reached.
+    pub half_sequence: Cited<f64>,
+}

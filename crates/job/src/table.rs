@@ -1,0 +1,125 @@
+//! The job: all tables together.
+
+use std::collections::HashMap;
+
+use crate::{
+    CallSet, CallSetId, CommId, Communicator, Footprint, FootprintId, NameId, Program, ProgramId,
+};
+
+/// A rank of the job, numbered from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RankId(pub u32);
+
+/// One direction of a physical link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    /// Achievable bytes per second, above zero and finite.
+    pub capacity: f64,
+}
+
+/// One rank: which program it runs, how slow its card is, whom it talks to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rank {
+    /// The program of its class.
+    pub program: ProgramId,
+    /// Every compute duration is multiplied by it; 1 is nominal, above 1 is slower.
+    pub slowness: f64,
+    /// The communicators that the program's slots stand for.
+    pub slots: Vec<CommId>,
+}
+
+/// One iteration of a distributed program on shared links.
+#[derive(Clone, Debug, Default)]
+pub struct Job {
+    /// All links of the machine.
+    pub links: Vec<Link>,
+    /// The link sets that communicators cross.
+    pub footprints: Vec<Footprint>,
+    /// What communicators can do.
+    pub call_sets: Vec<CallSet>,
+    /// All process groups and point-to-point boundaries.
+    pub communicators: Vec<Communicator>,
+    /// One per class of ranks.
+    pub programs: Vec<Program>,
+    /// All ranks.
+    pub ranks: Vec<Rank>,
+    /// The names that tags refer to.
+    pub names: Vec<String>,
+    /// How many communication streams a rank has.
+    pub streams: u8,
+}
+
+impl Job {
+    /// The name that a tag refers to.
+    pub fn name(&self, name: NameId) -> &str {
+        self.names.get(usize::from(name.0)).map_or("?", String::as_str)
+    }
+}
+
+/// Builds a job; equal names, programs and call sets are entered once.
+#[derive(Debug, Default)]
+pub struct JobBuilder {
+    job: Job,
+    names: HashMap<String, NameId>,
+}
+
+impl JobBuilder {
+    /// A job without ranks on `links`, with `streams` communication streams for each rank.
+    pub fn new(links: Vec<Link>, streams: u8) -> Self {
+        Self { job: Job { links, streams, ..Job::default() }, names: HashMap::new() }
+    }
+
+    /// The id of `name`, entered at its first use.
+    ///
+    /// # Panics
+    /// On more than 65,536 different names; names are kinds of operations, a few dozen.
+    pub fn name(&mut self, name: &str) -> NameId {
+        if let Some(&id) = self.names.get(name) {
+            return id;
+        }
+        let id = NameId(u16::try_from(self.job.names.len()).expect("names are kinds, not instances"));
+        self.job.names.push(name.to_owned());
+        self.names.insert(name.to_owned(), id);
+        id
+    }
+
+    /// Enters a footprint.
+    pub fn footprint(&mut self, footprint: Footprint) -> FootprintId {
+        self.job.footprints.push(footprint);
+        FootprintId(self.job.footprints.len() as u32 - 1)
+    }
+
+    /// Enters a call set.
+    pub fn call_set(&mut self, calls: CallSet) -> CallSetId {
+        self.job.call_sets.push(calls);
+        CallSetId(self.job.call_sets.len() as u32 - 1)
+    }
+
+    /// Replaces a call set that was entered before its calls were known.
+    pub fn set_calls(&mut self, id: CallSetId, calls: CallSet) {
+        self.job.call_sets[id.0 as usize] = calls;
+    }
+
+    /// Enters a communicator.
+    pub fn communicator(&mut self, communicator: Communicator) -> CommId {
+        self.job.communicators.push(communicator);
+        CommId(self.job.communicators.len() as u32 - 1)
+    }
+
+    /// Enters a program.
+    pub fn program(&mut self, program: Program) -> ProgramId {
+        self.job.programs.push(program);
+        ProgramId(self.job.programs.len() as u32 - 1)
+    }
+
+    /// Enters a rank.
+    pub fn rank(&mut self, rank: Rank) -> RankId {
+        self.job.ranks.push(rank);
+        RankId(self.job.ranks.len() as u32 - 1)
+    }
+
+    /// The job.
+    pub fn finish(self) -> Job {
+        self.job
+    }
+}

@@ -14,6 +14,9 @@ use crate::{Cited, MathPath};
 pub struct Architecture {
     /// The id that devices refer to, `ampere`.
     pub id: String,
+    /// The share of an isolated kernel's rate that a training loop sustains, where heat and the
+    /// power limit hold the clock below boost. It scales all arithmetic, not memory.
+    pub sustained: Cited<f64>,
     /// Matrix products, by arithmetic path.
     pub gemm: BTreeMap<MathPath, GemmEfficiency>,
     /// Kernels that move bytes.
@@ -24,12 +27,13 @@ pub struct Architecture {
     pub kernel_gap: Cited<Seconds>,
 }
 
-/// How a matrix product of `m x n x k` reaches a share of the peak:
-/// `efficiency = peak_fraction * wave_utilisation(tile) * k / (k + half_k)`.
+/// How a matrix product of `m x n x k` reaches a share of the peak. The result is cut into tiles
+/// of `tm x tn`, run in waves over the SMs; a tile takes
+/// `2 tm tn (k + half_k) / (peak / SMs * peak_fraction * rate)`. The fastest tile counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GemmEfficiency {
-    /// The share of the peak on large, even shapes, at sustained clocks.
+    /// The share of the peak on large, even shapes, of an isolated kernel.
     pub peak_fraction: Cited<f64>,
     /// The depth at which the pipeline's fill costs half.
     pub half_k: Cited<f64>,
@@ -69,17 +73,24 @@ pub struct MemoryEfficiency {
     pub optimizer: Cited<f64>,
 }
 
-/// FlashAttention's share of the peak, rising with the sequence length:
-/// `efficiency = peak_fraction * s / (s + half_sequence)`, of the FLOPs that are really done.
+/// FlashAttention's share of the peak, rising with the tokens that a position sees (`l`: the
+/// sequence, or half of it under a causal mask), the width of a head (`d`) and the thread blocks for
+/// each SM (`b`, one for 128 tokens of a head):
+/// `fraction * l / (l + half_sequence) * d / (d + half_head) * b / (b + half_blocks)`,
+/// of the FLOPs that are really done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionEfficiency {
     /// 1, 2 or 3.
     pub version: u8,
-    /// Forward, long sequences.
+    /// Forward, where all three terms are near one.
     pub forward_fraction: Cited<f64>,
-    /// Backward, long sequences.
+    /// Backward, where all three terms are near one.
     pub backward_fraction: Cited<f64>,
-    /// The sequence length at which half is reached.
+    /// The visible tokens at which half is reached.
     pub half_sequence: Cited<f64>,
+    /// The width of a head at which half is reached.
+    pub half_head: Cited<f64>,
+    /// The thread blocks for each SM at which half is reached.
+    pub half_blocks: Cited<f64>,
 }

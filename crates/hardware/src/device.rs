@@ -23,7 +23,8 @@ pub struct Device {
     pub sm_count: Cited<u32>,
     /// Boost clock.
     pub boost_clock: Cited<Hertz>,
-    /// Memory capacity; `GB(80)` as printed on the box is 80 GiB on NVIDIA cards, so `GiB(80)`.
+    /// Memory capacity as the driver shows it: what NVIDIA prints as 80 GB is about 80 GiB, so
+    /// `GiB(80)`; GDDR6 cards lose a sixteenth to ECC, so a T4 of 16 GB has `GiB(15)`.
     pub memory: Cited<Bytes>,
     /// Peak memory bandwidth.
     pub memory_bandwidth: Cited<BytesPerSec>,
@@ -91,23 +92,30 @@ pub struct Price {
     pub usd_per_hour: Cited<f64>,
 }
 
+impl Peaks {
+    /// The peaks that are given, with the name of the field, in the order of the fields.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, MathPath, &Cited<FlopsPerSec>)> {
+        [
+            ("peaks.fp32", MathPath::Fp32, &self.fp32),
+            ("peaks.tf32", MathPath::Tf32, &self.tf32),
+            ("peaks.fp16_vector", MathPath::Fp16Vector, &self.fp16_vector),
+            ("peaks.fp16_tensor", MathPath::Fp16Tensor, &self.fp16_tensor),
+            ("peaks.bf16_tensor", MathPath::Bf16Tensor, &self.bf16_tensor),
+            ("peaks.fp8_tensor", MathPath::Fp8Tensor, &self.fp8_tensor),
+        ]
+        .into_iter()
+        .filter_map(|(field, path, peak)| Some((field, path, peak.as_ref()?)))
+    }
+}
+
 impl Device {
     /// The peak rate of an arithmetic path, `None` if the card lacks it.
     pub fn peak(&self, path: MathPath) -> Option<FlopsPerSec> {
-        let peak = match path {
-            MathPath::Fp32 => &self.peaks.fp32,
-            MathPath::Tf32 => &self.peaks.tf32,
-            MathPath::Fp16Vector => &self.peaks.fp16_vector,
-            MathPath::Fp16Tensor => &self.peaks.fp16_tensor,
-            MathPath::Bf16Tensor => &self.peaks.bf16_tensor,
-            MathPath::Fp8Tensor => &self.peaks.fp8_tensor,
-        };
-        peak.as_ref().map(|cited| *cited.get())
+        self.peaks.given().find(|(_, of, _)| *of == path).map(|(_, _, peak)| *peak.get())
     }
 
     /// Compute capability as one number, 80 for (8, 0); zero for cards that have none.
     pub fn sm_version(&self) -> u32 {
-        self.compute_capability
-            .map_or(0, |(major, minor)| u32::from(major) * 10 + u32::from(minor))
+        self.compute_capability.map_or(0, |(major, minor)| u32::from(major) * 10 + u32::from(minor))
     }
 }

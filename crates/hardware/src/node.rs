@@ -79,3 +79,10 @@ pub struct PcieSwitch {
     #[serde(default)]
     pub direct: bool,
 }
+
+impl PcieLayout {
+    /// How many NICs the node has.
+    pub fn nics(&self) -> u32 {
+        self.switches.iter().map(|switch| switch.nics.len() as u32).sum()
+    }
+}

@@ -1,0 +1,127 @@
+//! The command line as its user types it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Simulate training clusters made of unlike GPUs.
+///
+/// Exit codes: 0 ok; 1 ran, but the plan does not fit into memory; 2 wrong usage or invalid input;
+/// 70 internal error; 74 a file could not be read or written.
+#[derive(Debug, Parser)]
+#[command(name = "motley", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Simulate a scenario and say how fast it is and where the time goes
+    Run(Run),
+    /// Check scenarios without simulating them: every mistake at once, and whether they fit
+    Check(Check),
+    /// List the cards, node designs, NICs and models that scenarios can name, with sources
+    Catalog(Catalog),
+    /// Write a scenario in another form
+    #[command(subcommand)]
+    Export(Export),
+}
+
+/// A scenario and what to change in it.
+#[derive(Debug, Args)]
+pub(crate) struct ScenarioArguments {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// Override a field with RON text, such as --set plan.dp=4 or --set
+    /// 'cluster.groups[0].device="a800-sxm-80"'
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `motley run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write a timeline of the first iteration for ui.perfetto.dev
+    #[arg(long, value_name = "FILE.pftrace")]
+    pub trace: Option<PathBuf>,
+    /// The seed of all noise, instead of the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many iterations to simulate, instead of the scenario's number
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub iterations: Option<u32>,
+    /// Add wall-clock figures to the JSON
+    #[arg(long)]
+    pub timings: bool,
+}
+
+/// `motley check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The scenario files
+    #[arg(required = true)]
+    pub scenarios: Vec<PathBuf>,
+    /// Override a field with RON text, in every scenario
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `motley catalog`.
+#[derive(Debug, Args)]
+pub(crate) struct Catalog {
+    /// Which kind of entry; all kinds unless given
+    #[arg(value_enum)]
+    pub kind: Option<CatalogKind>,
+    /// One entry, with every value and its source
+    pub id: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Kinds of catalogue entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CatalogKind {
+    /// Cards
+    Devices,
+    /// Node designs
+    Nodes,
+    /// Network interfaces
+    Nics,
+    /// Shapes of the fabric between nodes
+    Fabrics,
+    /// Model presets
+    Models,
+    /// What the source keys stand for
+    Sources,
+}
+
+/// `motley export`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// The cluster as a graph in `GraphViz` format
+    Dot {
+        #[command(flatten)]
+        scenario: ScenarioArguments,
+        /// Write to a file instead of standard output
+        #[arg(short, long, value_name = "FILE.dot")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// How to print an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}

@@ -1,0 +1,3 @@
+//! The `motley` command line.
+
+fn main() {}

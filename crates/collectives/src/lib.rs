@@ -1,0 +1,28 @@
+//! Collectives over the real routes.
+//!
+//! A [`Group`] is a communicator on a [`motley_topology::Cluster`]: it lays the rings and trees of
+//! NCCL over the links that its members really have, and answers how long a collective takes when
+//! nothing else moves, by which algorithm and protocol NCCL would run it, and which links it
+//! crosses how often: the [`motley_job::Footprint`] and [`motley_job::Call`] that the engine
+//! shares bandwidth by. [`transfer`] does the same for point-to-point sends.
+//!
+//! The cost model has NCCL's form (a base, a latency for each step by kind of link, bytes over the
+//! bandwidth of the slowest link, shares of it by protocol); its constants are in `tuning`, each
+//! with its source. Overlap, contention and order of calls are the engine's matter, not this
+//! crate's.
+
+mod cost;
+mod cycles;
+mod group;
+mod kind;
+mod membership;
+mod nvls;
+mod plan;
+mod ring;
+mod transfer;
+mod tree;
+mod tuning;
+
+pub use group::{CollectiveCall, Group};
+pub use kind::{Algorithm, CollectiveKind, Protocol};
+pub use transfer::{Transfer, transfer};

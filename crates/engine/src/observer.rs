@@ -1,0 +1,120 @@
+//! Who is told what happened when.
+
+use motley_job::{CommId, RankId, Tag};
+use motley_units::Time;
+
+/// Receives the events of a replay.
+///
+/// The replay is compiled for each observer, so what one ignores costs nothing. For each rank the
+/// calls of `compute` and `wait` come in the order of its program; between ranks and communicators
+/// there is no order of time, as cursors run ahead of each other.
+pub trait Observer {
+    /// The compute stream of `rank` was busy.
+    #[inline]
+    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
+        let _ = (rank, tag, start, end);
+    }
+
+    /// The compute stream of `rank` stood still from `from` to `end`, a span above zero, for an
+    /// instance of `comm` that made the communicator's call `call` and began to move at `start`,
+    /// when its last member had joined. `start` may be before `from`.
+    #[inline]
+    #[expect(clippy::too_many_arguments, reason = "one flat record, never stored as such")]
+    fn wait(
+        &mut self,
+        rank: RankId,
+        comm: CommId,
+        call: u16,
+        tag: Tag,
+        from: Time,
+        start: Time,
+        end: Time,
+    ) {
+        let _ = (rank, comm, call, tag, from, start, end);
+    }
+
+    /// Instance `sequence` of `comm` moved from `start`, when its last member had joined with its
+    /// stream free, to `end`.
+    #[inline]
+    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
+        let _ = (comm, call, sequence, start, end);
+    }
+
+    /// The compute stream of `rank` has run its whole program.
+    #[inline]
+    fn finish(&mut self, rank: RankId, at: Time) {
+        let _ = (rank, at);
+    }
+}
+
+/// An observer that ignores everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    #[inline]
+    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
+        self.0.compute(rank, tag, start, end);
+        self.1.compute(rank, tag, start, end);
+    }
+
+    #[inline]
+    fn wait(
+        &mut self,
+        rank: RankId,
+        comm: CommId,
+        call: u16,
+        tag: Tag,
+        from: Time,
+        start: Time,
+        end: Time,
+    ) {
+        self.0.wait(rank, comm, call, tag, from, start, end);
+        self.1.wait(rank, comm, call, tag, from, start, end);
+    }
+
+    #[inline]
+    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
+        self.0.transfer(comm, call, sequence, start, end);
+        self.1.transfer(comm, call, sequence, start, end);
+    }
+
+    #[inline]
+    fn finish(&mut self, rank: RankId, at: Time) {
+        self.0.finish(rank, at);
+        self.1.finish(rank, at);
+    }
+}
+
+impl<O: Observer> Observer for &mut O {
+    #[inline]
+    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
+        (**self).compute(rank, tag, start, end);
+    }
+
+    #[inline]
+    fn wait(
+        &mut self,
+        rank: RankId,
+        comm: CommId,
+        call: u16,
+        tag: Tag,
+        from: Time,
+        start: Time,
+        end: Time,
+    ) {
+        (**self).wait(rank, comm, call, tag, from, start, end);
+    }
+
+    #[inline]
+    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
+        (**self).transfer(comm, call, sequence, start, end);
+    }
+
+    #[inline]
+    fn finish(&mut self, rank: RankId, at: Time) {
+        (**self).finish(rank, at);
+    }
+}

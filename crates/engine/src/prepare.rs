@@ -1,0 +1,226 @@
+//! What is worked out once per job, before any replay.
+//!
+//! [`usage`] finds out who calls what from where, [`sharing`] which links can be shared at all,
+//! and this module lays both out as the flat tables that the replay reads.
+
+mod instruction;
+mod sharing;
+mod usage;
+
+use std::collections::BTreeMap;
+
+use motley_job::{Job, JobError, verify};
+use motley_units::Time;
+
+pub(crate) use instruction::Instruction;
+use instruction::lower;
+pub(crate) use usage::Usage;
+
+use crate::flow::{Fabric, PICOS, round_up};
+
+/// An index that points nowhere.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// One rank as the replay starts it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    /// Local time of the compute stream.
+    pub(crate) now: Time,
+    /// The instruction to execute, or at which the rank stands.
+    pub(crate) at: u32,
+    /// Where the rank's slots begin in [`Tables::slots`].
+    pub(crate) slots: u32,
+    /// Factor on its compute durations.
+    pub(crate) slowness: f64,
+}
+
+/// One communicator: what the replay needs to know of it and what it remembers, together, because
+/// each operation on it needs both. A cache line.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(crate) struct Communicator {
+    /// Where its members begin in [`Tables::members`], and how many they are.
+    pub(crate) members: u32,
+    pub(crate) size: u32,
+    /// Where its calls begin in [`Tables::calls`].
+    pub(crate) calls: u32,
+    /// Where its footprints begin in [`Tables::footprints`].
+    pub(crate) footprints: u32,
+    /// Its index among those that share links, or [`NONE`].
+    pub(crate) flow: u32,
+    /// Its members only ever stand and wait for it, and nobody else does: an instance that needs
+    /// no solver ends without an event.
+    pub(crate) local: bool,
+
+    /// Which call the instance in progress makes.
+    pub(crate) call: u16,
+    /// How many members have joined the current instance.
+    pub(crate) joined: u32,
+    /// How many instances are complete.
+    pub(crate) completed: u32,
+    /// The first of the ranks that wait for it without having joined, or [`NONE`].
+    pub(crate) waiters: u32,
+    /// The latest join of the current instance; its start, once all members have joined.
+    pub(crate) latest: Time,
+    /// Of its completion times.
+    pub(crate) digest: crate::digest::Digest,
+}
+
+/// One call of a communicator, with all that is known of its duration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    /// From start to completion, if it shares no links.
+    pub(crate) duration: Time,
+    /// From start to the first byte.
+    pub(crate) latency: Time,
+    /// What a connection moves.
+    pub(crate) bytes: f64,
+    /// The rate on idle links, bytes per picosecond and connection; no flow is faster.
+    pub(crate) cap: f64,
+    /// Which of the communicator's footprints.
+    pub(crate) footprint: u8,
+    /// It crosses links that it may have to share.
+    pub(crate) shared: bool,
+}
+
+/// The flat tables of a job.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    /// All programs, one after the other, each closed by [`Instruction::End`].
+    pub(crate) instructions: Vec<Instruction>,
+    /// Where each program begins.
+    pub(crate) programs: Vec<u32>,
+    /// The communicators behind the slots of all ranks.
+    pub(crate) slots: Vec<u32>,
+    /// The members of all communicators.
+    pub(crate) members: Vec<u32>,
+    /// The footprints of all communicators.
+    pub(crate) footprints: Vec<u32>,
+    /// The calls of communicators; communicators of one shape share them.
+    pub(crate) calls: Vec<Call>,
+    /// All ranks, at the start of their programs.
+    pub(crate) cursors: Vec<Cursor>,
+    /// All communicators, before their first instance.
+    pub(crate) communicators: Vec<Communicator>,
+    /// How many kernels the operations of each spread class sum up.
+    pub(crate) kernels: Vec<u16>,
+    /// How many operations all ranks execute together.
+    pub(crate) operations: u64,
+    /// The links that may be shared, and who crosses them.
+    pub(crate) fabric: Fabric,
+}
+
+/// Verifies and lays out `job`. With `reduce`, links that need no solver are found and left to
+/// closed forms; without, every link of every footprint is solved and every completion is an event.
+pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
+    verify(job)?;
+    let usage = Usage::new(job)?;
+    let solved = sharing::links_to_solve(job, &usage, reduce);
+    let fabric = Fabric::new(job, &usage, &solved);
+    let (instructions, programs, kernels) = lower(&job.programs);
+
+    let mut slots = Vec::new();
+    let mut operations = 0;
+    let mut cursors = Vec::with_capacity(job.ranks.len());
+    for rank in &job.ranks {
+        cursors.push(Cursor {
+            now: Time::ZERO,
+            at: programs[rank.program.0 as usize],
+            slots: slots.len() as u32,
+            slowness: rank.slowness,
+        });
+        slots.extend(rank.slots.iter().map(|comm| comm.0));
+        operations += job.programs[rank.program.0 as usize].ops.len() as u64;
+    }
+
+    let mut tables = Tables {
+        instructions,
+        programs,
+        slots,
+        members: Vec::new(),
+        footprints: Vec::new(),
+        calls: Vec::new(),
+        cursors,
+        communicators: Vec::with_capacity(job.communicators.len()),
+        kernels,
+        operations,
+        fabric,
+    };
+    let idle_rates: Vec<f64> = job.footprints.iter().map(|f| idle_rate(job, f)).collect();
+    let mut shapes = BTreeMap::new();
+    let mut flows = 0;
+    for (c, comm) in job.communicators.iter().enumerate() {
+        // Communicators with the same call set and equal footprints, as far as closed forms can
+        // tell them apart, share their calls.
+        let footprints = comm.footprints.iter().map(|f| {
+            (idle_rates[f.0 as usize].to_bits(), !tables.fabric.path(f.0).is_empty())
+        });
+        let shape = (comm.calls, footprints.collect::<Vec<_>>());
+        let next = tables.calls.len() as u32;
+        let calls = *shapes.entry(shape).or_insert(next);
+        if calls == next {
+            let set = &job.call_sets[comm.calls.0 as usize].calls;
+            tables.calls.extend(set.iter().map(|call| {
+                let footprint = comm.footprints[usize::from(call.footprint)].0;
+                known_of(call, idle_rates[footprint as usize], !tables.fabric.path(footprint).is_empty())
+            }));
+        }
+        let flow = if usage.footprints(c).iter().any(|f| !tables.fabric.path(f.footprint).is_empty()) {
+            flows += 1;
+            flows - 1
+        } else {
+            NONE
+        };
+        tables.communicators.push(Communicator {
+            members: tables.members.len() as u32,
+            size: comm.members.len() as u32,
+            calls,
+            footprints: tables.footprints.len() as u32,
+            flow,
+            local: reduce && usage.only_blocks(c),
+            call: 0,
+            joined: 0,
+            completed: 0,
+            waiters: NONE,
+            latest: Time::ZERO,
+            digest: crate::digest::Digest::EMPTY,
+        });
+        tables.members.extend(comm.members.iter().map(|rank| rank.0));
+        tables.footprints.extend(comm.footprints.iter().map(|footprint| footprint.0));
+    }
+    Ok(tables)
+}
+
+/// The rate of a connection when no other footprint is active, bytes per picosecond; infinite
+/// without links.
+fn idle_rate(job: &Job, footprint: &motley_job::Footprint) -> f64 {
+    footprint
+        .links
+        .iter()
+        .map(|&(link, multiplicity)| job.links[link.0 as usize].capacity / PICOS / multiplicity)
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn known_of(call: &motley_job::Call, idle_rate: f64, crosses: bool) -> Call {
+    let cap = idle_rate.min(call.rate_cap / PICOS);
+    Call {
+        duration: call.latency + round_up(call.bytes / cap),
+        latency: call.latency,
+        bytes: call.bytes,
+        cap,
+        footprint: call.footprint,
+        shared: crosses && call.bytes > 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_hot_loop_walks_is_small() {
+        assert_eq!(size_of::<Instruction>(), 16);
+        assert_eq!(size_of::<Cursor>(), 24);
+        assert_eq!(size_of::<Communicator>(), 64);
+    }
+}

@@ -1,0 +1,116 @@
+//! Jobs built by hand and at random.
+
+use motley_engine::{Engine, Observer, Options, Outcome, Silent, replay};
+use motley_job::{
+    Call, CallSet, CommId, Communicator, Footprint, Job, JobBuilder, Link, LinkId, Op, Program,
+    Rank, RankId, Slot, Stream, Tag,
+};
+use motley_units::Time;
+
+/// A tag without meaning.
+pub(crate) const TAG: Tag = Tag { name: motley_job::NameId(0), index: Tag::NO_INDEX };
+
+pub(crate) fn ns(nanos: u64) -> Time {
+    Time::from_picos(nanos * 1000)
+}
+
+pub(crate) fn compute(nanos: u64) -> Op {
+    Op::Compute { tag: TAG, kernels: 1, duration: ns(nanos) }
+}
+
+pub(crate) fn collective(comm: CommId, call: u16) -> Op {
+    Op::Collective { tag: TAG, slot: Slot(comm.0 as u16), call }
+}
+
+pub(crate) fn issue(comm: CommId, call: u16, stream: u8) -> Op {
+    Op::Issue { tag: TAG, slot: Slot(comm.0 as u16), call, stream: Stream(stream) }
+}
+
+pub(crate) fn wait_for(comm: CommId, sequence: u32) -> Op {
+    Op::Await { tag: TAG, slot: Slot(comm.0 as u16), sequence }
+}
+
+/// `bytes` on the communicator's first footprint, without latency or cap.
+pub(crate) fn moves(bytes: f64) -> Call {
+    Call { bytes, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 }
+}
+
+/// A job in the making. The slot of a communicator is its index, on every rank.
+pub(crate) struct Hand {
+    builder: JobBuilder,
+    comms: u32,
+}
+
+impl Hand {
+    /// On links of these capacities, bytes per second, with three streams per rank.
+    pub(crate) fn new(capacities: &[f64]) -> Self {
+        let links = capacities.iter().map(|&capacity| Link { capacity }).collect();
+        let mut builder = JobBuilder::new(links, 3);
+        builder.name("op");
+        Self { builder, comms: 0 }
+    }
+
+    /// A communicator over links with multiplicities.
+    pub(crate) fn comm(&mut self, members: &[u32], links: &[(u32, f64)], calls: &[Call]) -> CommId {
+        self.comm_over(members, &[links], calls)
+    }
+
+    /// A communicator with several footprints.
+    pub(crate) fn comm_over(
+        &mut self,
+        members: &[u32],
+        footprints: &[&[(u32, f64)]],
+        calls: &[Call],
+    ) -> CommId {
+        self.comms += 1;
+        let footprints = footprints
+            .iter()
+            .map(|links| {
+                let crossings = links.iter().map(|&(link, m)| (LinkId(link), m));
+                self.builder.footprint(Footprint::from_crossings(crossings))
+            })
+            .collect();
+        let calls = self.builder.call_set(CallSet { calls: calls.to_vec() });
+        self.builder.communicator(Communicator {
+            members: members.iter().map(|&rank| RankId(rank)).collect(),
+            calls,
+            footprints,
+            class: 0,
+        })
+    }
+
+    /// The job in which rank r runs `programs[r]`.
+    pub(crate) fn job(self, programs: Vec<Vec<Op>>) -> Job {
+        let slow = programs.into_iter().map(|ops| (ops, 1.0)).collect();
+        self.job_of_unlike(slow)
+    }
+
+    /// The same with a slowness for each rank.
+    pub(crate) fn job_of_unlike(mut self, programs: Vec<(Vec<Op>, f64)>) -> Job {
+        for (ops, slowness) in programs {
+            let program = self.builder.program(Program { ops });
+            let slots = (0..self.comms).map(CommId).collect();
+            self.builder.rank(Rank { program, slowness, slots });
+        }
+        self.builder.finish()
+    }
+}
+
+/// The outcome of a job that must run to its end.
+pub(crate) fn run(job: &Job) -> Outcome {
+    observe(job, &mut Silent)
+}
+
+pub(crate) fn observe(job: &Job, observer: &mut impl Observer) -> Outcome {
+    replay(&Engine::new(job).unwrap(), &Options::default(), observer).unwrap()
+}
+
+/// Checks when each rank finishes, with and without reduction.
+pub(crate) fn check(job: &Job, finish: &[Time]) -> Outcome {
+    let outcome = run(job);
+    assert_eq!(outcome.finish, finish);
+    let unreduced = Engine::unreduced(job).unwrap();
+    let full = replay(&unreduced, &Options::default(), &mut Silent).unwrap();
+    assert_eq!(full.finish, finish, "unreduced");
+    outcome
+}

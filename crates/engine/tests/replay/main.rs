@@ -1,0 +1,7 @@
+//! Replays of jobs built by hand or at random, against closed forms, oracles and laws.
+
+mod closed_forms;
+mod deadlocks;
+mod jobs;
+mod laws;
+mod random;

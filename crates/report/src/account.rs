@@ -1,0 +1,218 @@
+//! The account of a replay: time by rank and kind, calls by communicator.
+//!
+//! An observer for replays of millions of callbacks: everything is an array that was sized before,
+//! and only waits for gradients, a few per rank, look anything up. What the sums mean is not
+//! decided here.
+
+use motley_engine::Observer;
+use motley_job::{CommId, Job, RankId, Tag};
+use motley_scheduler::{Lowered, Traffic};
+use motley_units::Time;
+
+/// Kinds of compute that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ComputeKind {
+    /// Forward passes.
+    Forward,
+    /// Backward passes, weight gradients included.
+    Backward,
+    /// Forward work that is done again in the backward pass.
+    Recompute,
+    /// The optimizer step and copies around the gradient exchange.
+    Other,
+}
+
+impl ComputeKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Backward, Self::Recompute, Self::Other];
+
+    /// The kind of an operation by the name that the scheduler gives it.
+    fn of_name(name: &str) -> Self {
+        match name {
+            "forward" => Self::Forward,
+            "backward" | "weight gradient" => Self::Backward,
+            "recompute" => Self::Recompute,
+            _ => Self::Other,
+        }
+    }
+}
+
+const KINDS: usize = ComputeKind::ALL.len();
+const CLASSES: usize = Traffic::ALL.len();
+
+/// What one replay spent its time on.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// By name.
+    kinds: Vec<ComputeKind>,
+    /// By communicator.
+    classes: Vec<Traffic>,
+    compute: Vec<[Time; KINDS]>,
+    exposed: Vec<[Time; CLASSES]>,
+    waiting: Vec<[Time; CLASSES]>,
+    finish: Vec<Time>,
+    counts: CallCounts,
+    gradients: GradientTransfers,
+}
+
+impl Account {
+    /// An empty account of a job's replay.
+    pub fn new(lowered: &Lowered) -> Self {
+        let job = &lowered.job;
+        let ranks = job.ranks.len();
+        let classes: Vec<Traffic> =
+            (0..job.communicators.len()).map(|comm| lowered.traffic(CommId(comm as u32))).collect();
+        Self {
+            kinds: job.names.iter().map(|name| ComputeKind::of_name(name)).collect(),
+            compute: vec![[Time::ZERO; KINDS]; ranks],
+            exposed: vec![[Time::ZERO; CLASSES]; ranks],
+            waiting: vec![[Time::ZERO; CLASSES]; ranks],
+            finish: vec![Time::ZERO; ranks],
+            counts: CallCounts::new(job),
+            gradients: GradientTransfers::new(job, &classes),
+            classes,
+        }
+    }
+
+    /// How many ranks it keeps.
+    pub fn rank_count(&self) -> usize {
+        self.finish.len()
+    }
+
+    /// Compute of one kind.
+    pub fn compute_of(&self, rank: RankId, kind: ComputeKind) -> Time {
+        self.compute[rank.0 as usize][kind as usize]
+    }
+
+    /// All compute of a rank.
+    pub fn computing(&self, rank: RankId) -> Time {
+        self.compute[rank.0 as usize].iter().copied().sum()
+    }
+
+    /// Time in which a rank stood still while data that it waited for moved.
+    pub fn exposed(&self, rank: RankId, class: Traffic) -> Time {
+        self.exposed[rank.0 as usize][class as usize]
+    }
+
+    /// Time in which a rank stood still before the data that it waited for began to move.
+    pub fn waiting(&self, rank: RankId, class: Traffic) -> Time {
+        self.waiting[rank.0 as usize][class as usize]
+    }
+
+    /// When a rank had run its program.
+    pub fn finish_of(&self, rank: RankId) -> Time {
+        self.finish[rank.0 as usize]
+    }
+
+    /// How often a communicator's call was made.
+    pub fn calls(&self, comm: CommId, call: u16) -> u64 {
+        self.counts.count[self.counts.first[comm.0 as usize] as usize + usize::from(call)]
+    }
+}
+
+impl Observer for Account {
+    #[inline]
+    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
+        let kind = self.kinds[usize::from(tag.name.0)];
+        self.compute[rank.0 as usize][kind as usize] += end - start;
+    }
+
+    #[inline]
+    fn wait(
+        &mut self,
+        rank: RankId,
+        comm: CommId,
+        _call: u16,
+        _tag: Tag,
+        from: Time,
+        start: Time,
+        end: Time,
+    ) {
+        let class = self.classes[comm.0 as usize];
+        let begun = start.clamp(from, end);
+        let mut waiting = begun - from;
+        if class == Traffic::DataParallel && waiting > Time::ZERO {
+            waiting = waiting - self.gradients.moving(rank, from, begun);
+        }
+        let (rank, class) = (rank.0 as usize, class as usize);
+        self.waiting[rank][class] += waiting;
+        self.exposed[rank][class] += (end - from) - waiting;
+    }
+
+    #[inline]
+    fn transfer(&mut self, comm: CommId, call: u16, _sequence: u32, start: Time, end: Time) {
+        let position = self.counts.first[comm.0 as usize] as usize + usize::from(call);
+        self.counts.count[position] += 1;
+        if self.classes[comm.0 as usize] == Traffic::DataParallel {
+            self.gradients.spans[comm.0 as usize].push((start, end));
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, rank: RankId, at: Time) {
+        self.finish[rank.0 as usize] = at;
+    }
+}
+
+/// Instances by communicator and call, in one array.
+#[derive(Clone, Debug)]
+struct CallCounts {
+    first: Vec<u32>,
+    count: Vec<u64>,
+}
+
+impl CallCounts {
+    fn new(job: &Job) -> Self {
+        let mut first = Vec::with_capacity(job.communicators.len());
+        let mut next = 0;
+        for communicator in &job.communicators {
+            first.push(next);
+            next += job.call_sets[communicator.calls.0 as usize].calls.len() as u32;
+        }
+        Self { first, count: vec![0; next as usize] }
+    }
+}
+
+/// When gradients moved. A rank that waits for its last bucket may wait through the transfer of
+/// those before it on the same stream, of the same communicator or of others.
+#[derive(Clone, Debug)]
+struct GradientTransfers {
+    /// By communicator, in order of time; empty for other classes.
+    spans: Vec<Vec<(Time, Time)>>,
+    /// By rank, the communicators that carry its gradients.
+    of_rank: Vec<Vec<CommId>>,
+}
+
+impl GradientTransfers {
+    fn new(job: &Job, classes: &[Traffic]) -> Self {
+        let carries_gradients = |comm: &CommId| classes[comm.0 as usize] == Traffic::DataParallel;
+        let of_rank = job
+            .ranks
+            .iter()
+            .map(|rank| rank.slots.iter().copied().filter(carries_gradients).collect())
+            .collect();
+        Self { spans: vec![Vec::new(); classes.len()], of_rank }
+    }
+
+    /// How much of `from..until` the rank's gradients were moving.
+    fn moving(&self, rank: RankId, from: Time, until: Time) -> Time {
+        let mut spans: Vec<(Time, Time)> = Vec::new();
+        for comm in &self.of_rank[rank.0 as usize] {
+            let recent = self.spans[comm.0 as usize].iter().rev();
+            spans.extend(
+                recent
+                    .take_while(|&&(_, end)| end > from)
+                    .map(|&(start, end)| (start.max(from), end.min(until)))
+                    .filter(|(start, end)| start < end),
+            );
+        }
+        spans.sort_unstable();
+        let mut covered = from;
+        let mut sum = Time::ZERO;
+        for (start, end) in spans {
+            sum += end - start.max(covered);
+            covered = covered.max(end);
+        }
+        sum
+    }
+}

@@ -1,0 +1,175 @@
+//! Where the iteration time goes, in parts that sum to it. The definitions and their reasons are
+//! in the crate's documentation.
+
+use motley_job::RankId;
+use motley_scheduler::Traffic;
+use motley_units::Time;
+use serde::{Serialize, Serializer};
+
+use crate::allot::allot;
+use crate::{ComputeKind, Run};
+
+/// Parts of the mean iteration time, mean over all ranks, in whole picoseconds: they sum to it
+/// exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Breakdown {
+    /// Kernels run.
+    #[serde(rename = "compute_s", serialize_with = "seconds")]
+    pub compute: Time,
+    /// Waits while tensor-parallel data moves.
+    #[serde(rename = "exposed_tensor_parallel_s", serialize_with = "seconds")]
+    pub exposed_tensor_parallel: Time,
+    /// Waits while activations or their gradients move between stages.
+    #[serde(rename = "exposed_pipeline_parallel_s", serialize_with = "seconds")]
+    pub exposed_pipeline_parallel: Time,
+    /// Waits while gradients move between replicas, the tied embedding and the gradient norm
+    /// included.
+    #[serde(rename = "exposed_data_parallel_s", serialize_with = "seconds")]
+    pub exposed_data_parallel: Time,
+    /// Dependency waits that the schedule has even if compute is balanced.
+    #[serde(rename = "bubble_s", serialize_with = "seconds")]
+    pub bubble: Time,
+    /// Waits for slower peers.
+    #[serde(rename = "straggler_wait_s", serialize_with = "seconds")]
+    pub straggler_wait: Time,
+    /// What the compute was.
+    #[serde(rename = "compute")]
+    pub computed: ComputeBreakdown,
+}
+
+/// Parts of [`Breakdown::compute`], which they sum to exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ComputeBreakdown {
+    /// Forward passes.
+    #[serde(rename = "forward_s", serialize_with = "seconds")]
+    pub forward: Time,
+    /// Backward passes.
+    #[serde(rename = "backward_s", serialize_with = "seconds")]
+    pub backward: Time,
+    /// Forward work done again.
+    #[serde(rename = "recompute_s", serialize_with = "seconds")]
+    pub recompute: Time,
+    /// Optimizer step and copies.
+    #[serde(rename = "optimizer_and_copies_s", serialize_with = "seconds")]
+    pub other: Time,
+}
+
+/// A time as its number of seconds.
+pub(crate) fn seconds<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+/// Sums over ranks and replays, in picoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    compute: [u128; ComputeKind::ALL.len()],
+    exposed: [u128; Traffic::ALL.len()],
+    /// At collectives of peers.
+    members: u128,
+    /// For other stages and pipelines, and for the iteration's end.
+    dependency: u128,
+}
+
+impl Totals {
+    fn add(&mut self, run: &Run) {
+        for rank in (0..run.account.rank_count()).map(|rank| RankId(rank as u32)) {
+            for kind in ComputeKind::ALL {
+                self.compute[kind as usize] += picos(run.account.compute_of(rank, kind));
+            }
+            for class in Traffic::ALL {
+                self.exposed[class as usize] += picos(run.account.exposed(rank, class));
+                let waiting = picos(run.account.waiting(rank, class));
+                if waits_for_members(class) {
+                    self.members += waiting;
+                } else {
+                    self.dependency += waiting;
+                }
+            }
+            self.dependency += picos(run.outcome.end - run.account.finish_of(rank));
+        }
+    }
+}
+
+/// Whether waiting before a transfer of this class is waiting for peers of the same role.
+pub(crate) fn waits_for_members(class: Traffic) -> bool {
+    match class {
+        Traffic::TensorParallel | Traffic::DataParallel => true,
+        Traffic::PipelineParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => false,
+    }
+}
+
+fn picos(time: Time) -> u128 {
+    u128::from(time.as_picos())
+}
+
+impl Breakdown {
+    /// The breakdown of `mean`, the mean iteration time of `runs`; `balanced` is the replay with
+    /// [`crate::balanced_slowness`].
+    pub(crate) fn new(mean: Time, runs: &[Run], balanced: Option<&Run>) -> Self {
+        let mut totals = Totals::default();
+        runs.iter().for_each(|run| totals.add(run));
+        let bubble = balanced.map_or(totals.dependency, |run| {
+            let mut alone = Totals::default();
+            alone.add(run);
+            totals.dependency.min(alone.dependency * runs.len() as u128)
+        });
+        let exposed = |class: Traffic| totals.exposed[class as usize];
+        let parts = allot(
+            mean.as_picos(),
+            &[
+                totals.compute.iter().sum(),
+                exposed(Traffic::TensorParallel),
+                exposed(Traffic::PipelineParallel),
+                exposed(Traffic::DataParallel)
+                    + exposed(Traffic::TiedEmbedding)
+                    + exposed(Traffic::GradientNorm),
+                bubble,
+                totals.dependency - bubble + totals.members,
+            ],
+        );
+        let part = |index: usize| Time::from_picos(parts[index]);
+        let computed = allot(parts[0], &totals.compute);
+        let kind = |kind: ComputeKind| Time::from_picos(computed[kind as usize]);
+        Self {
+            compute: part(0),
+            exposed_tensor_parallel: part(1),
+            exposed_pipeline_parallel: part(2),
+            exposed_data_parallel: part(3),
+            bubble: part(4),
+            straggler_wait: part(5),
+            computed: ComputeBreakdown {
+                forward: kind(ComputeKind::Forward),
+                backward: kind(ComputeKind::Backward),
+                recompute: kind(ComputeKind::Recompute),
+                other: kind(ComputeKind::Other),
+            },
+        }
+    }
+
+    /// The parts, in the order of their fields.
+    pub fn parts(&self) -> [Time; 6] {
+        [
+            self.compute,
+            self.exposed_tensor_parallel,
+            self.exposed_pipeline_parallel,
+            self.exposed_data_parallel,
+            self.bubble,
+            self.straggler_wait,
+        ]
+    }
+
+    /// The iteration time.
+    pub fn total(&self) -> Time {
+        self.parts().into_iter().sum()
+    }
+
+    /// The share of the iteration time that the schedule's own dependency waits take.
+    pub fn bubble_ratio(&self) -> f64 {
+        share(self.bubble, self.total())
+    }
+}
+
+/// A part of a whole; zero of nothing.
+pub(crate) fn share(part: Time, whole: Time) -> f64 {
+    if whole == Time::ZERO { 0.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
+}

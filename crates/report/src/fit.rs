@@ -1,0 +1,131 @@
+//! What fits into memory and what does not.
+
+use motley_job::RankId;
+use motley_workload::MemoryUse;
+use serde::Serialize;
+
+use crate::Subject;
+use crate::plan_summary::Classes;
+
+/// Where the memory of one card goes at its peak.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of MemoryUse, with their unit")]
+pub struct MemoryParts {
+    pub parameters_bytes: f64,
+    pub gradients_bytes: f64,
+    pub optimizer_bytes: f64,
+    pub activations_bytes: f64,
+    pub workspace_bytes: f64,
+    pub overhead_bytes: f64,
+}
+
+impl From<&MemoryUse> for MemoryParts {
+    fn from(memory: &MemoryUse) -> Self {
+        Self {
+            parameters_bytes: memory.parameters.0,
+            gradients_bytes: memory.gradients.0,
+            optimizer_bytes: memory.optimizer.0,
+            activations_bytes: memory.activations.0,
+            workspace_bytes: memory.workspace.0,
+            overhead_bytes: memory.overhead.0,
+        }
+    }
+}
+
+impl MemoryParts {
+    /// The parts with their names.
+    pub(crate) fn named(&self) -> [(&'static str, f64); 6] {
+        [
+            ("parameters", self.parameters_bytes),
+            ("gradients", self.gradients_bytes),
+            ("optimizer", self.optimizer_bytes),
+            ("activations", self.activations_bytes),
+            ("workspace", self.workspace_bytes),
+            ("overhead", self.overhead_bytes),
+        ]
+    }
+}
+
+/// Cards of one stage and one type that run out of memory.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutOfMemory {
+    /// The first pipeline that they are in.
+    pub pipeline_index: u32,
+    /// How many pipelines are like it.
+    pub pipeline_count: u32,
+    /// Their stage.
+    pub stage_index: u32,
+    /// Their type, by catalogue id.
+    pub card: String,
+    /// The vendor's name for it.
+    pub card_name: String,
+    /// How many cards, over all those pipelines.
+    pub card_count: u32,
+    /// What the worst of them needs.
+    pub needed_bytes: f64,
+    /// What it has.
+    pub capacity_bytes: f64,
+    /// The difference.
+    pub short_bytes: f64,
+    /// What the worst of them needs it for.
+    pub parts: MemoryParts,
+}
+
+/// What a rank needs and what its card has.
+pub(crate) fn need_and_capacity(subject: &Subject, rank: RankId) -> (f64, f64) {
+    let device = subject.cluster.device(subject.lowered.place(rank).gpu);
+    (subject.lowered.memory[rank.0 as usize].total().0, device.memory.get().0)
+}
+
+/// Whether a rank's card holds what it needs.
+pub(crate) fn fits(subject: &Subject, rank: RankId) -> bool {
+    let (need, capacity) = need_and_capacity(subject, rank);
+    need <= capacity
+}
+
+impl OutOfMemory {
+    /// All that does not fit, the worst shortage first.
+    pub(crate) fn list(subject: &Subject, classes: &Classes) -> Vec<Self> {
+        let mut list: Vec<Self> = Vec::new();
+        for rank in (0..subject.lowered.places.len()).map(|rank| RankId(rank as u32)) {
+            let (needed, capacity) = need_and_capacity(subject, rank);
+            if needed <= capacity {
+                continue;
+            }
+            let place = subject.lowered.place(rank);
+            let class = classes.of_pipeline[place.pipeline as usize];
+            let device = subject.cluster.device(place.gpu);
+            let parts = MemoryParts::from(&subject.lowered.memory[rank.0 as usize]);
+            let first = classes.list[class].first_pipeline_index;
+            let known = list.iter_mut().find(|entry| {
+                entry.pipeline_index == first
+                    && entry.stage_index == place.stage
+                    && entry.card == device.id
+            });
+            if let Some(entry) = known {
+                entry.card_count += 1;
+                if needed - capacity > entry.short_bytes {
+                    entry.needed_bytes = needed;
+                    entry.capacity_bytes = capacity;
+                    entry.short_bytes = needed - capacity;
+                    entry.parts = parts;
+                }
+            } else {
+                list.push(Self {
+                    pipeline_index: first,
+                    pipeline_count: classes.list[class].pipeline_count,
+                    stage_index: place.stage,
+                    card: device.id.clone(),
+                    card_name: device.name.clone(),
+                    card_count: 1,
+                    needed_bytes: needed,
+                    capacity_bytes: capacity,
+                    short_bytes: needed - capacity,
+                    parts,
+                });
+            }
+        }
+        list.sort_by(|a, b| b.short_bytes.total_cmp(&a.short_bytes));
+        list
+    }
+}

@@ -1,0 +1,41 @@
+//! What unequal compute costs.
+
+use motley_units::Time;
+use serde::Serialize;
+
+use crate::breakdown::seconds;
+
+/// The share of the iteration time that would be saved if compute were spread in proportion to the
+/// speed of each card.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Imbalance {
+    /// What it is: `straggler loss of the mix` if unlike cards work together, else `stage
+    /// imbalance`, which is all that equal cards can have.
+    pub kind: &'static str,
+    /// 1 - balanced / actual. Slightly below zero if the actual spread suits the links better.
+    pub loss_ratio: f64,
+    /// Iteration time of the balanced replay.
+    #[serde(rename = "balanced_iteration_time_s", serialize_with = "seconds")]
+    pub balanced: Time,
+    /// What it is measured against.
+    pub baseline: &'static str,
+}
+
+impl Imbalance {
+    pub(crate) fn new(mean: Time, balanced: Time, unlike_cards: bool) -> Self {
+        let ratio = if mean == Time::ZERO {
+            0.0
+        } else {
+            1.0 - balanced.as_secs_f64() / mean.as_secs_f64()
+        };
+        let (kind, baseline) = if unlike_cards {
+            (
+                "straggler loss of the mix",
+                "same cards, schedule and links, all compute spread by card speed",
+            )
+        } else {
+            ("stage imbalance", "same cards, schedule and links, all compute spread evenly")
+        };
+        Self { kind, loss_ratio: ratio, balanced, baseline }
+    }
+}

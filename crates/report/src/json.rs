@@ -1,0 +1,41 @@
+//! The report as JSON.
+
+use serde::Serialize;
+
+use crate::Report;
+
+/// The version of the JSON's shape: it grows when a key is renamed, removed or changes meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What the report was made from and by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Provenance<'a> {
+    /// The version of the tool.
+    pub tool_version: &'a str,
+    /// A hash of the scenario as it was run.
+    pub scenario_hash: &'a str,
+    /// The seed of all random draws.
+    pub seed: u64,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    provenance: Provenance<'a>,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// The report as JSON, keys in fixed order, with a newline at the end. Equal reports give equal
+/// bytes; there is no wall-clock figure in it.
+///
+/// # Errors
+/// None that a report could cause; the serialiser's interface has them.
+pub fn json(report: &Report, provenance: &Provenance) -> Result<String, serde_json::Error> {
+    let document =
+        Document { schema_version: SCHEMA_VERSION, provenance: *provenance, report };
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text)
+}

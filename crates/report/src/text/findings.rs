@@ -1,0 +1,176 @@
+//! What was found: fit, speed, cards, losses, links, comparisons.
+
+use super::wrap::{clip, labelled};
+use super::{WIDTH, number};
+use crate::{CardType, Figures, Report};
+
+/// Three lines that cannot be overlooked.
+pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
+    let Some(worst) = report.out_of_memory.first() else { return Vec::new() };
+    let cards: u32 = report.out_of_memory.iter().map(|entry| entry.card_count).sum();
+    let parts: Vec<String> = worst
+        .parts
+        .named()
+        .iter()
+        .map(|(name, bytes)| format!("{name} {}", number::gib(*bytes)))
+        .collect();
+    let kinds = report.out_of_memory.len();
+    let which = if kinds > 1 { format!("worst of {kinds}: ") } else { String::new() };
+    let lines = [
+        format!(
+            "!!! OUT OF MEMORY on {} of {} cards: this plan does not run. Figures as if it did.",
+            number::count(cards.into()),
+            number::count(report.plan.used_card_count.into()),
+        ),
+        format!(
+            "!!! {which}stage {} on {}: {} of {} GiB, {} short",
+            worst.stage_index,
+            worst.card_name,
+            number::gib(worst.needed_bytes),
+            number::gib(worst.capacity_bytes),
+            number::bytes(worst.short_bytes),
+        ),
+        format!("!!! {}", parts.join(", ")),
+    ];
+    lines.iter().map(|line| clip(line, WIDTH)).collect()
+}
+
+pub(super) fn speed(report: &Report) -> Vec<String> {
+    let time = &report.iteration_time;
+    let mut iteration = number::seconds(time.mean.as_secs_f64());
+    if let Some(half_width) = time.ci95_half_width_s {
+        iteration += &format!(
+            " +- {} (95 %, {} iterations of {} to {})",
+            number::seconds(half_width),
+            time.iteration_count,
+            number::seconds(time.min.as_secs_f64()),
+            number::seconds(time.max.as_secs_f64()),
+        );
+    }
+    let found = &report.efficiency;
+    let throughput = format!(
+        "{} tokens/s, {} sequences/s, {} tokens/s a card",
+        number::four_digits(found.tokens_per_s),
+        number::four_digits(found.samples_per_s),
+        number::four_digits(found.tokens_per_card_per_s),
+    );
+    let mut lines = labelled("Iteration", &iteration);
+    lines.extend(labelled("Speed", &throughput));
+    lines.extend(labelled("Use", &utilisation(report)));
+    lines
+}
+
+fn utilisation(report: &Report) -> String {
+    let found = &report.efficiency;
+    let unknown = || "unknown (a card's peak is not in the catalogue)".to_owned();
+    let mut text = format!("MFU {}", found.mfu_ratio.map_or_else(unknown, number::percent));
+    let unlike = report.card_types.iter().filter(|card| card.used_count > 0).count() > 1;
+    let own = found.heterogeneous_mfu_ratio.map(number::percent);
+    if let Some(own) = own
+        && (unlike || found.mfu_ratio.map(number::percent).as_ref() != Some(&own))
+    {
+        text += &format!(", heterogeneous MFU {own}");
+    }
+    if let (Some(hfu), Some(mfu)) = (found.hfu_ratio, found.mfu_ratio)
+        && hfu > mfu
+    {
+        text += &format!(", HFU {}", number::percent(hfu));
+    }
+    if let Some(hourly) = report.cost_per_hour_usd {
+        text += &format!("; {hourly:.2} USD/h");
+    }
+    if let Some(cost) = report.cost_per_million_tokens_usd {
+        text += &format!(", {} USD/Mtoken", number::four_digits(cost));
+    }
+    text
+}
+
+pub(super) fn cards(report: &Report) -> Vec<String> {
+    let row = |[name, used, computes, transfers, waits, memory]: [&str; 6]| {
+        let name = clip(name, 21);
+        format!("{name:<22}{used:>9}{computes:>9}{transfers:>10}{waits:>7} {memory}")
+    };
+    let mut lines =
+        vec![row(["Card", "in use", "computes", "transfers", "waits", "peak memory"])];
+    lines.extend(report.card_types.iter().map(|card| card_row(card, row)));
+    lines
+}
+
+fn card_row(card: &CardType, row: impl Fn([&str; 6]) -> String) -> String {
+    let in_use = format!("{}/{}", card.used_count, card.card_count);
+    let capacity = number::gib(card.memory_capacity_bytes);
+    let Some(used) = &card.used else {
+        return row([&card.name, &in_use, "-", "-", "-", &format!("idle, {capacity} GiB")]);
+    };
+    let verdict = if card.fits { "fits" } else { "OOM" };
+    let memory = format!("{} of {capacity} GiB {verdict}", number::gib(used.peak_memory_bytes));
+    row([
+        &card.name,
+        &in_use,
+        &number::percent(used.compute_ratio),
+        &number::percent(used.exposed_ratio),
+        &number::percent(used.wait_ratio),
+        &memory,
+    ])
+}
+
+pub(super) fn imbalance(report: &Report) -> Vec<String> {
+    let Some(imbalance) = &report.imbalance else { return Vec::new() };
+    // What rounds to nothing, or is below it, is none.
+    let loss = if imbalance.loss_ratio < 0.0005 {
+        "none".to_owned()
+    } else {
+        number::percent(imbalance.loss_ratio)
+    };
+    let text = format!(
+        "{} {loss}, against {} with the {}",
+        imbalance.kind,
+        number::seconds(imbalance.balanced.as_secs_f64()),
+        imbalance.baseline,
+    );
+    labelled("Loss", &text)
+}
+
+pub(super) fn links(report: &Report) -> Vec<String> {
+    let Some(worst) = report.links.first() else { return Vec::new() };
+    let text = format!(
+        "{}, {} busy, mostly {}",
+        worst.link,
+        number::percent(worst.utilisation_ratio),
+        worst.traffic,
+    );
+    labelled("Worst link", &text)
+}
+
+pub(super) fn published(report: &Report) -> Vec<String> {
+    let lines = report.published.iter().flat_map(|comparison| {
+        let (published, predicted) = comparison.figures.values();
+        let show = |value: f64| match comparison.figures {
+            Figures::Seconds { .. } => number::seconds(value),
+            Figures::Tokens { .. } => format!("{} tokens/s", number::four_digits(value)),
+            Figures::Flops { .. } => format!("{} TFLOP/s a card", number::four_digits(value / 1e12)),
+            Figures::Mfu { .. } => number::percent(value),
+        };
+        let predicted = predicted.map_or_else(|| "unknown".to_owned(), show);
+        let error = comparison.error_ratio.map(number::signed_percent).unwrap_or_default();
+        let text = format!(
+            "{} {}, predicted {predicted} {error} ({})",
+            comparison.what,
+            show(published),
+            comparison.source
+        );
+        labelled("Published", &text)
+    });
+    lines.collect()
+}
+
+pub(super) fn simulated(report: &Report) -> Vec<String> {
+    let done = &report.simulated;
+    let text = format!(
+        "{} operations, {} transfers, {} of them on shared links",
+        number::count(done.operation_count),
+        number::count(done.instance_count),
+        number::count(done.flow_count),
+    );
+    labelled("Simulated", &text)
+}

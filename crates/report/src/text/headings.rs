@@ -1,0 +1,137 @@
+//! What was simulated: question, machine, model, plan.
+
+use super::wrap::{clip, labelled};
+use super::{WIDTH, number};
+use crate::{PipelineClass, Report};
+
+pub(super) fn title(report: &Report) -> Vec<String> {
+    report.title.iter().map(|title| clip(title, WIDTH)).collect()
+}
+
+pub(super) fn cluster(report: &Report) -> Vec<String> {
+    let groups: Vec<String> = report
+        .cluster
+        .groups
+        .iter()
+        .map(|group| {
+            let (nodes, design) = (group.node_count, &group.design);
+            format!("{nodes} x {design} ({} x {})", group.card_count, group.card_name)
+        })
+        .collect();
+    let mut text = groups.join(" + ");
+    if let Some(fabric) = &report.cluster.fabric {
+        let gigabits = number::four_digits(fabric.port_bytes_per_s * 8.0 / 1e9);
+        let gigabits = gigabits.trim_end_matches('0').trim_end_matches('.');
+        text += &format!(", {} {gigabits} Gb/s, {}", fabric.technology, fabric.shape);
+        if fabric.oversubscription_ratio > 1.0 {
+            text += &format!(" {}:1", fabric.oversubscription_ratio);
+        }
+    }
+    labelled("Cluster", &text)
+}
+
+pub(super) fn model(report: &Report) -> Vec<String> {
+    let job = &report.job;
+    let text = format!(
+        "{}, {} parameters; {} sequences of {} tokens, {}",
+        clip(&job.model, 24),
+        number::parameters(job.parameter_count),
+        number::count(u64::from(job.global_batch_count)),
+        number::count(u64::from(job.sequence_length_tokens)),
+        job.precision,
+    );
+    labelled("Model", &text)
+}
+
+pub(super) fn plan(report: &Report) -> Vec<String> {
+    let plan = &report.plan;
+    let classes = &plan.pipeline_classes;
+    let pp = number::span(classes.iter().map(|class| class.stage_count));
+    let tp = number::span(report.stages.iter().map(|stage| stage.tensor_parallel_count));
+    let mut text = format!("dp {}, pp {pp}, tp {tp}, {}", plan.pipeline_count, plan.schedule);
+    let chunks = report.stages.iter().map(|stage| stage.chunk_count).max().unwrap_or(1);
+    if chunks > 1 {
+        text += &format!(" of {chunks} chunks");
+    }
+    text += &format!(", micro-batches {}", micro_batches(report));
+    let sizes = number::span(classes.iter().map(|class| class.sequences_per_micro_batch_count));
+    text += &format!(" of {sizes}");
+    if let Some(layers) = layers(report) {
+        text += &format!(", layers {layers}");
+    }
+    let mut recompute = report.stages.iter().map(|stage| stage.recompute);
+    if let Some(first) = recompute.next() {
+        if recompute.any(|other| other != first) {
+            text += ", recompute where set";
+        } else if first != "none" {
+            text += &format!(", {first} recompute");
+        }
+    }
+    if plan.sequence_parallel {
+        text += ", sequence parallel";
+    }
+    if plan.idle_card_count > 0 {
+        text += &format!(", {} cards idle", number::count(u64::from(plan.idle_card_count)));
+    }
+    labelled("Plan", &text)
+}
+
+/// `8`, or by the cards of the pipelines `12 (V100) / 4 (P100)`.
+fn micro_batches(report: &Report) -> String {
+    let classes = &report.plan.pipeline_classes;
+    let all = number::span(classes.iter().map(|class| class.micro_batch_count));
+    let mut by_cards: Vec<(String, Vec<&PipelineClass>)> = Vec::new();
+    for class in classes {
+        let cards: Vec<String> = class.cards.iter().map(|id| short_name(report, id)).collect();
+        let cards = cards.join("+");
+        match by_cards.iter_mut().find(|(known, _)| *known == cards) {
+            Some((_, list)) => list.push(class),
+            None => by_cards.push((cards, vec![class])),
+        }
+    }
+    if by_cards.len() < 2 || !all.contains("to") {
+        return all;
+    }
+    let parts: Vec<String> = by_cards
+        .iter()
+        .map(|(cards, list)| {
+            let counts = number::span(list.iter().map(|class| class.micro_batch_count));
+            format!("{counts} ({cards})")
+        })
+        .collect();
+    parts.join(" / ")
+}
+
+/// Layers by stage if stages differ: `20 + 12` if all pipelines are cut alike and short enough,
+/// else from fewest to most.
+fn layers(report: &Report) -> Option<String> {
+    let all = number::span(report.stages.iter().map(|stage| stage.layer_count));
+    if !all.contains("to") {
+        return None;
+    }
+    let of_class = |class: u32| -> Vec<String> {
+        let rows = report.stages.iter().filter(|row| row.pipeline_class_index == class);
+        rows.map(|row| row.layer_count.to_string()).collect()
+    };
+    let first = of_class(0);
+    let classes = report.plan.pipeline_classes.len() as u32;
+    let alike = (1..classes).all(|class| of_class(class) == first);
+    Some(if alike && first.len() <= 8 { first.join(" + ") } else { format!("{all} a stage") })
+}
+
+/// The word of a card's name that says most, `V100`; its id if another card has the same word.
+fn short_name(report: &Report, id: &str) -> String {
+    let word = |name: &str| {
+        let telling = |word: &&str| {
+            word.starts_with(|c: char| c.is_ascii_alphabetic())
+                && word.contains(|c: char| c.is_ascii_digit())
+        };
+        name.split_whitespace().find(telling).map(str::to_owned)
+    };
+    let cards = &report.card_types;
+    let own = cards.iter().find(|card| card.id == id).and_then(|card| word(&card.name));
+    own.filter(|own| {
+        cards.iter().filter(|card| card.used_count > 0 && card.id != id).all(|card| word(&card.name).as_ref() != Some(own))
+    })
+    .unwrap_or_else(|| id.to_owned())
+}

@@ -1,0 +1,76 @@
+//! Lines with a label and a hanging indent.
+
+use super::WIDTH;
+
+/// Columns of the label.
+pub(super) const INDENT: usize = 11;
+
+const DOTS: &str = "...";
+
+/// `label` and `text` in as many lines as they need.
+pub(super) fn labelled(label: &str, text: &str) -> Vec<String> {
+    let room = WIDTH - INDENT;
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let word = clip(word, room);
+        if !line.is_empty() && columns(&line) + 1 + columns(&word) > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    lines.push(line);
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(i, line)| format!("{:<INDENT$}{line}", if i == 0 { label } else { "" }))
+        .collect()
+}
+
+/// `text` in at most so many columns, cut with dots.
+pub(super) fn clip(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(room.saturating_sub(DOTS.len())).collect();
+    kept.trim_end().to_owned() + DOTS
+}
+
+/// A line after which something was left out.
+pub(super) fn elide(line: &str) -> String {
+    if line.ends_with(DOTS) {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(WIDTH - DOTS.len() - 1).collect();
+    format!("{} {DOTS}", kept.trim_end())
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, lines: usize) {
+        let wrapped = labelled("Label", text);
+        assert_eq!(wrapped.len(), lines, "{wrapped:?}");
+        for line in &wrapped {
+            assert!(columns(line) <= WIDTH, "{line}");
+        }
+        assert!(columns(&elide(&wrapped[0])) <= WIDTH);
+    }
+
+    #[test]
+    fn no_line_is_too_long() {
+        check("", 1);
+        check("a few words", 1);
+        check(&"word ".repeat(14), 2);
+        check(&"x".repeat(200), 1);
+        check(&format!("{} {}", "x".repeat(60), "\u{e4}".repeat(60)), 2);
+    }
+}

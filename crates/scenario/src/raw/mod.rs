@@ -1,0 +1,121 @@
+//! The scenario file as its author writes it: names instead of catalogue entries, defaults left
+//! out. [`crate::resolve`] makes a [`crate::Scenario`] of it.
+//!
+//! Every struct refuses fields that it does not know. Counts are bare numbers; every physical
+//! quantity carries its unit. Enums are written by their variants' names, nothing is guessed from
+//! the shape of a value, except that a range may stand for a list of one range.
+
+mod cluster;
+mod indices;
+mod model;
+mod plan;
+mod training;
+
+pub use cluster::{RawCluster, RawFabric, RawGroup};
+pub use indices::{Cards, LayerRanges, Members};
+pub use model::{RawModel, RawPositions};
+pub use plan::{
+    RawGradientSync, RawOrder, RawPipeline, RawPlan, RawRepeat, RawSchedule, RawSplit, RawStage,
+};
+pub use training::{RawAttention, RawOptimizer, RawTraining};
+
+use motley_units::Seconds;
+use ron::extensions::Extensions;
+use ron::ser::PrettyConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::syntax::tokens;
+
+/// A scenario file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Scenario")]
+pub struct RawScenario {
+    /// What the scenario is asked, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// Where its figures are from, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// What others measured or computed for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
+    /// The machines.
+    pub cluster: RawCluster,
+    /// What is trained.
+    pub model: RawModel,
+    /// How it is trained.
+    pub training: RawTraining,
+    /// Who does what.
+    pub plan: RawPlan,
+    /// What varies from kernel to kernel and card to card; nothing, unless given.
+    #[serde(default)]
+    pub noise: Noise,
+    /// Iterations to simulate.
+    #[serde(default = "one")]
+    pub iterations: u32,
+    /// The seed of all noise.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A figure that others published for the scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// What it is, in words.
+    pub what: String,
+    /// The figure.
+    pub value: Measure,
+    /// Where it was published.
+    pub source: String,
+}
+
+/// A published figure, by what it measures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Measure {
+    /// Time of an iteration.
+    IterationTime(Seconds),
+    /// Tokens per second of the whole cluster.
+    TokensPerSec(f64),
+    /// Model TFLOP/s of one card.
+    TflopsPerGpu(f64),
+    /// Model FLOPs utilisation, 0 to 1.
+    Mfu(f64),
+}
+
+/// Random deviations, as relative standard deviations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Noise {
+    /// Of each run of a kernel from its mean.
+    pub kernel_jitter: f64,
+    /// Of each card's speed from that of its kind.
+    pub card_spread: f64,
+}
+
+impl RawScenario {
+    /// The scenario as a file with every default written out. Reading it gives this again.
+    pub fn to_ron(&self) -> String {
+        let style = PrettyConfig::new()
+            .struct_names(false)
+            .compact_ranges(true)
+            .extensions(Extensions::IMPLICIT_SOME)
+            .new_line("\n");
+        let text = ron::Options::default()
+            .with_default_extension(Extensions::IMPLICIT_SOME)
+            .to_string_pretty(self, style)
+            .expect("these types hold nothing that RON cannot write");
+        // `ron` marks the variant `None`, which it reads without the mark where no option can be.
+        tokens(&text)
+            .map_while(Result::ok)
+            .map(|token| match token.span.of(&text) {
+                "r#None" => "None",
+                other => other,
+            })
+            .collect()
+    }
+}

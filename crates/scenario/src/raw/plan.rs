@@ -1,0 +1,166 @@
+//! Who does what: Megatron-LM's shorthand, or every pipeline written out.
+
+use motley_units::Bytes;
+use motley_workload::Recompute;
+use serde::{Deserialize, Serialize};
+
+use super::{Cards, LayerRanges};
+
+/// The plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Plan")]
+pub enum RawPlan {
+    /// `dp * tp * pp` ranks over all cards.
+    Uniform {
+        /// Data-parallel degree: pipelines.
+        dp: u32,
+        /// Tensor-parallel degree of every stage.
+        tp: u32,
+        /// Pipeline-parallel degree: stages of every pipeline.
+        pp: u32,
+        /// Sequences of a micro-batch.
+        micro_batch_size: u32,
+        /// The order of passes; `OneFOneB` unless given.
+        #[serde(default)]
+        schedule: RawSchedule,
+        /// What is computed again in the backward pass; `None` unless given.
+        #[serde(default = "nothing")]
+        recompute: Recompute,
+        /// Norms and residuals are split along the sequence.
+        #[serde(default)]
+        sequence_parallel: bool,
+        /// Weight gradients are computed while input gradients are all-reduced; the default.
+        #[serde(default = "yes")]
+        overlap_weight_gradient: bool,
+        /// When gradients are averaged; `AtEnd` unless given.
+        #[serde(default)]
+        gradient_sync: RawGradientSync,
+        /// Layers of the stages; `Equal` unless given.
+        #[serde(default)]
+        layers: RawSplit,
+        /// Micro-batches of the pipelines; `Equal` unless given.
+        #[serde(default)]
+        micro_batches: RawSplit,
+        /// Which dimension runs fastest over the ranks; `TpDpPp` unless given.
+        #[serde(default)]
+        order: RawOrder,
+    },
+    /// Every pipeline written out; cards that no stage names stay idle.
+    Explicit {
+        /// The order of passes; `OneFOneB` unless given. The chunks are in the stages' layers.
+        #[serde(default)]
+        schedule: RawSchedule,
+        /// Norms and residuals are split along the sequence.
+        #[serde(default)]
+        sequence_parallel: bool,
+        /// Weight gradients are computed while input gradients are all-reduced; the default.
+        #[serde(default = "yes")]
+        overlap_weight_gradient: bool,
+        /// When gradients are averaged; `AtEnd` unless given.
+        #[serde(default)]
+        gradient_sync: RawGradientSync,
+        /// The pipelines.
+        pipelines: Vec<RawPipeline>,
+    },
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn nothing() -> Recompute {
+    Recompute::None
+}
+
+/// One pipeline, or several that differ in their cards only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Pipeline")]
+pub struct RawPipeline {
+    /// Micro-batches of an iteration.
+    pub micro_batches: u32,
+    /// Sequences of a micro-batch.
+    pub micro_batch_size: u32,
+    /// More pipelines like this one; none unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<RawRepeat>,
+    /// The stages, first to last.
+    pub stages: Vec<RawStage>,
+}
+
+/// Copies of a pipeline on other cards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Repeat")]
+pub struct RawRepeat {
+    /// Pipelines in all, with the written one.
+    pub count: u32,
+    /// How much higher the card numbers of each are than those of the one before.
+    pub stride: u32,
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Stage")]
+pub struct RawStage {
+    /// Its cards, a tensor-parallel group: `0..4`, `[0, 1, 2, 3]` or `[0..2, 8..10]`.
+    pub gpus: Cards,
+    /// Its layers: `0..12`, or under the interleaved schedule a range for each chunk,
+    /// `[0..3, 6..9]`.
+    pub layers: LayerRanges,
+    /// What is computed again in the backward pass; `None` unless given.
+    #[serde(default = "nothing")]
+    pub recompute: Recompute,
+}
+
+/// The order of passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Schedule")]
+pub enum RawSchedule {
+    /// All forward passes, then all backward passes.
+    GPipe,
+    /// One forward, one backward.
+    #[default]
+    OneFOneB,
+    /// One forward, one backward over several model chunks a stage.
+    Interleaved {
+        /// Chunks of each stage.
+        chunks: u32,
+    },
+}
+
+/// When gradients are averaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "GradientSync")]
+pub enum RawGradientSync {
+    /// After the last backward pass.
+    #[default]
+    AtEnd,
+    /// In buckets, while the last backward pass runs.
+    Overlapped {
+        /// Gradient bytes of a bucket on one card.
+        bucket: Bytes,
+    },
+}
+
+/// How a number of things is split over stages or pipelines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Split")]
+pub enum RawSplit {
+    /// The same number everywhere.
+    #[default]
+    Equal,
+    /// By the speed of the cards.
+    Proportional,
+    /// These numbers.
+    Counts(Vec<u32>),
+}
+
+/// Which dimension runs fastest over the ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Order")]
+pub enum RawOrder {
+    /// Tensor, data, pipeline: Megatron-LM's default.
+    #[default]
+    TpDpPp,
+    /// Tensor, pipeline, data: each pipeline on neighbouring cards.
+    TpPpDp,
+}

@@ -1,0 +1,90 @@
+//! How the model is trained.
+
+use motley_workload::{AttentionKernel, Optimizer, Precision};
+use serde::{Deserialize, Serialize};
+
+/// How the model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Training")]
+pub struct RawTraining {
+    /// Sequences of an iteration.
+    pub global_batch: u32,
+    /// Tokens of a sequence.
+    pub sequence_length: u32,
+    /// The arithmetic asked for.
+    pub precision: Precision,
+    /// The arithmetic of cards that lack `precision`; such cards are refused unless it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Precision>,
+    /// The attention kernel; `FlashWhereSupported` unless given.
+    #[serde(default)]
+    pub attention: RawAttention,
+    /// The optimizer; fused Adam unless given.
+    #[serde(default)]
+    pub optimizer: RawOptimizer,
+    /// Bytes of a gradient in the buffer and in the all-reduce: 4, Megatron-LM's choice for bf16,
+    /// unless given; 2 is its choice for fp16.
+    #[serde(default = "fp32_gradients")]
+    pub gradient_bytes: u32,
+}
+
+fn fp32_gradients() -> u32 {
+    4
+}
+
+/// The attention kernel, and what cards do that have no FlashAttention.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Attention")]
+pub enum RawAttention {
+    /// Unfused on every card.
+    Unfused,
+    /// FlashAttention on every card; cards without it are refused.
+    Flash,
+    /// FlashAttention where a card has it, else unfused.
+    #[default]
+    FlashWhereSupported,
+}
+
+impl RawAttention {
+    /// The kernel asked for, and whether cards without it run unfused.
+    pub fn kernel(self) -> (AttentionKernel, bool) {
+        match self {
+            Self::Unfused => (AttentionKernel::Unfused, false),
+            Self::Flash => (AttentionKernel::Flash, false),
+            Self::FlashWhereSupported => (AttentionKernel::Flash, true),
+        }
+    }
+}
+
+/// The optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Optimizer")]
+pub enum RawOptimizer {
+    /// Adam.
+    Adam {
+        /// One kernel over all parameters.
+        #[serde(default = "fused")]
+        fused: bool,
+    },
+    /// SGD with momentum.
+    Sgd,
+}
+
+fn fused() -> bool {
+    true
+}
+
+impl Default for RawOptimizer {
+    fn default() -> Self {
+        Self::Adam { fused: fused() }
+    }
+}
+
+impl From<RawOptimizer> for Optimizer {
+    fn from(raw: RawOptimizer) -> Self {
+        match raw {
+            RawOptimizer::Adam { fused } => Self::Adam { fused },
+            RawOptimizer::Sgd => Self::Sgd,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Ranges that numbers of a scenario must lie in: far beyond any machine that exists, and small
+//! enough that no sum or product of them overflows.
+
+use std::ops::RangeInclusive;
+
+use super::Resolver;
+use crate::code;
+use crate::syntax::Path;
+
+/// Nodes of a cluster.
+pub(super) const NODES: RangeInclusive<u32> = 1..=200_000;
+/// Cards of a cluster, and each parallel degree: 2^21, so that three degrees multiply within 64
+/// bits.
+pub(super) const CARDS: RangeInclusive<u32> = 1..=2_097_152;
+/// Switches and nodes per switch.
+pub(super) const SWITCHES: RangeInclusive<u32> = 1..=200_000;
+/// Sequences of an iteration or a micro-batch.
+pub(super) const SEQUENCES: RangeInclusive<u32> = 1..=16_777_216;
+/// Tokens of a sequence.
+pub(super) const TOKENS: RangeInclusive<u32> = 1..=16_777_216;
+/// Model chunks of a stage.
+pub(super) const CHUNKS: RangeInclusive<u32> = 1..=1_000;
+/// Simulated iterations.
+pub(super) const ITERATIONS: RangeInclusive<u32> = 1..=1_000_000;
+
+impl Resolver<'_> {
+    /// Whether a count lies in its range; reports it if not.
+    pub(super) fn count(&mut self, path: &Path, value: u32, range: RangeInclusive<u32>) -> bool {
+        let (low, high) = (*range.start(), *range.end());
+        let fits = range.contains(&value);
+        if !fits {
+            let message = format!("`{path}` is {value}, expected {low} to {high}");
+            let label = if value < low { "too small" } else { "too large" };
+            self.error(code::OUT_OF_RANGE, path, message, label);
+        }
+        fits
+    }
+
+    /// Whether a relative deviation is at least 0 and below 1; reports it if not.
+    pub(super) fn share(&mut self, path: &Path, value: f64) -> bool {
+        let fits = (0.0..1.0).contains(&value);
+        if !fits {
+            let message =
+                format!("`{path}` is {value}, expected a share of at least 0 and below 1");
+            self.error(code::OUT_OF_RANGE, path, message, "2 % is 0.02");
+        }
+        fits
+    }
+}

@@ -1,0 +1,350 @@
+//! The plan: its numbers in range, repeats written out, and the scheduler's judgement of it.
+
+use motley_scheduler::{
+    GradientSync, LayerSplit, MicroBatchSplit, Pipeline, Plan, PlanError, PlanPath, RankOrder,
+    Schedule, Speed, Stage, UniformPlan, check_plan,
+};
+use motley_topology::{Cluster, GpuId};
+use motley_units::Seconds;
+use motley_workload::{Model, Training};
+
+use super::{Resolver, limits};
+use crate::code;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::document::Document;
+use crate::raw::{
+    RawGradientSync, RawOrder, RawPipeline, RawPlan, RawScenario, RawSchedule, RawSplit, RawStage,
+};
+use crate::scenario::PlanChoice;
+use crate::source::SourceFile;
+use crate::syntax::Path;
+
+/// Faults of one plan that are shown; the rest of a plan of thousands of stages repeats them.
+const SHOWN: usize = 100;
+
+fn plan_path() -> Path {
+    Path::ROOT.field("plan")
+}
+
+fn stage_path(pipeline: usize, stage: usize) -> Path {
+    plan_path().field("pipelines").index(pipeline).field("stages").index(stage)
+}
+
+impl Resolver<'_> {
+    /// The plan, unless a number is out of range.
+    pub(super) fn plan(&mut self, raw: &RawPlan) -> Option<PlanChoice> {
+        let before = self.diagnostics.len();
+        let choice = match raw {
+            RawPlan::Uniform {
+                dp,
+                tp,
+                pp,
+                micro_batch_size,
+                schedule,
+                recompute,
+                sequence_parallel,
+                overlap_weight_gradient,
+                gradient_sync,
+                layers,
+                micro_batches,
+                order,
+            } => {
+                for (name, degree) in [("dp", *dp), ("tp", *tp), ("pp", *pp)] {
+                    self.count(&plan_path().field(name), degree, limits::CARDS);
+                }
+                let size = plan_path().field("micro_batch_size");
+                self.count(&size, *micro_batch_size, limits::SEQUENCES);
+                let (schedule, chunks) = self.schedule(*schedule);
+                PlanChoice::Uniform(UniformPlan {
+                    dp: *dp,
+                    tp: *tp,
+                    pp: *pp,
+                    micro_batch_size: *micro_batch_size,
+                    schedule,
+                    chunks,
+                    recompute: *recompute,
+                    sequence_parallel: *sequence_parallel,
+                    overlap_weight_gradient: *overlap_weight_gradient,
+                    gradient_sync: self.gradient_sync(*gradient_sync),
+                    layers: match layers {
+                        RawSplit::Equal => LayerSplit::Equal,
+                        RawSplit::Proportional => LayerSplit::Proportional,
+                        RawSplit::Counts(counts) => LayerSplit::Counts(counts.clone()),
+                    },
+                    micro_batches: match micro_batches {
+                        RawSplit::Equal => MicroBatchSplit::Equal,
+                        RawSplit::Proportional => MicroBatchSplit::Proportional,
+                        RawSplit::Counts(counts) => MicroBatchSplit::Counts(counts.clone()),
+                    },
+                    rank_order: match order {
+                        RawOrder::TpDpPp => RankOrder::TpDpPp,
+                        RawOrder::TpPpDp => RankOrder::TpPpDp,
+                    },
+                })
+            }
+            RawPlan::Explicit {
+                schedule,
+                sequence_parallel,
+                overlap_weight_gradient,
+                gradient_sync,
+                pipelines,
+            } => {
+                let (schedule, chunks) = self.schedule(*schedule);
+                let gradient_sync = self.gradient_sync(*gradient_sync);
+                let pipelines = self.pipelines(pipelines, schedule, chunks);
+                PlanChoice::Explicit(Plan {
+                    pipelines,
+                    schedule,
+                    sequence_parallel: *sequence_parallel,
+                    overlap_weight_gradient: *overlap_weight_gradient,
+                    gradient_sync,
+                })
+            }
+        };
+        (self.diagnostics.len() == before).then_some(choice)
+    }
+
+    /// The schedule, and the chunks of a stage.
+    fn schedule(&mut self, raw: RawSchedule) -> (Schedule, u32) {
+        match raw {
+            RawSchedule::GPipe => (Schedule::GPipe, 1),
+            RawSchedule::OneFOneB => (Schedule::OneFOneB, 1),
+            RawSchedule::Interleaved { chunks } => {
+                let path = plan_path().field("schedule").field("chunks");
+                self.count(&path, chunks, limits::CHUNKS);
+                (Schedule::Interleaved, chunks)
+            }
+        }
+    }
+
+    fn gradient_sync(&mut self, raw: RawGradientSync) -> GradientSync {
+        match raw {
+            RawGradientSync::AtEnd => GradientSync::AtEnd,
+            RawGradientSync::Overlapped { bucket } => {
+                if bucket.0 < 1.0 {
+                    let path = plan_path().field("gradient_sync").field("bucket");
+                    let message = "a bucket must hold at least one byte".to_owned();
+                    self.error(code::OUT_OF_RANGE, &path, message, "too small");
+                }
+                GradientSync::Overlapped { bucket }
+            }
+        }
+    }
+
+    /// The pipelines with repeats written out; stops where the plan has more cards than a cluster
+    /// can have.
+    fn pipelines(
+        &mut self,
+        raw: &[RawPipeline],
+        schedule: Schedule,
+        chunks: u32,
+    ) -> Vec<Pipeline> {
+        let mut pipelines = Vec::new();
+        let mut cards = 0;
+        for (index, pipeline) in raw.iter().enumerate() {
+            let path = plan_path().field("pipelines").index(index);
+            let own: u64 = pipeline.stages.iter().map(|stage| stage.gpus.len().max(1)).sum();
+            let count = pipeline.repeat.map_or(1, |repeat| repeat.count);
+            let repeat = path.field("repeat").field("count");
+            if !self.count(&repeat, count, limits::CARDS) {
+                continue;
+            }
+            cards += own.max(1) * u64::from(count);
+            let limit = *limits::CARDS.end();
+            if cards > u64::from(limit) {
+                let message = format!("the plan uses more than {limit} cards");
+                self.error(code::OUT_OF_RANGE, &path, message, "with all pipelines before");
+                break;
+            }
+            let size = path.field("micro_batch_size");
+            self.count(&size, pipeline.micro_batch_size, limits::SEQUENCES);
+            for (stage, raw) in pipeline.stages.iter().enumerate() {
+                self.stage(&stage_path(index, stage), raw, schedule, chunks);
+            }
+            for copy in 0..count {
+                let stride = pipeline.repeat.map_or(0, |repeat| repeat.stride);
+                let Some(offset) = copy.checked_mul(stride).filter(|offset| *offset <= limit)
+                else {
+                    let message = format!("copy {copy} begins beyond card {limit}");
+                    let path = path.field("repeat").field("stride");
+                    self.error(code::OUT_OF_RANGE, &path, message, "too large");
+                    break;
+                };
+                pipelines.push(Pipeline {
+                    micro_batches: pipeline.micro_batches,
+                    micro_batch_size: pipeline.micro_batch_size,
+                    stages: pipeline.stages.iter().map(|stage| shifted(stage, offset)).collect(),
+                });
+            }
+        }
+        pipelines
+    }
+
+    fn stage(&mut self, path: &Path, raw: &RawStage, schedule: Schedule, chunks: u32) {
+        let gpus = path.field("gpus");
+        if let Some(range) = raw.gpus.0.iter().find(|range| range.start >= range.end) {
+            let message = format!("the range {}..{} holds no card", range.start, range.end);
+            let diagnostic = self
+                .at(code::PLAN, &gpus, message, "empty")
+                .help("the end of a range is not part of it: `0..8` is 0 to 7");
+            self.diagnostics.push(diagnostic);
+        }
+        let limit = *limits::CARDS.end();
+        if let Some(range) = raw.gpus.0.iter().find(|range| range.end > limit) {
+            let message = format!("card {} does not exist: no cluster has so many", range.end - 1);
+            self.error(code::OUT_OF_RANGE, &gpus, message, "too large");
+        }
+        let ranges = raw.layers.0.len();
+        if schedule == Schedule::Interleaved && ranges != chunks as usize {
+            let message = format!("{ranges} ranges of layers, expected {chunks}, one for each chunk");
+            self.error(code::PLAN, &path.field("layers"), message, "other than the schedule says");
+        }
+    }
+
+    /// Asks the scheduler whether the plan can run.
+    pub(super) fn check_plan(
+        &mut self,
+        raw: &RawScenario,
+        choice: &PlanChoice,
+        cluster: &Cluster,
+        model: &Model,
+        training: &Training,
+        warnings: &mut Diagnostics,
+    ) {
+        let batch = raw.training.global_batch;
+        // Which cards a plan uses and whether they can run it does not depend on how fast they
+        // are, so proportional splits are tried with equal ones.
+        let expanded = match choice {
+            PlanChoice::Uniform(plan) => plan.expand(cluster, model.layers, batch, &Even),
+            PlanChoice::Explicit(plan) => Ok(plan.clone()),
+        };
+        let errors = match expanded {
+            Err(errors) => errors,
+            Ok(plan) => {
+                self.groups_across_nodes(&raw.plan, &plan, cluster, warnings);
+                check_plan(&plan, cluster, self.catalog, model, training, batch)
+            }
+        };
+        let source = self.document.source;
+        self.diagnostics.extend(plan_diagnostics(&raw.plan, source, errors).iter().cloned());
+    }
+
+    /// Tensor parallelism communicates in every layer; across nodes it is rarely meant.
+    fn groups_across_nodes(
+        &self,
+        raw: &RawPlan,
+        plan: &Plan,
+        cluster: &Cluster,
+        warnings: &mut Diagnostics,
+    ) {
+        for (index, pipeline) in plan.pipelines.iter().enumerate() {
+            for (stage, each) in pipeline.stages.iter().enumerate() {
+                let known = each.gpus.iter().filter(|gpu| gpu.0 < cluster.gpu_count());
+                let mut nodes = known.map(|gpu| cluster.node_of(*gpu));
+                let Some(first) = nodes.next() else { continue };
+                if nodes.all(|node| node == first) {
+                    continue;
+                }
+                let path = file_path(raw, &PlanPath::StageField(index, stage, "tp"));
+                let message = "a tensor-parallel group spans several nodes".to_owned();
+                let mut warning = self.at(code::GROUP_ACROSS_NODES, &path, message, "");
+                warning.severity = Severity::Warning;
+                warnings.push(warning.note(format!(
+                    "stage {stage} of pipeline {index} has cards on more than one node; its \
+                     all-reduces, several in each layer, cross the fabric"
+                )));
+                return;
+            }
+        }
+    }
+}
+
+/// Every card as fast as every other.
+struct Even;
+
+impl Speed for Even {
+    fn layer(&self, _: &[GpuId]) -> Seconds {
+        Seconds(1.0)
+    }
+
+    fn embedding(&self, _: &[GpuId]) -> Seconds {
+        Seconds(0.0)
+    }
+
+    fn head(&self, _: &[GpuId]) -> Seconds {
+        Seconds(0.0)
+    }
+}
+
+/// A stage on cards that are `offset` higher. Numbers beyond 32 bits become the highest, which no
+/// cluster has.
+fn shifted(raw: &RawStage, offset: u32) -> Stage {
+    Stage {
+        gpus: raw.gpus.iter().map(|gpu| GpuId(gpu.saturating_add(offset))).collect(),
+        chunks: raw.layers.0.clone(),
+        recompute: raw.recompute,
+    }
+}
+
+/// The scheduler's complaints at the places of the file that they are about.
+pub(crate) fn plan_diagnostics(
+    raw: &RawPlan,
+    source: &SourceFile,
+    errors: Vec<PlanError>,
+) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let Ok(document) = Document::new(source) else { return diagnostics };
+    for error in errors.into_iter().take(SHOWN) {
+        let path = file_path(raw, &error.path);
+        let code = match error.path {
+            PlanPath::Training(_) => code::PRECISION,
+            _ => code::PLAN,
+        };
+        let mut diagnostic =
+            Diagnostic::error(code, error.message).label(document.place(&path), "");
+        diagnostic.help.extend(error.help);
+        diagnostics.push(diagnostic);
+    }
+    diagnostics
+}
+
+/// Where the file says what a place of the written-out plan comes from: its pipelines may be
+/// copies of one in the file, or come from the shorthand.
+fn file_path(raw: &RawPlan, path: &PlanPath) -> Path {
+    let (pipeline, stage, field) = match *path {
+        PlanPath::Plan => (None, None, None),
+        PlanPath::Field(field) => (None, None, Some(field)),
+        PlanPath::Training(field) => return Path::ROOT.field("training").field(field),
+        PlanPath::Pipeline(pipeline) => (Some(pipeline), None, None),
+        PlanPath::PipelineField(pipeline, field) => (Some(pipeline), None, Some(field)),
+        PlanPath::Stage(pipeline, stage) => (Some(pipeline), Some(stage), None),
+        PlanPath::StageField(pipeline, stage, field) => (Some(pipeline), Some(stage), Some(field)),
+    };
+    let mut at = plan_path();
+    if let RawPlan::Explicit { pipelines, .. } = raw {
+        if let Some(pipeline) = pipeline {
+            at = at.field("pipelines").index(written(pipelines, pipeline));
+        }
+        if let Some(stage) = stage {
+            at = at.field("stages").index(stage);
+        }
+    }
+    match (raw, field) {
+        // A stage of an explicit plan says its degree by its cards.
+        (RawPlan::Explicit { .. }, Some("tp")) => at.field("gpus"),
+        (_, Some(field)) => at.field(field),
+        (_, None) => at,
+    }
+}
+
+/// Which pipeline of the file the pipeline `index` of the plan is a copy of.
+fn written(pipelines: &[RawPipeline], index: usize) -> usize {
+    let mut end = 0;
+    pipelines
+        .iter()
+        .position(|pipeline| {
+            end += pipeline.repeat.map_or(1, |repeat| repeat.count as usize);
+            index < end
+        })
+        .unwrap_or(pipelines.len().saturating_sub(1))
+}

@@ -1,0 +1,7 @@
+//! Scenario files as their authors write them, right and wrong.
+
+mod base;
+mod mistakes;
+mod overrides;
+mod properties;
+mod reading;

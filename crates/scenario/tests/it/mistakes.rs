@@ -1,0 +1,267 @@
+//! Every mistake gives one message, at its place, with what would be right.
+
+use std::time::{Duration, Instant};
+
+use motley_scenario::load_text;
+
+use crate::base::{EXPLICIT, UNIFORM, changed};
+
+/// The messages about `text` are as many as `expected`, in its order, and each contains its part.
+fn check(text: &str, expected: &[&str]) {
+    let rejected = match load_text("test.ron", text, &[]) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(rejected) => rejected,
+    };
+    let shown: Vec<String> = rejected
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.render(&rejected.source, false))
+        .collect();
+    assert_eq!(shown.len(), expected.len(), "{}", shown.join("\n\n"));
+    for (message, part) in shown.iter().zip(expected) {
+        assert!(message.contains(part), "expected\n{part}\nin\n{message}");
+    }
+}
+
+fn uniform(changes: &[(&str, &str)], expected: &[&str]) {
+    check(&changed(UNIFORM, changes), expected);
+}
+
+fn explicit(changes: &[(&str, &str)], expected: &[&str]) {
+    check(&changed(EXPLICIT, changes), expected);
+}
+
+#[test]
+fn texts_that_are_not_ron() {
+    check("", &["error[E0101]: the file is empty"]);
+    check("  // nothing\n", &["error[E0101]: the file is empty"]);
+    check("Scenario(\n", &["the file ends too early"]);
+    let half = &UNIFORM[..UNIFORM.len() / 2];
+    check(half, &["E0101"]);
+    uniform(
+        &[("count: 2),", "count: 2,")],
+        &["expected the name of a field or `)`, found `(`"],
+    );
+    uniform(
+        &[("count: 2, device", "count: 2 device")],
+        &["\
+7 |             (name: \"old\", design: \"pcie8-dual-root\", count: 2 device: \"p100-pcie-16\", nic: \"edr\"),
+  |             - this bracket is open                           ^ a comma is missing here"],
+    );
+    uniform(&[("\"What", "“What")], &["write text between straight quotes"]);
+    uniform(&[("What do P100 cost?\"", "What do P100 cost?")], &["E0101"]);
+    check("\u{feff}(", &["the file ends too early"]);
+    check(&format!("{UNIFORM}\n)"), &["expected the end of the file, found `)`"]);
+}
+
+#[test]
+fn deep_nesting_is_refused_at_once() {
+    let start = Instant::now();
+    for bracket in ["(", "[", "{", "Some("] {
+        check(&bracket.repeat(10_000_000), &["E010"]);
+    }
+    check(&"(".repeat(10_000_000), &["error[E0102]: values are nested deeper than 128 levels"]);
+    check(&"/*".repeat(5_000_000), &["a comment is not closed"]);
+    check(&"(a: ".repeat(100), &["the file ends too early"]);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_long_line_is_shown_in_part() {
+    let text = changed(UNIFORM, &[("(design", &format!("{}(design", " ".repeat(1_000_000)))]);
+    let text = text.replace("count: 2)", "cuont: 2)");
+    let rejected = load_text("test.ron", &text, &[]).unwrap_err();
+    assert!(rejected.render(false).len() < 2_000, "{}", rejected.render(false).len());
+}
+
+#[test]
+fn names_of_fields_and_values() {
+    uniform(
+        &[("count: 2)", "cuont: 2)")],
+        &["\
+error[E0201]: unknown field `cuont` in `cluster.groups[0]`
+ --> test.ron:6:35
+  |
+6 |             (design: \"dgx1-v100\", cuont: 2),
+  |                                   ^^^^^ did you mean `count`?
+  |
+  = help: the fields are `name`, `design`, `count`, `device` and `nic`"],
+    );
+    uniform(
+        &[("precision: Fp16", "precision: Fp61")],
+        &["unknown value `Fp61` for `training.precision`"],
+    );
+    uniform(&[("precision: Fp16", "precision: \"fp16\"")], &["^ write `Fp16`, without quotes"]);
+    uniform(&[("\"p100-pcie-16\"", "p100")], &["^ write `\"p100\"`"]);
+    uniform(
+        &[(", precision: Fp16", "")],
+        &["missing field `precision` in `training`"],
+    );
+    uniform(
+        &[("tp: 8", "tp: 8, dp: 2")],
+        &["field `dp` is given more than once in `plan.Uniform`"],
+    );
+    uniform(&[("Scenario(", "Scenery(")], &["unknown name `Scenery`"]);
+    uniform(&[("Uniform(", "Unifrom(")], &["^ did you mean `Uniform`?"]);
+    uniform(&[("plan: Uniform(dp: 2, tp: 8, pp: 2, micro_batch_size: 1),", "")], &["missing field `plan`"]);
+    uniform(&[("(global_batch: 256, sequence_length: 512, precision: Fp16)", "3")], &["`training`: expected fields in parentheses"]);
+}
+
+#[test]
+fn quantities_and_numbers() {
+    uniform(
+        &[("Gbps(100)", "100")],
+        &["\
+error[E0206]: `port`: found the bare number `100`, expected a rate with its unit
+ --> test.ron:9:48
+  |
+9 |         fabric: (technology: InfiniBand, port: 100, oversubscription: 2.0),
+  |                                                ^^^ write `Gbps(100)`
+  |
+  = help: a rate is written in `Bps`, `MBps`, `GBps`, `TBps`, `Mbps`, `Gbps` or `Tbps`"],
+    );
+    uniform(&[("Gbps(100)", "100gbps")], &["^ write `Gbps(100)`"]);
+    uniform(&[("Gbps(100)", "Gbp(100)")], &["error[E0206]: unknown unit `Gbp`"]);
+    uniform(&[("Gbps(100)", "Gbps(-1)")], &["a quantity cannot be negative, found -1"]);
+    uniform(&[("Gbps(100)", "Gbps(NaN)")], &["a quantity must be a finite number"]);
+    uniform(&[("Gbps(100)", "Gbps(100, 200)")], &["E0205"]);
+    uniform(&[("Gbps(100)", "Gbps")], &["E0205"]);
+    uniform(&[("Gbps(100)", "Gbps(0)")], &["a switch port needs a rate above 0"]);
+    uniform(&[("count: 2)", "count: 2.5)")], &["^^^ not a whole number"]);
+    uniform(&[("count: 2)", "count: -2)")], &["^^ a count cannot be negative"]);
+    uniform(&[("count: 2)", "count: 2e3)")], &["^^^ not a whole number"]);
+    uniform(&[("count: 2)", "count: 99999999999)")], &["^^^^^^^^^^^ too large"]);
+    uniform(&[("count: 2)", "count: 0)")], &["`cluster.groups[0].count` is 0, expected 1 to 200000"]);
+    uniform(&[("count: 2)", "count: 200001)")], &["^^^^^^ too large"]);
+    uniform(
+        &[("count: 2)", "count: 200000)"), ("count: 2,", "count: 200000,")],
+        &["the cluster has 400000 nodes, expected 1 to 200000", "the cluster has 3200000 cards"],
+    );
+    uniform(&[("tion: 2.0", "tion: NaN")], &["`cluster.fabric.oversubscription` is NaN"]);
+    uniform(&[("tion: 2.0", "tion: 0.5")], &["expected 1.0 or more"]);
+    uniform(&[("tion: 2.0", "tion: inf")], &["is inf, expected 1.0 or more"]);
+    uniform(
+        &[("plan:", "noise: (kernel_jitter: NaN, card_spread: -0.5), iterations: 0, plan:")],
+        &["`noise.kernel_jitter` is NaN", "`noise.card_spread` is -0.5", "`iterations` is 0"],
+    );
+    uniform(&[("dp: 2", "dp: 4294967295")], &["`plan.dp` is 4294967295"]);
+    uniform(
+        &[("question", "published: [(what: \"MFU\", value: Mfu(NaN), source: \"x\")], question")],
+        &["a published figure must be"],
+    );
+    uniform(&[("precision: Fp16", "precision: Fp16, gradient_bytes: 3")], &["expected 2 or 4"]);
+}
+
+#[test]
+fn catalogue_names() {
+    uniform(
+        &[("\"p100-pcie-16\"", "\"p100-pcie\"")],
+        &["\
+error[E0401]: unknown device \"p100-pcie\"
+ --> test.ron:7:72
+  |
+7 |             (name: \"old\", design: \"pcie8-dual-root\", count: 2, device: \"p100-pcie\", nic: \"edr\"),
+  |                                                                        ^^^^^^^^^^^ did you mean \"p100-pcie-16\"?
+  |
+  = help: `motley catalog` lists every device"],
+    );
+    uniform(&[("dgx1-v100", "dgx1v100")], &["did you mean \"dgx1-v100\"?"]);
+    uniform(&[("\"edr\"", "\"zzz\"")], &["^^^^^ not in the catalogue"]);
+    uniform(&[("bert-large", "bert-larg")], &["did you mean \"bert-large\"?"]);
+    uniform(
+        &[("dgx1-v100", "x"), ("\"edr\"", "\"y\""), ("bert-large", "z")],
+        &["unknown node design \"x\"", "unknown nic \"y\"", "unknown model preset \"z\""],
+    );
+}
+
+#[test]
+fn parts_that_do_not_fit_together() {
+    uniform(
+        &[("technology: InfiniBand", "technology: RoCE")],
+        &["NIC `edr` speaks InfiniBand, the fabric RoCE"],
+    );
+    explicit(&[("count: 1", "count: 2")], &["add `fabric: (technology: InfiniBand)`"]);
+    uniform(&[("groups: [", "groups: [], old: [")], &["unknown field `old`"]);
+    uniform(
+        &[("(design: \"dgx1", "(name: \"old\", design: \"dgx1")],
+        &["two groups are called \"old\""],
+    );
+    uniform(
+        &[("sequence_length: 512", "sequence_length: 513")],
+        &["^^^ expected at most 512"],
+    );
+    let shape = |rest: &str| format!("Shape(name: \"mine\", layers: 24, vocab: 9, positions: Rotary, {rest})");
+    let preset = "Preset(\"bert-large\")";
+    uniform(&[(preset, &shape("hidden: 1000, heads: 16"))], &["hidden 1000 is not a multiple of heads 16"]);
+    uniform(&[(preset, &shape("hidden: 1024, heads: 16, kv_heads: 3"))], &["kv_heads must divide heads"]);
+    uniform(&[(preset, &shape("hidden: 0, heads: 16"))], &["`hidden` is 0"]);
+}
+
+#[test]
+fn plans_that_cannot_run() {
+    uniform(
+        &[("pp: 2", "pp: 4")],
+        &["dp 2 x tp 8 x pp 4 = 64 ranks, but the cluster has 32 cards"],
+    );
+    uniform(
+        &[("global_batch: 256", "global_batch: 257")],
+        &["do not divide over dp 2"],
+    );
+    uniform(&[("precision: Fp16", "precision: Bf16")], &["error[E0404]: v100", "error[E0404]: p100"]);
+    uniform(&[("micro_batch_size: 1", "micro_batch_size: 0")], &["`plan.micro_batch_size` is 0"]);
+    explicit(&[("14..24", "15..24")], &["\
+9 |                 (gpus: [2], layers: 15..24, recompute: Selective),
+  |                                     ^^^^^^"]);
+    explicit(&[("[3..6, 7]", "[3..6, 1]")], &["GPU 1 is already used by stage 0 of pipeline 0"]);
+    explicit(&[("[3..6, 7]", "[3..6, 8]")], &["GPU 8 does not exist; the cluster has GPUs 0 to 7"]);
+    explicit(&[("[3..6, 7]", "5..3")], &["the range 5..3 holds no card"]);
+    explicit(&[("0..14", "0..=13")], &["ranges exclude their end: found `..=`"]);
+    explicit(&[("0..14", "14")], &["`layers`: expected a range of layers"]);
+    explicit(&[("0..14", "[0, 14]")], &["`layers`: expected a range of layers", "expected a range of layers"]);
+    explicit(&[("gpus: 0..2", "gpus: [a]")], &["expected the number of a card"]);
+    explicit(&[("gpus: 0..2", "gpus: 0..4294967295")], &["uses more than 2097152 cards"]);
+    explicit(
+        &[("micro_batches: 4,", "micro_batches: 4, repeat: (count: 9, stride: 4294967295),")],
+        &["copy 1 begins beyond card 2097152"],
+    );
+    explicit(
+        &[("micro_batches: 4,", "repeat: (count: 2, stride: 0), micro_batches: 2,")],
+        &["GPU 3 is already used by stage 0 of pipeline 1"],
+    );
+    explicit(
+        &[("pipelines:", "schedule: Interleaved(chunks: 2), pipelines:")],
+        &["1 ranges of layers, expected 2"; 3],
+    );
+}
+
+#[test]
+fn several_at_once() {
+    uniform(
+        &[("count: 2)", "cuont: -2)"), ("Gbps(100)", "100"), ("Fp16", "Fp61"), ("tp: 8, ", "")],
+        &[
+            "unknown field `cuont`",
+            "a count cannot be negative",
+            "found the bare number `100`",
+            "unknown value `Fp61`",
+            "missing field `tp`",
+        ],
+    );
+    uniform(
+        &[("count: 2)", "count: 0)"), ("bert-large", "bert"), ("256", "0"), ("dp: 2", "dp: 0")],
+        &["`cluster.groups[0].count` is 0", "unknown model preset", "global_batch", "`plan.dp`"],
+    );
+    let missing = ["cluster", "model", "training", "plan"].map(|f| format!("missing field `{f}`"));
+    check("()", &missing.each_ref().map(String::as_str));
+}
+
+/// Columns are counted in characters, whatever the line ends, tabs and letters before.
+#[test]
+fn columns() {
+    uniform(&[("count: 2)", "cuont: 2)")], &["test.ron:6:35"]);
+    let windows = UNIFORM.replace("count: 2)", "cuont: 2)").replace('\n', "\r\n");
+    check(&windows, &["test.ron:6:35"]);
+    let tabs = UNIFORM.replace("            (design: \"dgx1-v100\", count", "\t(design: \"dgx1-v100\", cuont");
+    check(&tabs, &["test.ron:6:24"]);
+    let letters = "(name: \"日本語é\", design: \"dgx1-v100\", cuont";
+    uniform(&[("(design: \"dgx1-v100\", count", letters)], &["test.ron:6:49"]);
+}

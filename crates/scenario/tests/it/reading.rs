@@ -1,0 +1,129 @@
+//! What valid files mean.
+
+use motley_scenario::raw::RawScenario;
+use motley_scenario::{PlanChoice, Scenario, SourceFile, load_text, parse};
+use motley_scheduler::{GradientSync, Schedule};
+use motley_topology::GpuId;
+use motley_units::Bytes;
+use motley_workload::Recompute;
+
+use crate::base::{EXPLICIT, UNIFORM, changed};
+
+fn read(text: &str) -> Scenario {
+    load_text("test.ron", text, &[]).unwrap_or_else(|rejected| panic!("{rejected}"))
+}
+
+#[test]
+fn the_shorthand_is_read_with_its_defaults() {
+    let scenario = read(UNIFORM);
+    let groups = &scenario.cluster.groups;
+    assert_eq!(groups[0].name, "dgx1-v100");
+    assert_eq!(groups[0].device.id, groups[0].design.device);
+    assert_eq!((groups[1].name.as_str(), groups[1].device.id.as_str()), ("old", "p100-pcie-16"));
+    assert_eq!((groups[1].nic.id.as_str(), groups[1].count), ("edr", 2));
+    assert_eq!(scenario.cluster.fabric.port.unwrap().0, 12.5e9);
+    assert_eq!((scenario.model.layers, scenario.global_batch), (24, 256));
+    assert_eq!((scenario.iterations, scenario.seed, scenario.training.gradient_bytes), (1, 0, 4));
+    assert!(scenario.training.attention_fallback);
+    let PlanChoice::Uniform(plan) = &scenario.plan else { panic!("{:?}", scenario.plan) };
+    assert_eq!((plan.dp, plan.tp, plan.pp, plan.chunks), (2, 8, 2, 1));
+    assert_eq!((plan.schedule, plan.recompute), (Schedule::OneFOneB, Recompute::None));
+    assert_eq!(plan.gradient_sync, GradientSync::AtEnd);
+    assert!(scenario.warnings.is_empty(), "{}", scenario.warnings);
+}
+
+#[test]
+fn the_explicit_plan_is_read() {
+    let scenario = read(EXPLICIT);
+    let PlanChoice::Explicit(plan) = &scenario.plan else { panic!("{:?}", scenario.plan) };
+    let first = &plan.pipelines[0].stages;
+    assert_eq!(first[0].gpus, [GpuId(0), GpuId(1)]);
+    assert_eq!((first[1].gpus.len(), first[1].chunks.clone()), (1, vec![14..24]));
+    assert_eq!((first[0].recompute, first[1].recompute), (Recompute::None, Recompute::Selective));
+    assert_eq!(plan.pipelines[1].stages[0].gpus, [3, 4, 5, 7].map(GpuId));
+}
+
+#[test]
+fn a_repeated_pipeline_is_written_out() {
+    let text = changed(
+        EXPLICIT,
+        &[
+            ("global_batch: 20", "global_batch: 32"),
+            ("micro_batches: 4, micro_batch_size: 2", "micro_batches: 4, micro_batch_size: 2, repeat: (count: 2, stride: 4)"),
+            ("[3..6, 7]", "[3]"),
+            ("micro_batches: 12, micro_batch_size: 1", "micro_batches: 16, micro_batch_size: 1"),
+        ],
+    );
+    let PlanChoice::Explicit(plan) = read(&text).plan else { panic!() };
+    let last: Vec<_> = plan.pipelines.iter().map(|p| p.stages[0].gpus.clone()).collect();
+    assert_eq!(last, [vec![GpuId(0), GpuId(1)], vec![GpuId(3)], vec![GpuId(7)]]);
+}
+
+#[test]
+fn interleaved_chunks_and_buckets_are_read() {
+    let text = changed(
+        EXPLICIT,
+        &[
+            ("pipelines: [", "schedule: Interleaved(chunks: 2), gradient_sync: Overlapped(bucket: MiB(40)), pipelines: ["),
+            ("layers: 0..14", "layers: [0..6, 12..18]"),
+            ("layers: 14..24", "layers: [6..12, 18..24]"),
+            ("micro_batches: 12, micro_batch_size: 1", "micro_batches: 20, micro_batch_size: 1"),
+            ("            (micro_batches: 4, micro_batch_size: 2, stages: [\n                (gpus: [3..6, 7], layers: 0..24, recompute: None),\n            ]),\n", ""),
+        ],
+    );
+    let PlanChoice::Explicit(plan) = read(&text).plan else { panic!() };
+    assert_eq!(plan.schedule, Schedule::Interleaved);
+    assert_eq!(plan.pipelines[0].stages[1].chunks, [6..12, 18..24]);
+    assert_eq!(
+        plan.gradient_sync,
+        GradientSync::Overlapped { bucket: Bytes(40.0 * 1024.0 * 1024.0) }
+    );
+}
+
+#[test]
+fn a_shape_is_filled_in() {
+    let shape = "Shape(name: \"mine\", layers: 24, hidden: 1024, heads: 16, vocab: 51200, positions: Rotary)";
+    let model = read(&changed(UNIFORM, &[("Preset(\"bert-large\")", shape)])).model;
+    assert_eq!((model.ffn, model.kv_heads, model.head_dim), (4096, 16, 64));
+    assert!(model.tied_embeddings && model.biases && model.dropout && !model.gated_mlp);
+}
+
+#[test]
+fn a_group_across_nodes_is_warned_of() {
+    let text = changed(UNIFORM, &[("dp: 2, tp: 8, pp: 2", "dp: 1, tp: 16, pp: 2")]);
+    let scenario = read(&text);
+    let shown = scenario.warnings.render(&scenario.source, false);
+    assert!(shown.starts_with("warning[W0501]: a tensor-parallel group spans"), "{shown}");
+    assert!(shown.contains("dp: 1, tp: 16, pp: 2"), "{shown}");
+}
+
+/// What does not change the meaning does not change the hash, and the reverse.
+#[test]
+fn the_hash_is_of_the_meaning() {
+    let check = |changes: &[(&str, &str)], same: bool| {
+        let hash = read(&changed(UNIFORM, changes)).hash;
+        assert_eq!(hash == read(UNIFORM).hash, same, "{changes:?}");
+    };
+    check(&[("// Half", "/* x */ // A third")], true);
+    check(&[("\n    ", " ")], true);
+    check(&[("Scenario(", "#![enable(implicit_some)]\n(")], true);
+    check(&[("dp: 2, tp: 8", "tp: 8, dp: 2")], true);
+    check(&[("What do P100 cost?", "Nothing?")], true);
+    check(&[("Gbps(100)", "GBps(12.5)")], true);
+    check(&[("precision: Fp16", "precision: Fp16, gradient_bytes: 4")], true);
+    check(&[("port: Gbps(100)", "port: Some(Gbps(100))")], true);
+    check(&[("dp: 2, tp: 8", "dp: 8, tp: 2")], false);
+    check(&[("count: 2, device", "count: 3, device"), ("dp: 2, tp: 8, pp: 2", "dp: 1, tp: 8, pp: 5"), ("pp: 5", "pp: 5, layers: Counts([4, 5, 5, 5, 5])")], false);
+    check(&[("plan:", "seed: 7, plan:")], false);
+}
+
+#[test]
+fn what_is_written_out_is_read_back() {
+    for text in [UNIFORM, EXPLICIT] {
+        let raw = read(text).raw;
+        let again: RawScenario = parse(&SourceFile::new("written", &raw.to_ron()))
+            .unwrap_or_else(|errors| panic!("{errors}\n{}", raw.to_ron()));
+        assert_eq!(again, raw);
+        assert_eq!(raw.clone().resolve().unwrap().hash, read(text).hash);
+    }
+}

@@ -1,0 +1,76 @@
+//! The result of lowering: the job, and what its ranks and communicators stand for.
+
+use motley_job::{CommId, Job, RankId};
+use motley_topology::GpuId;
+use motley_workload::{CardPath, MemoryUse};
+
+/// What a communicator carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Traffic {
+    /// Collectives inside a tensor-parallel group.
+    TensorParallel,
+    /// Activations and their gradients between stages.
+    PipelineParallel,
+    /// Gradients between replicas.
+    DataParallel,
+    /// Gradients of the tied embedding between the ends of a pipeline.
+    TiedEmbedding,
+    /// Agreement on the gradient norm, the barrier before the optimizer step.
+    GradientNorm,
+}
+
+impl Traffic {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::TensorParallel,
+        Self::PipelineParallel,
+        Self::DataParallel,
+        Self::TiedEmbedding,
+        Self::GradientNorm,
+    ];
+
+    /// The number by which communicators carry it as their class.
+    pub fn class(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Where a rank sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its card.
+    pub gpu: GpuId,
+    /// Its pipeline.
+    pub pipeline: u32,
+    /// Its stage in the pipeline.
+    pub stage: u32,
+    /// Its rank in the tensor-parallel group.
+    pub tensor_rank: u32,
+}
+
+/// A job and what it stands for.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// What the engine replays.
+    pub job: Job,
+    /// By rank; ranks are numbered in plan order.
+    pub places: Vec<Place>,
+    /// By rank: forward and backward floating-point operations of the model, without recompute.
+    pub model_flops: Vec<f64>,
+    /// By rank: memory at the peak.
+    pub memory: Vec<MemoryUse>,
+    /// By rank: how its card runs the training.
+    pub paths: Vec<CardPath>,
+}
+
+impl Lowered {
+    /// What a communicator carries.
+    pub fn traffic(&self, comm: CommId) -> Traffic {
+        Traffic::ALL[usize::from(self.job.communicators[comm.0 as usize].class)]
+    }
+
+    /// Where a rank sits.
+    pub fn place(&self, rank: RankId) -> Place {
+        self.places[rank.0 as usize]
+    }
+}

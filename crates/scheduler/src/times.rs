@@ -1,0 +1,247 @@
+//! Kernel times of a model's blocks on the cards of a cluster, computed once for each kind.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use motley_hardware::Catalog;
+use motley_topology::{Cluster, GpuId};
+use motley_units::{Bytes, Seconds, Time};
+use motley_workload::{
+    Block, CardPath, KernelModel, Model, Operator, Pass, Shard, Training, attention_core_forward,
+    card_path, operators, optimizer_step,
+};
+
+use crate::error::{PlanError, PlanPath};
+use crate::uniform::Speed;
+
+/// Compute time of a block: what must be done in order, and the weight gradient that may wait
+/// while the input gradient travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockTime {
+    /// All kernels but the deferrable ones.
+    pub main: KernelRun,
+    /// The weight gradient of the block's first linear layer.
+    pub deferrable: KernelRun,
+}
+
+/// A run of kernels of one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelRun {
+    /// Their time together.
+    pub time: Time,
+    /// How many they are.
+    pub kernels: u16,
+}
+
+impl KernelRun {
+    fn add(&mut self, time: Seconds) {
+        self.time += Time::from(time);
+        self.kernels = self.kernels.saturating_add(1);
+    }
+
+    /// Both runs one after the other.
+    #[must_use]
+    pub fn then(self, next: Self) -> Self {
+        Self { time: self.time + next.time, kernels: self.kernels.saturating_add(next.kernels) }
+    }
+}
+
+/// A kind of card, by its place in [`KernelTimes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CardKind(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Piece {
+    Block(Block, Pass),
+    AttentionCore,
+}
+
+/// A piece of work on a kind of card: tensor-parallel degree, sequence parallelism, micro-batch size.
+type PieceKey = (CardKind, u32, bool, u32, Piece);
+
+/// The kernel times of one model and training on the cards that a plan may use.
+#[derive(Debug)]
+pub struct KernelTimes<'a> {
+    model: &'a Model,
+    training: &'a Training,
+    kernels: Vec<KernelModel<'a>>,
+    /// Kind of card by node group of the cluster; `None` where no card of the group is used.
+    kind_of_group: Vec<Option<CardKind>>,
+    cluster: &'a Cluster,
+    cache: RefCell<HashMap<PieceKey, BlockTime>>,
+}
+
+impl<'a> KernelTimes<'a> {
+    /// Prepares the kernel models of all cards among `gpus`.
+    ///
+    /// # Errors
+    /// One for each kind of card that cannot run the training.
+    pub fn new(
+        cluster: &'a Cluster,
+        catalog: &'a Catalog,
+        model: &'a Model,
+        training: &'a Training,
+        gpus: impl IntoIterator<Item = GpuId>,
+    ) -> Result<Self, Vec<PlanError>> {
+        let mut times = Self {
+            model,
+            training,
+            kernels: Vec::new(),
+            kind_of_group: vec![None; cluster.spec().groups.len()],
+            cluster,
+            cache: RefCell::default(),
+        };
+        let mut errors = Vec::new();
+        let mut wanted = vec![false; times.kind_of_group.len()];
+        for gpu in gpus {
+            wanted[cluster.group_of(gpu)] = true;
+        }
+        let mut kinds: Vec<&str> = Vec::new();
+        for (group, _) in wanted.iter().enumerate().filter(|&(_, &wanted)| wanted) {
+            let device = &cluster.spec().groups[group].device;
+            if let Some(known) = kinds.iter().position(|&id| id == device.id) {
+                times.kind_of_group[group] = Some(CardKind(known as u32));
+                continue;
+            }
+            let Some(architecture) = catalog.architecture(&device.architecture) else {
+                let message = format!("no kernel constants for {} ({})", device.id, device.architecture);
+                errors.push(PlanError::new(PlanPath::Plan, message));
+                continue;
+            };
+            match card_path(device, architecture, training) {
+                Ok(path) => {
+                    times.kind_of_group[group] = Some(CardKind(kinds.len() as u32));
+                    kinds.push(&device.id);
+                    times.kernels.push(KernelModel::new(device, architecture, path));
+                }
+                Err(unsupported) => {
+                    errors.push(PlanError::new(PlanPath::Training("precision"), unsupported.to_string()));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(times) } else { Err(errors) }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    /// The training.
+    pub fn training(&self) -> &'a Training {
+        self.training
+    }
+
+    /// The kind of a card.
+    ///
+    /// # Panics
+    /// If the card was not among those named in [`KernelTimes::new`].
+    pub fn kind(&self, gpu: GpuId) -> CardKind {
+        self.kind_of_group[self.cluster.group_of(gpu)].expect("asked only of the cards it was made for")
+    }
+
+    /// How a kind of card runs the training.
+    pub fn path(&self, kind: CardKind) -> &CardPath {
+        self.kernels[kind.0 as usize].path()
+    }
+
+    /// Time of a block of one micro-batch.
+    pub fn block(&self, kind: CardKind, shard: Shard, block: Block, pass: Pass) -> BlockTime {
+        self.piece(kind, shard, Piece::Block(block, pass))
+    }
+
+    /// Time of what selective recomputation repeats in one layer.
+    pub fn attention_core(&self, kind: CardKind, shard: Shard) -> KernelRun {
+        self.piece(kind, shard, Piece::AttentionCore).main
+    }
+
+    /// Time of the optimizer step on so many parameters of one card.
+    pub fn optimizer(&self, kind: CardKind, parameters: f64) -> KernelRun {
+        self.sum(kind, &optimizer_step(self.training, parameters)).main
+    }
+
+    /// Time of a kernel that streams so many bytes through the card's memory.
+    pub fn stream_bytes(&self, kind: CardKind, bytes: f64) -> KernelRun {
+        let copy = Operator {
+            name: "copy",
+            work: motley_workload::Work::Elementwise { bytes: Bytes(bytes) },
+            deferrable: false,
+        };
+        self.sum(kind, &[copy]).main
+    }
+
+    fn piece(&self, kind: CardKind, shard: Shard, piece: Piece) -> BlockTime {
+        let Shard { tensor_parallel, sequence_parallel, micro_batch_size } = shard;
+        let key = (kind, tensor_parallel, sequence_parallel, micro_batch_size, piece);
+        if let Some(&known) = self.cache.borrow().get(&key) {
+            return known;
+        }
+        let path = self.path(kind);
+        let list = match piece {
+            Piece::Block(block, pass) => {
+                operators(self.model, self.training, path, block, pass, &shard)
+            }
+            Piece::AttentionCore => attention_core_forward(self.model, self.training, path, &shard),
+        };
+        let time = self.sum(kind, &list);
+        self.cache.borrow_mut().insert(key, time);
+        time
+    }
+
+    fn sum(&self, kind: CardKind, operators: &[Operator]) -> BlockTime {
+        let mut total = BlockTime::default();
+        for operator in operators {
+            let run = if operator.deferrable { &mut total.deferrable } else { &mut total.main };
+            run.add(self.kernels[kind.0 as usize].time(operator));
+        }
+        total
+    }
+}
+
+/// The speed of tensor-parallel groups by their compute alone: what proportional splits balance.
+#[derive(Debug)]
+pub struct ComputeSpeed<'a> {
+    /// Kernel times.
+    pub times: &'a KernelTimes<'a>,
+    /// Sequences in a micro-batch.
+    pub micro_batch_size: u32,
+    /// See [`crate::Plan::sequence_parallel`].
+    pub sequence_parallel: bool,
+}
+
+impl ComputeSpeed<'_> {
+    /// The slowest card of the group sets the pace.
+    fn slowest(&self, gpus: &[GpuId], blocks: &[Block]) -> Seconds {
+        let shard = Shard {
+            tensor_parallel: gpus.len() as u32,
+            sequence_parallel: self.sequence_parallel,
+            micro_batch_size: self.micro_batch_size,
+        };
+        let time = |&gpu: &GpuId| {
+            let kind = self.times.kind(gpu);
+            let mut sum = 0.0;
+            for &block in blocks {
+                for pass in [Pass::Forward, Pass::Backward] {
+                    let time = self.times.block(kind, shard, block, pass);
+                    sum += time.main.then(time.deferrable).time.as_secs_f64();
+                }
+            }
+            sum
+        };
+        Seconds(gpus.iter().map(time).fold(0.0, f64::max))
+    }
+}
+
+impl Speed for ComputeSpeed<'_> {
+    fn layer(&self, gpus: &[GpuId]) -> Seconds {
+        self.slowest(gpus, &[Block::Attention, Block::Mlp])
+    }
+
+    fn embedding(&self, gpus: &[GpuId]) -> Seconds {
+        self.slowest(gpus, &[Block::Embedding])
+    }
+
+    fn head(&self, gpus: &[GpuId]) -> Seconds {
+        self.slowest(gpus, &[Block::Head])
+    }
+}

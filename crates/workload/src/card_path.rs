@@ -1,0 +1,147 @@
+//! What a card makes of the training asked for: precision rules.
+//!
+//! | precision | runs on | needs | lacking it |
+//! |---|---|---|---|
+//! | fp32 | CUDA cores | any card | - |
+//! | tf32 | tensor cores | Ampere and later | refused, or the fallback |
+//! | fp16 | tensor cores | Volta and later | CUDA cores: fp32's rate on half the bytes (P100) |
+//! | bf16 | tensor cores | Ampere and later | refused, or the fallback |
+//!
+//! | attention | needs | lacking it |
+//! |---|---|---|
+//! | unfused | nothing | - |
+//! | flash | FlashAttention 2, so Ampere and later, and a 16-bit precision | refused, or unfused if the fallback is on |
+//!
+//! What a card has is read from its catalogue entry, not from its age: a tensor-core peak in
+//! [`Device::peaks`](motley_hardware::Device), kernel constants and FlashAttention in its
+//! [`Architecture`]. Nothing is ever run in another precision than asked for, or than the
+//! fallback that was named.
+
+use motley_hardware::{Architecture, Device, MathPath};
+use thiserror::Error;
+
+use crate::{AttentionKernel, Precision, Training};
+
+/// What a card really runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CardPath {
+    /// The precision: the one asked for, or the fallback.
+    pub precision: Precision,
+    /// The arithmetic unit.
+    pub math: MathPath,
+    /// The attention kernel.
+    pub attention: AttentionKernel,
+}
+
+/// Something that a card cannot do, why, and what would help.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{device}: {obstacle}; {remedy}")]
+pub struct Unsupported {
+    /// The card's catalogue id.
+    pub device: String,
+    /// What is in the way.
+    pub obstacle: Obstacle,
+    /// What to change.
+    pub remedy: String,
+}
+
+/// What keeps a card from running what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// No unit for the precision.
+    #[error("the card has no {0:?} arithmetic")]
+    Precision(Precision),
+    /// A unit, but nothing is known of how fast its kernels are.
+    #[error("the catalogue has no kernel constants for {0:?} on this architecture")]
+    Constants(Precision),
+    /// No FlashAttention 2 for the architecture.
+    #[error("there is no FlashAttention 2 for this architecture")]
+    Flash,
+    /// FlashAttention has no fp32 kernels.
+    #[error("FlashAttention runs in fp16 and bf16 only, not in {0:?}")]
+    FlashPrecision(Precision),
+}
+
+/// What `device` runs when asked for `training`.
+///
+/// # Errors
+///
+/// [`Unsupported`] if the card can run neither the precision nor its fallback, or lacks
+/// FlashAttention where unfused attention was not allowed.
+pub fn card_path(
+    device: &Device,
+    architecture: &Architecture,
+    training: &Training,
+) -> Result<CardPath, Unsupported> {
+    let refuse = |obstacle, remedy| Unsupported { device: device.id.clone(), obstacle, remedy };
+    let (precision, math) = match math_path(device, architecture, training.precision) {
+        Ok(math) => (training.precision, math),
+        Err(obstacle) => {
+            let fallback = training
+                .fallback
+                .filter(|fallback| *fallback != training.precision)
+                .ok_or_else(|| refuse(obstacle, precision_remedy(device, architecture)))?;
+            let math = math_path(device, architecture, fallback)
+                .map_err(|obstacle| refuse(obstacle, precision_remedy(device, architecture)))?;
+            (fallback, math)
+        }
+    };
+    let attention = match (training.attention, flash_obstacle(architecture, precision)) {
+        (AttentionKernel::Flash, Some(obstacle)) if !training.attention_fallback => {
+            let remedy = "set attention to Unfused, or attention_fallback to true".to_owned();
+            return Err(refuse(obstacle, remedy));
+        }
+        (AttentionKernel::Flash, None) => AttentionKernel::Flash,
+        (AttentionKernel::Unfused, _) | (AttentionKernel::Flash, Some(_)) => {
+            AttentionKernel::Unfused
+        }
+    };
+    Ok(CardPath { precision, math, attention })
+}
+
+/// The unit that `precision` runs on.
+fn math_path(
+    device: &Device,
+    architecture: &Architecture,
+    precision: Precision,
+) -> Result<MathPath, Obstacle> {
+    let has = |math: MathPath| device.peak(math).is_some();
+    let math = match precision {
+        Precision::Fp32 if has(MathPath::Fp32) => MathPath::Fp32,
+        Precision::Tf32 if has(MathPath::Tf32) => MathPath::Tf32,
+        Precision::Fp16 if has(MathPath::Fp16Tensor) => MathPath::Fp16Tensor,
+        Precision::Fp16 if has(MathPath::Fp16Vector) => MathPath::Fp16Vector,
+        Precision::Bf16 if has(MathPath::Bf16Tensor) => MathPath::Bf16Tensor,
+        _ => return Err(Obstacle::Precision(precision)),
+    };
+    if architecture.gemm.contains_key(&math) {
+        Ok(math)
+    } else {
+        Err(Obstacle::Constants(precision))
+    }
+}
+
+/// Why FlashAttention cannot run, if so.
+fn flash_obstacle(architecture: &Architecture, precision: Precision) -> Option<Obstacle> {
+    if architecture.flash_attention.is_none() {
+        Some(Obstacle::Flash)
+    } else if precision.mixed() {
+        None
+    } else {
+        Some(Obstacle::FlashPrecision(precision))
+    }
+}
+
+fn precision_remedy(device: &Device, architecture: &Architecture) -> String {
+    let runs = [Precision::Fp16, Precision::Bf16, Precision::Tf32, Precision::Fp32]
+        .into_iter()
+        .filter(|precision| math_path(device, architecture, *precision).is_ok())
+        .map(|precision| format!("{precision:?}"))
+        .collect::<Vec<_>>();
+    if runs.is_empty() {
+        "no precision that is modelled runs on it: use another card".to_owned()
+    } else {
+        format!("ask for, or name as fallback, one of: {}", runs.join(", "))
+    }
+}

@@ -1,0 +1,70 @@
+//! Time of a matrix product: tiles, waves, and the memory's floor.
+//!
+//! The result is cut into tiles, one thread block each; the card runs as many at a time as it has
+//! SMs, in waves, and the last wave takes as long as a full one (NVIDIA's matrix multiplication
+//! guide, "tile and wave quantisation"). A small result of a deep product is cut along the depth, too
+//! (split-K), at the price of adding up the parts. The libraries choose among kernels by measured
+//! tables; here every tile and cut is tried and the fastest taken.
+
+use motley_hardware::{GemmEfficiency, Tile};
+use motley_units::{BytesPerSec, FlopsPerSec};
+
+/// Cuts along the depth that are tried.
+const CUTS: [u64; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+
+/// A shallower part takes as long as one of this depth, so that it is not worth cutting further.
+const SHALLOWEST_PART: f64 = 128.0;
+
+/// A product `batch` times `m x k x n`.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) m: u64,
+    pub(crate) n: u64,
+    pub(crate) k: u64,
+    pub(crate) batch: u64,
+}
+
+/// The card that runs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit<'a> {
+    pub(crate) efficiency: &'a GemmEfficiency,
+    pub(crate) peak: FlopsPerSec,
+    pub(crate) bandwidth: BytesPerSec,
+    pub(crate) sm_count: u32,
+    /// Bytes of an element.
+    pub(crate) element: u32,
+}
+
+/// Seconds of `shape`, launch included.
+pub(crate) fn seconds(unit: Unit, shape: Shape) -> f64 {
+    if shape.m.min(shape.n).min(shape.k).min(shape.batch) == 0 {
+        return 0.0;
+    }
+    let tiles = unit.efficiency.tiles.get();
+    let busy = tiles
+        .iter()
+        .flat_map(|tile| [*tile, Tile { m: tile.n, n: tile.m, rate: tile.rate }])
+        .flat_map(|tile| CUTS.map(|cut| busy(unit, shape, tile, cut)))
+        .fold(f64::INFINITY, f64::min);
+    unit.efficiency.launch.get().0 + busy
+}
+
+/// Seconds with one tile and cut, launch excluded.
+fn busy(unit: Unit, shape: Shape, tile: Tile, cut: u64) -> f64 {
+    let part = shape.k as f64 / cut as f64;
+    let depth = if cut > 1 { part.max(SHALLOWEST_PART) } else { part };
+    let efficiency = unit.efficiency;
+    let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
+    let (tile_m, tile_n) = (f64::from(tile.m.max(1)), f64::from(tile.n.max(1)));
+    let copies = shape.batch as f64 * cut as f64;
+    let sm_count = f64::from(unit.sm_count.max(1));
+    let waves = ((m / tile_m).ceil() * (n / tile_n).ceil() * copies / sm_count).ceil();
+    let block_flops = 2.0 * tile_m * tile_n * (depth + efficiency.half_k.get());
+    let rate = unit.peak.0 / sm_count * efficiency.peak_fraction.get() * tile.rate;
+
+    let operands = (m * k + k * n + m * n) * shape.batch as f64 * f64::from(unit.element);
+    // Parts are written and read again in fp32.
+    let parts = if cut > 1 { 2.0 * 4.0 * m * n * copies } else { 0.0 };
+    let memory = (operands + parts) / (unit.bandwidth.0 * efficiency.memory_fraction.get());
+    (waves * block_flops / rate).max(memory)
+}

@@ -1,0 +1,114 @@
+//! Time of one operator on one card.
+//!
+//! Every kernel takes a fixed time plus the longer of its arithmetic and its memory traffic, each at
+//! the share of the card's peak that measured kernels of the architecture reach. Shapes matter:
+//! matrix products through tiles and waves, attention through sequence, head and occupancy.
+
+use motley_hardware::{Architecture, AttentionEfficiency, Device};
+use motley_units::{BytesPerSec, FlopsPerSec, Seconds};
+
+use crate::gemm::{self, Shape, Unit};
+use crate::{CardPath, Operator, Pass, Work};
+
+/// Tokens of a head that one thread block of FlashAttention works on.
+const ATTENTION_BLOCK: u64 = 128;
+
+/// The kernels of one card on one arithmetic path.
+#[derive(Clone, Debug)]
+pub struct KernelModel<'a> {
+    device: &'a Device,
+    architecture: &'a Architecture,
+    path: CardPath,
+}
+
+impl<'a> KernelModel<'a> {
+    /// The kernels of `device` as `path`, [`crate::card_path`]'s answer for it, runs them.
+    pub fn new(device: &'a Device, architecture: &'a Architecture, path: CardPath) -> Self {
+        Self { device, architecture, path }
+    }
+
+    /// What the card runs.
+    pub fn path(&self) -> &CardPath {
+        &self.path
+    }
+
+    /// The duration of `op`, alone on the card, from the end of the kernel before it. Work that the
+    /// card has no unit for never ends: the duration is infinite.
+    pub fn time(&self, op: &Operator) -> Seconds {
+        let memory = &self.architecture.memory;
+        let element = self.path.precision.element_bytes();
+        let bytes = op.work.bytes(element).0;
+        let streamed = |fraction: f64| self.gap() + bytes / (self.bandwidth().0 * fraction);
+        Seconds(match op.work {
+            Work::Gemm { m, n, k, batch } => self.gemm(Shape { m, n, k, batch }),
+            Work::FlashAttention { batch, heads, sequence, head_dim, causal, pass, .. } => {
+                let fraction = self.architecture.flash_attention.as_ref().map_or(0.0, |flash| {
+                    let visible = sequence as f64 * if causal { 0.5 } else { 1.0 };
+                    let blocks =
+                        batch as f64 * heads as f64 * sequence.div_ceil(ATTENTION_BLOCK) as f64;
+                    let per_sm = blocks / f64::from(self.sm_count());
+                    attention_fraction(flash, pass, visible, head_dim as f64, per_sm)
+                });
+                let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
+                let arithmetic = op.work.flops().0 / rate;
+                self.gap() + arithmetic.max(bytes / (self.bandwidth().0 * memory.elementwise.get()))
+            }
+            Work::Softmax { .. } => streamed(*memory.softmax.get()),
+            Work::Elementwise { .. } => streamed(*memory.elementwise.get()),
+            Work::Norm { .. } => streamed(*memory.norm.get()),
+            Work::Embedding { .. } => streamed(*memory.embedding.get()),
+            Work::Optimizer { .. } => streamed(*memory.optimizer.get()),
+        })
+    }
+
+    fn gemm(&self, shape: Shape) -> f64 {
+        let Some(efficiency) = self.architecture.gemm.get(&self.path.math) else {
+            return f64::INFINITY;
+        };
+        gemm::seconds(
+            Unit {
+                efficiency,
+                peak: FlopsPerSec(self.peak().0 * self.architecture.sustained.get()),
+                bandwidth: self.bandwidth(),
+                sm_count: self.sm_count(),
+                element: self.path.precision.element_bytes(),
+            },
+            shape,
+        )
+    }
+
+    fn peak(&self) -> FlopsPerSec {
+        self.device.peak(self.path.math).unwrap_or(FlopsPerSec(0.0))
+    }
+
+    fn bandwidth(&self) -> BytesPerSec {
+        *self.device.memory_bandwidth.get()
+    }
+
+    fn sm_count(&self) -> u32 {
+        (*self.device.sm_count.get()).max(1)
+    }
+
+    fn gap(&self) -> f64 {
+        self.architecture.kernel_gap.get().0
+    }
+}
+
+/// FlashAttention's share of the peak.
+fn attention_fraction(
+    flash: &AttentionEfficiency,
+    pass: Pass,
+    visible: f64,
+    head_dim: f64,
+    blocks_per_sm: f64,
+) -> f64 {
+    let fraction = match pass {
+        Pass::Forward => flash.forward_fraction.get(),
+        Pass::Backward => flash.backward_fraction.get(),
+    };
+    let saturation = |amount: f64, half: f64| amount / (amount + half);
+    fraction
+        * saturation(visible, *flash.half_sequence.get())
+        * saturation(head_dim, *flash.half_head.get())
+        * saturation(blocks_per_sm, *flash.half_blocks.get())
+}

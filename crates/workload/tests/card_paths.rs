@@ -1,0 +1,88 @@
+//! What each card makes of each precision.
+
+use motley_hardware::{Catalog, MathPath};
+use motley_workload::{
+    AttentionKernel, CardPath, Optimizer, Precision, Training, Unsupported, card_path,
+};
+
+fn ask(
+    device: &str,
+    precision: Precision,
+    fallback: Option<Precision>,
+    attention: AttentionKernel,
+    attention_fallback: bool,
+) -> Result<CardPath, Unsupported> {
+    let catalog = Catalog::builtin();
+    let device = catalog.device(device).expect("in the catalogue");
+    let architecture = catalog.architecture(&device.architecture).expect("in the catalogue");
+    let training = Training {
+        sequence_length: 1024,
+        precision,
+        fallback,
+        attention,
+        attention_fallback,
+        optimizer: Optimizer::Sgd,
+        gradient_bytes: 4,
+    };
+    card_path(device, architecture, &training)
+}
+
+#[test]
+fn each_card_runs_what_its_units_allow() {
+    use MathPath::{Bf16Tensor, Fp16Tensor, Fp16Vector, Fp32, Tf32};
+    let table = [
+        ("p100-sxm2", [Some(Fp32), None, Some(Fp16Vector), None]),
+        ("p100-pcie-16", [Some(Fp32), None, Some(Fp16Vector), None]),
+        ("v100-sxm2-16", [Some(Fp32), None, Some(Fp16Tensor), None]),
+        ("v100-pcie-16", [Some(Fp32), None, Some(Fp16Tensor), None]),
+        ("t4", [Some(Fp32), None, Some(Fp16Tensor), None]),
+        ("a100-sxm-80", [Some(Fp32), Some(Tf32), Some(Fp16Tensor), Some(Bf16Tensor)]),
+        ("a800-sxm-80", [Some(Fp32), Some(Tf32), Some(Fp16Tensor), Some(Bf16Tensor)]),
+        ("h100-sxm", [Some(Fp32), Some(Tf32), Some(Fp16Tensor), Some(Bf16Tensor)]),
+        ("h800-sxm", [Some(Fp32), Some(Tf32), Some(Fp16Tensor), Some(Bf16Tensor)]),
+    ];
+    let precisions = [Precision::Fp32, Precision::Tf32, Precision::Fp16, Precision::Bf16];
+    for (device, expected) in table {
+        for (precision, math) in precisions.into_iter().zip(expected) {
+            let found = ask(device, precision, None, AttentionKernel::Unfused, false);
+            assert_eq!(found.ok().map(|path| path.math), math, "{device} {precision:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fallback_is_taken_only_where_it_is_needed_and_named() {
+    let unfused = AttentionKernel::Unfused;
+    let bf16 = |device, fallback| ask(device, Precision::Bf16, fallback, unfused, false);
+    let precision = |found: Result<CardPath, Unsupported>| found.map(|path| path.precision);
+    assert_eq!(precision(bf16("a100-sxm-80", Some(Precision::Fp16))), Ok(Precision::Bf16));
+    assert_eq!(precision(bf16("v100-sxm2-16", Some(Precision::Fp16))), Ok(Precision::Fp16));
+    assert_eq!(precision(bf16("p100-sxm2", Some(Precision::Fp16))), Ok(Precision::Fp16));
+
+    let refused = bf16("v100-sxm2-16", None).unwrap_err().to_string();
+    for part in ["v100-sxm2-16", "Bf16", "Fp16", "fallback"] {
+        assert!(refused.contains(part), "{refused} lacks {part}");
+    }
+    // A fallback that does not help either is refused for its own reason.
+    let refused = bf16("v100-sxm2-16", Some(Precision::Tf32)).unwrap_err().to_string();
+    assert!(refused.contains("Tf32 arithmetic"), "{refused}");
+}
+
+#[test]
+fn flash_attention_needs_ampere_and_sixteen_bits() {
+    let flash = |device, precision, fallback| {
+        ask(device, precision, None, AttentionKernel::Flash, fallback).map(|path| path.attention)
+    };
+    let (on, off) = (AttentionKernel::Flash, AttentionKernel::Unfused);
+    for device in ["a100-sxm-80", "h100-sxm"] {
+        assert_eq!(flash(device, Precision::Bf16, false), Ok(on));
+        assert_eq!(flash(device, Precision::Tf32, true), Ok(off));
+        let refused = flash(device, Precision::Tf32, false).unwrap_err().to_string();
+        assert!(refused.contains("fp16 and bf16 only"), "{refused}");
+    }
+    for device in ["p100-sxm2", "v100-sxm2-32", "t4"] {
+        assert_eq!(flash(device, Precision::Fp16, true), Ok(off));
+        let refused = flash(device, Precision::Fp16, false).unwrap_err().to_string();
+        assert!(refused.contains("FlashAttention 2") && refused.contains("Unfused"), "{refused}");
+    }
+}

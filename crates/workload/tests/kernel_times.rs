@@ -1,0 +1,228 @@
+//! Kernel times against measured kernels, and laws that hold for any card.
+
+use motley_hardware::{Architecture, Catalog, Cited, Device};
+use motley_units::{Bytes, BytesPerSec, FlopsPerSec};
+use motley_workload::{
+    AttentionKernel, Block, KernelModel, Model, Operator, Optimizer, Pass, Precision, Shard,
+    Training, Work, card_path, operators, optimizer_step,
+};
+use proptest::prelude::*;
+
+fn card(id: &str) -> (&'static Device, &'static Architecture) {
+    let device = Catalog::builtin().device(id).expect("in the catalogue");
+    (device, Catalog::builtin().architecture(&device.architecture).expect("in the catalogue"))
+}
+
+fn training(precision: Precision) -> Training {
+    Training {
+        sequence_length: 1024,
+        precision,
+        fallback: Some(Precision::Fp16),
+        attention: AttentionKernel::Flash,
+        attention_fallback: true,
+        optimizer: Optimizer::Adam { fused: true },
+        gradient_bytes: 4,
+    }
+}
+
+fn op(work: Work) -> Operator {
+    Operator { name: "kernel", work, deferrable: false }
+}
+
+fn gemm(m: u64, n: u64, k: u64, batch: u64) -> Operator {
+    op(Work::Gemm { m, n, k, batch })
+}
+
+fn seconds(
+    device: &Device,
+    architecture: &Architecture,
+    precision: Precision,
+    op: &Operator,
+) -> f64 {
+    let path = card_path(device, architecture, &training(precision)).expect("the card runs it");
+    KernelModel::new(device, architecture, path).time(op).0
+}
+
+/// Measured isolated kernels that no constant was fitted to, in microseconds: aiconfigurator
+/// (A100, H100), DeepBench (V100, T4, P100). The model's sustained clock is taken out.
+#[test]
+fn measured_products_are_met() {
+    use Precision::{Bf16, Fp16, Fp32};
+    let measured = [
+        ("a100-sxm-80", Bf16, (256, 4096, 12288), 121.5),
+        ("a100-sxm-80", Bf16, (8192, 8192, 8192), 4188.5),
+        ("a100-sxm-80", Bf16, (2048, 4096, 1024), 89.0),
+        ("a100-sxm-80", Bf16, (16384, 16384, 5120), 11150.8),
+        ("a100-sxm-80", Bf16, (4096, 12288, 1024), 437.7),
+        ("h100-sxm", Bf16, (1024, 16384, 5120), 223.1),
+        ("h100-sxm", Bf16, (2048, 5120, 5120), 138.7),
+        ("h100-sxm", Bf16, (256, 16384, 2048), 34.6),
+        ("h100-sxm", Bf16, (4096, 2048, 12288), 255.3),
+        ("h100-sxm", Bf16, (64, 8192, 16384), 95.6),
+        ("v100-sxm2-16", Fp16, (1024, 24000, 2816), 1349.0),
+        ("v100-sxm2-16", Fp16, (512, 48000, 2816), 1402.0),
+        ("v100-sxm2-16", Fp16, (1760, 7000, 1760), 485.0),
+        ("v100-sxm2-16", Fp16, (4096, 7000, 4096), 2092.0),
+        ("v100-sxm2-16", Fp32, (1024, 48000, 2560), 19612.0),
+        ("v100-sxm2-16", Fp32, (512, 24000, 1530), 2902.0),
+        ("v100-sxm2-16", Fp32, (5124, 9124, 2560), 18587.0),
+        ("t4", Fp16, (7680, 24000, 2560), 23653.0),
+        ("t4", Fp16, (3072, 48000, 1024), 8410.0),
+        ("t4", Fp16, (5124, 9124, 2048), 4941.0),
+        ("p100-pcie-16", Fp32, (5124, 9124, 2048), 22603.0),
+        ("p100-pcie-16", Fp32, (3072, 24000, 1024), 16994.0),
+        ("p100-pcie-16", Fp16, (1760, 7000, 1760), 5058.0),
+        ("p100-pcie-16", Fp16, (512, 48000, 1530), 8404.0),
+    ];
+    let mut errors: Vec<f64> = Vec::new();
+    for (id, precision, (m, n, k), microseconds) in measured {
+        let (device, architecture) = card(id);
+        let mut isolated = architecture.clone();
+        isolated.sustained = Cited::Assumed(1.0, "isolated kernel".to_owned());
+        let found = 1e6 * seconds(device, &isolated, precision, &gemm(m, n, k, 1));
+        let error = (found / microseconds - 1.0).abs();
+        assert!(error < 0.2, "{id} {precision:?} {m}x{n}x{k}: {found} us, not {microseconds}");
+        errors.push(error);
+    }
+    errors.sort_by(f64::total_cmp);
+    assert!(errors[errors.len() / 2] < 0.06, "median error {}", errors[errors.len() / 2]);
+}
+
+/// FlashAttention 2 on an A100 SXM, forward and backward together, TFLOP/s of 16k tokens at hidden
+/// 2048 (figures of the FlashAttention repository).
+#[test]
+fn measured_attention_is_met() {
+    let (device, architecture) = card("a100-sxm-80");
+    let mut isolated = architecture.clone();
+    isolated.sustained = Cited::Assumed(1.0, "isolated kernel".to_owned());
+    let measured = [
+        (512, 64, true, 88.0),
+        (4096, 64, true, 156.0),
+        (16384, 64, false, 176.0),
+        (512, 128, false, 151.0),
+        (2048, 128, true, 155.0),
+        (16384, 128, true, 189.0),
+    ];
+    for (sequence, head_dim, causal, tflops) in measured {
+        let kernel = |pass| {
+            let heads = 2048 / head_dim;
+            let batch = 16384 / sequence;
+            op(Work::FlashAttention {
+                batch,
+                heads,
+                kv_heads: heads,
+                sequence,
+                head_dim,
+                causal,
+                pass,
+            })
+        };
+        let (forward, backward) = (kernel(Pass::Forward), kernel(Pass::Backward));
+        let time = |op: &Operator| seconds(device, &isolated, Precision::Bf16, op);
+        let work = forward.work.flops().0 + backward.work.flops().0;
+        let found = work / (time(&forward) + time(&backward)) / 1e12;
+        assert!((found / tflops - 1.0).abs() < 0.15, "{sequence} {head_dim}: {found}");
+    }
+}
+
+/// Everything that a step of every preset runs, on every card: never faster than the peak and the
+/// memory allow.
+#[test]
+fn no_kernel_beats_the_card() {
+    let shard = Shard { tensor_parallel: 1, sequence_parallel: false, micro_batch_size: 2 };
+    for device in Catalog::builtin().devices.values() {
+        let Some(architecture) = Catalog::builtin().architecture(&device.architecture) else {
+            continue;
+        };
+        for precision in [Precision::Fp32, Precision::Tf32, Precision::Fp16, Precision::Bf16] {
+            let Ok(path) = card_path(device, architecture, &training(precision)) else { continue };
+            let kernels = KernelModel::new(device, architecture, path);
+            let (peak, bandwidth) =
+                (device.peak(path.math).unwrap().0, device.memory_bandwidth.get().0);
+            for preset in Model::presets() {
+                let mut all = optimizer_step(&training(precision), 1e8);
+                for block in [Block::Embedding, Block::Attention, Block::Mlp, Block::Head] {
+                    for pass in [Pass::Forward, Pass::Backward] {
+                        let training = training(precision);
+                        all.extend(operators(&preset.model, &training, &path, block, pass, &shard));
+                    }
+                }
+                for op in all {
+                    let time = kernels.time(&op).0;
+                    let bytes = op.work.bytes(path.precision.element_bytes()).0;
+                    let floor = (op.work.flops().0 / peak).max(bytes / bandwidth);
+                    assert!(
+                        time.is_finite() && time > floor,
+                        "{} {}: {time} < {floor}",
+                        device.id,
+                        op.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn arithmetic_follows_the_peak_and_streams_follow_the_memory() {
+    let (device, architecture) = card("a100-sxm-80");
+    let time = |device: &Device, op: &Operator| seconds(device, architecture, Precision::Bf16, op);
+    let mut faster = device.clone();
+    faster.peaks.bf16_tensor = Some(Cited::Assumed(FlopsPerSec(624e12), "twice".to_owned()));
+    let mut wider = device.clone();
+    wider.memory_bandwidth = Cited::Assumed(BytesPerSec(4.08e12), "twice".to_owned());
+
+    let product = gemm(8192, 8192, 8192, 1);
+    let ratio = time(device, &product) / time(&faster, &product);
+    assert!((ratio - 2.0).abs() < 0.01, "{ratio}");
+    assert!((time(&wider, &product) / time(device, &product) - 1.0).abs() < 1e-12);
+
+    let stream = op(Work::Elementwise { bytes: Bytes(1e9) });
+    let ratio = time(device, &stream) / time(&wider, &stream);
+    assert!((ratio - 2.0).abs() < 0.02, "{ratio}");
+    assert!((time(&faster, &stream) / time(device, &stream) - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn old_cards_pay_for_what_they_lack() {
+    let product = gemm(4096, 4096, 4096, 1);
+    let time = |id, precision| {
+        let (device, architecture) = card(id);
+        seconds(device, architecture, precision, &product)
+    };
+    // fp16 on a P100 saves bytes, not arithmetic.
+    let gain = time("p100-sxm2", Precision::Fp32) / time("p100-sxm2", Precision::Fp16);
+    assert!((0.9..1.1).contains(&gain), "{gain}");
+    // On a V100 it moves to the tensor cores.
+    let gain = time("v100-sxm2-16", Precision::Fp32) / time("v100-sxm2-16", Precision::Fp16);
+    assert!((5.0..9.0).contains(&gain), "{gain}");
+    // Each generation is faster.
+    let fp16 = ["p100-sxm2", "v100-sxm2-16", "a100-sxm-80", "h100-sxm"]
+        .map(|id| time(id, Precision::Fp16));
+    assert!(fp16.is_sorted_by(|older, newer| older > newer), "{fp16:?}");
+}
+
+proptest! {
+    /// A product takes no longer than a larger one, in any dimension.
+    #[test]
+    fn larger_products_take_longer(
+        m in 1_u64..20_000, n in 1_u64..20_000, k in 1_u64..20_000, batch in 1_u64..64,
+        grow in 0_usize..4, by in 1_u64..5_000,
+    ) {
+        let (device, architecture) = card("v100-sxm2-16");
+        let mut larger = [m, n, k, batch];
+        larger[grow] += by;
+        let time = |[m, n, k, batch]: [u64; 4]| {
+            seconds(device, architecture, Precision::Fp16, &gemm(m, n, k, batch))
+        };
+        prop_assert!(time(larger) >= time([m, n, k, batch]) * (1.0 - 1e-12));
+    }
+
+    /// Rows and columns can change places.
+    #[test]
+    fn products_are_symmetric(m in 1_u64..20_000, n in 1_u64..20_000, k in 1_u64..20_000) {
+        let (device, architecture) = card("h100-sxm");
+        let time = |m, n| seconds(device, architecture, Precision::Bf16, &gemm(m, n, k, 1));
+        prop_assert!((time(m, n) / time(n, m) - 1.0).abs() < 1e-12);
+    }
+}

@@ -1,3 +1,32 @@
-//! The `motley` command line.
+//! The `motley` command line: arguments, files, printing and exit codes, nothing else.
 
-fn main() {}
+mod args;
+mod catalog;
+mod check;
+mod exit;
+mod export;
+mod files;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = std::panic::catch_unwind(|| match arguments.command {
+        Command::Run(run) => run::run(&run),
+        Command::Check(check) => check::check(&check),
+        Command::Catalog(catalog) => catalog::catalog(&catalog),
+        Command::Export(export) => export::export(&export),
+    });
+    match outcome {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => failure.report(),
+        // The panic's message is already on standard error.
+        Err(_) => Exit::Internal.into(),
+    }
+}

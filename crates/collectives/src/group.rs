@@ -19,7 +19,7 @@ pub struct Group {
     footprints: Vec<Footprint>,
 }
 
-/// An algorithm that the members can run.
+/// An algorithm that the members can run. Its footprint is kept apart, in [`Group::footprints`].
 #[derive(Clone, Debug)]
 struct Laid {
     algorithm: Algorithm,
@@ -49,7 +49,7 @@ impl Group {
         let nodes = by_node(cluster, members)?;
         let sm_version = |card: &GpuId| cluster.device(*card).sm_version();
         let generation = Generation::of(members.iter().map(sm_version).min().unwrap_or(0));
-        let algorithms = lay(cluster, &nodes, generation)?;
+        let mut algorithms = lay(cluster, &nodes, generation)?;
         let mut facts = Members {
             count: members.len(),
             nodes: nodes.len(),
@@ -70,7 +70,7 @@ impl Group {
         let footprints = if algorithms.is_empty() {
             vec![Footprint::default()]
         } else {
-            algorithms.iter().map(|laid| laid.plan.footprint.clone()).collect()
+            algorithms.iter_mut().map(|laid| std::mem::take(&mut laid.plan.footprint)).collect()
         };
         Ok(Self { members: facts, algorithms, footprints })
     }

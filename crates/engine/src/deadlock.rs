@@ -128,7 +128,9 @@ impl Stuck<'_> {
             .members
             .iter()
             .map(|rank| rank.0 as usize)
-            .filter(move |&rank| !self.places(rank).any(|place| self.has_joined(place, communicator)))
+            .filter(move |&rank| {
+                !self.places(rank).any(|place| self.has_joined(place, communicator))
+            })
     }
 
     /// What keeps a rank from joining the current instance of a communicator: the head of the
@@ -137,9 +139,9 @@ impl Stuck<'_> {
     fn keeps_away(&self, rank: usize, communicator: usize) -> Option<Place> {
         let instance = self.communicators[communicator].completed;
         let issued_on = (0..self.streams.per_rank()).find(|&stream| {
-            self.streams.iter(rank, stream).any(|call| {
-                call.communicator as usize == communicator && call.sequence == instance
-            })
+            self.streams
+                .iter(rank, stream)
+                .any(|call| call.communicator as usize == communicator && call.sequence == instance)
         });
         let to_come = || {
             let Cursor { at, slots, .. } = self.cursors[rank];

@@ -29,7 +29,9 @@ mod tests {
 
     fn digest(numbers: &[u64]) -> u64 {
         let mut digest = Digest::EMPTY;
-        numbers.iter().for_each(|&n| digest.fold(n));
+        for &number in numbers {
+            digest.fold(number);
+        }
         digest.value()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The engine knows ranks, streams, communicators and links, and nothing of training. It takes a
 //! [`motley_job::Job`], checks and prepares it once ([`Engine::new`]), and replays it as often as
-//! asked ([`replay`]), each time with its own noise, telling an [`Observer`] what happened when.
+//! asked ([`replay()`]), each time with its own noise, telling an [`Observer`] what happened when.
 //!
 //! Three ideas make it fast without making it approximate:
 //!

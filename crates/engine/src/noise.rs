@@ -96,8 +96,12 @@ impl Noise {
 /// standard deviation. It depends on these arguments only, so it is the same in all iterations and
 /// does not change when ranks are added.
 pub fn draw_slowness(seed: u64, rank: RankId, relative_deviation: f64) -> f64 {
-    Factor::log_normal(relative_deviation)
-        .draw(&mut stream(seed, EVERY_ITERATION, rank, Purpose::Slowness))
+    Factor::log_normal(relative_deviation).draw(&mut stream(
+        seed,
+        EVERY_ITERATION,
+        rank,
+        Purpose::Slowness,
+    ))
 }
 
 #[cfg(test)]
@@ -161,7 +165,8 @@ mod tests {
     fn draws_are_pinned() {
         let mut noise = Noise::new(42, 1, jitter(0.05), 2, &[1]);
         let drawn = [noise.draw(0, 0), noise.draw(0, 0), noise.draw(1, 0)];
-        let bits = [4_606_765_010_498_724_269, 4_606_992_914_211_717_244, 4_607_062_342_541_075_067];
+        let bits =
+            [4_606_765_010_498_724_269, 4_606_992_914_211_717_244, 4_607_062_342_541_075_067];
         assert_eq!(drawn.map(f64::to_bits), bits);
         assert_eq!(draw_slowness(42, RankId(7), 0.02).to_bits(), 4_607_153_566_230_162_826);
     }

@@ -148,13 +148,13 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
     };
     let idle_rates: Vec<f64> = job.footprints.iter().map(|f| idle_rate(job, f)).collect();
     let mut shapes = BTreeMap::new();
-    let mut flows = 0;
     for (c, comm) in job.communicators.iter().enumerate() {
         // Communicators with the same call set and equal footprints, as far as closed forms can
         // tell them apart, share their calls.
-        let footprints = comm.footprints.iter().map(|f| {
-            (idle_rates[f.0 as usize].to_bits(), !tables.fabric.path(f.0).is_empty())
-        });
+        let footprints = comm
+            .footprints
+            .iter()
+            .map(|f| (idle_rates[f.0 as usize].to_bits(), !tables.fabric.path(f.0).is_empty()));
         let shape = (comm.calls, footprints.collect::<Vec<_>>());
         let next = tables.calls.len() as u32;
         let calls = *shapes.entry(shape).or_insert(next);
@@ -162,21 +162,19 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
             let set = &job.call_sets[comm.calls.0 as usize].calls;
             tables.calls.extend(set.iter().map(|call| {
                 let footprint = comm.footprints[usize::from(call.footprint)].0;
-                known_of(call, idle_rates[footprint as usize], !tables.fabric.path(footprint).is_empty())
+                known_of(
+                    call,
+                    idle_rates[footprint as usize],
+                    !tables.fabric.path(footprint).is_empty(),
+                )
             }));
         }
-        let flow = if usage.footprints(c).iter().any(|f| !tables.fabric.path(f.footprint).is_empty()) {
-            flows += 1;
-            flows - 1
-        } else {
-            NONE
-        };
         tables.communicators.push(Communicator {
             members: tables.members.len() as u32,
             size: comm.members.len() as u32,
             calls,
             footprints: tables.footprints.len() as u32,
-            flow,
+            flow: tables.fabric.flow(c as u32).unwrap_or(NONE),
             local: reduce && usage.only_blocks(c),
             call: 0,
             joined: 0,

@@ -42,9 +42,8 @@ impl Queue {
 
     /// Sets the event of `communicator`, in place of the one that it may have pending.
     pub(crate) fn set(&mut self, communicator: u32, time: Time, kind: Kind) {
-        let key = (u128::from(time.as_picos()) << 64)
-            | ((kind as u128) << 32)
-            | u128::from(communicator);
+        let key =
+            (u128::from(time.as_picos()) << 64) | ((kind as u128) << 32) | u128::from(communicator);
         let at = self.position[communicator as usize];
         if at == ABSENT {
             self.keys.push(key);

@@ -370,8 +370,12 @@ impl<'a, O: Observer> Replay<'a, O> {
         }
         let finish: Vec<Time> = self.cursors.iter().map(|cursor| cursor.now).collect();
         let mut digest = Digest::EMPTY;
-        self.communicators.iter().for_each(|comm| digest.fold(comm.digest.value()));
-        finish.iter().for_each(|at| digest.fold(at.as_picos()));
+        for comm in &self.communicators {
+            digest.fold(comm.digest.value());
+        }
+        for at in &finish {
+            digest.fold(at.as_picos());
+        }
         Ok(Outcome {
             end: finish.iter().copied().fold(self.last, Time::max),
             finish,

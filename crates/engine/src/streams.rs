@@ -115,7 +115,8 @@ mod tests {
         streams.pop(1, 0);
         assert!(!streams.push(1, 1, issue(4)));
         assert!(!streams.push(1, 0, issue(5)));
-        let on = |s: &Streams, stream| s.iter(1, stream).map(|i| i.communicator).collect::<Vec<_>>();
+        let on =
+            |s: &Streams, stream| s.iter(1, stream).map(|i| i.communicator).collect::<Vec<_>>();
         assert_eq!((on(&streams, 0), on(&streams, 1)), (vec![2, 5], vec![3, 4]));
         assert_eq!((streams.pending(), streams.pool.len()), (4, 4));
     }

@@ -1,6 +1,9 @@
 //! What fits into memory and what does not.
 
+use std::fmt;
+
 use motley_job::RankId;
+use motley_units::Bytes;
 use motley_workload::MemoryUse;
 use serde::Serialize;
 
@@ -29,20 +32,6 @@ impl From<&MemoryUse> for MemoryParts {
             workspace_bytes: memory.workspace.0,
             overhead_bytes: memory.overhead.0,
         }
-    }
-}
-
-impl MemoryParts {
-    /// The parts with their names.
-    pub(crate) fn named(&self) -> [(&'static str, f64); 6] {
-        [
-            ("parameters", self.parameters_bytes),
-            ("gradients", self.gradients_bytes),
-            ("optimizer", self.optimizer_bytes),
-            ("activations", self.activations_bytes),
-            ("workspace", self.workspace_bytes),
-            ("overhead", self.overhead_bytes),
-        ]
     }
 }
 
@@ -83,7 +72,26 @@ pub(crate) fn fits(subject: &Subject, rank: RankId) -> bool {
     need <= capacity
 }
 
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "stage {} needs {} on {} of {}, {} short",
+            self.stage_index,
+            Bytes(self.needed_bytes),
+            self.card_name,
+            Bytes(self.capacity_bytes),
+            Bytes(self.short_bytes),
+        )
+    }
+}
+
 impl OutOfMemory {
+    /// All that does not fit, the worst shortage first, for whoever wants to know before a replay.
+    pub fn of(subject: &Subject) -> Vec<Self> {
+        Self::list(subject, &Classes::new(subject))
+    }
+
     /// All that does not fit, the worst shortage first.
     pub(crate) fn list(subject: &Subject, classes: &Classes) -> Vec<Self> {
         let mut list: Vec<Self> = Vec::new();

@@ -17,7 +17,7 @@ pub struct Imbalance {
     /// Iteration time of the balanced replay.
     #[serde(rename = "balanced_iteration_time_s", serialize_with = "seconds")]
     pub balanced: Time,
-    /// What it is measured against.
+    /// What `balanced_iteration_time_s` is, to be read behind it.
     pub baseline: &'static str,
 }
 
@@ -31,10 +31,13 @@ impl Imbalance {
         let (kind, baseline) = if unlike_cards {
             (
                 "straggler loss of the mix",
-                "same cards, schedule and links, all compute spread by card speed",
+                "if all compute were spread by card speed over the same cards, links and schedule",
             )
         } else {
-            ("stage imbalance", "same cards, schedule and links, all compute spread evenly")
+            (
+                "stage imbalance",
+                "if all compute were spread evenly over the same cards, links and schedule",
+            )
         };
         Self { kind, loss_ratio: ratio, balanced, baseline }
     }

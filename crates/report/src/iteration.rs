@@ -71,9 +71,15 @@ mod tests {
 
     #[test]
     fn quantiles_as_in_tables() {
-        for (freedom, expected) in
-            [(1, 12.706), (5, 2.571), (10, 2.228), (11, 2.201), (15, 2.131), (30, 2.042), (120, 1.980)]
-        {
+        for (freedom, expected) in [
+            (1, 12.706),
+            (5, 2.571),
+            (10, 2.228),
+            (11, 2.201),
+            (15, 2.131),
+            (30, 2.042),
+            (120, 1.980),
+        ] {
             let found = t_quantile(freedom);
             assert!((found - expected).abs() < 6e-4, "{freedom}: {found} != {expected}");
         }

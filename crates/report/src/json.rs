@@ -33,8 +33,7 @@ struct Document<'a> {
 /// # Errors
 /// None that a report could cause; the serialiser's interface has them.
 pub fn json(report: &Report, provenance: &Provenance) -> Result<String, serde_json::Error> {
-    let document =
-        Document { schema_version: SCHEMA_VERSION, provenance: *provenance, report };
+    let document = Document { schema_version: SCHEMA_VERSION, provenance: *provenance, report };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     Ok(text)

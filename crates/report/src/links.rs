@@ -123,12 +123,8 @@ impl LinkLoad {
             let sort = (link.kind, node.map(|node| cluster.group_of_node(node)), direction);
             let carried = link.capacity.0 * seconds;
             let utilisation = if carried > 0.0 { traffic.bytes(id) / carried } else { 0.0 };
-            let sum = sums.entry(sort).or_insert(Sum {
-                busiest: id,
-                utilisation,
-                total: 0.0,
-                links: 0,
-            });
+            let sum =
+                sums.entry(sort).or_insert(Sum { busiest: id, utilisation, total: 0.0, links: 0 });
             sum.total += utilisation;
             sum.links += 1;
             if utilisation > sum.utilisation {

@@ -55,7 +55,8 @@ pub(crate) struct Classes {
 impl Classes {
     pub(crate) fn new(subject: &Subject) -> Self {
         let pipelines = &subject.plan.pipelines;
-        let mut classes = Self { list: Vec::new(), of_pipeline: Vec::with_capacity(pipelines.len()) };
+        let mut classes =
+            Self { list: Vec::new(), of_pipeline: Vec::with_capacity(pipelines.len()) };
         for (p, pipeline) in pipelines.iter().enumerate() {
             let known = classes.list.iter().position(|class| {
                 let first = &pipelines[class.first_pipeline_index as usize];

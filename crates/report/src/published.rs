@@ -79,7 +79,11 @@ pub enum Figures {
 }
 
 impl Comparison {
-    pub(crate) fn new(published: &Published, iteration: &IterationTime, found: &Efficiency) -> Self {
+    pub(crate) fn new(
+        published: &Published,
+        iteration: &IterationTime,
+        found: &Efficiency,
+    ) -> Self {
         const TERA: f64 = 1e12;
         let flops = |tera: f64, predicted_flops_per_s: f64| Figures::Flops {
             published_flops_per_s: tera * TERA,
@@ -102,9 +106,8 @@ impl Comparison {
             }
         };
         let (printed, predicted) = figures.values();
-        let error_ratio = predicted
-            .map(|predicted| predicted / printed - 1.0)
-            .filter(|error| error.is_finite());
+        let error_ratio =
+            predicted.map(|predicted| predicted / printed - 1.0).filter(|error| error.is_finite());
         Self {
             what: published.what.clone(),
             source: published.source.clone(),

@@ -89,9 +89,15 @@ impl Report {
     ///
     /// # Errors
     /// If there is no run, or one of another job.
-    pub fn new(subject: &Subject, runs: &[Run], balanced: Option<&Run>) -> Result<Self, ReportError> {
+    pub fn new(
+        subject: &Subject,
+        runs: &[Run],
+        balanced: Option<&Run>,
+    ) -> Result<Self, ReportError> {
         let expected = subject.lowered.places.len();
-        for (run, found) in runs.iter().chain(balanced).map(|run| run.account.rank_count()).enumerate() {
+        for (run, found) in
+            runs.iter().chain(balanced).map(|run| run.account.rank_count()).enumerate()
+        {
             if found != expected {
                 return Err(ReportError::OtherJob { run, found, expected });
             }

@@ -106,10 +106,8 @@ impl Diagnostic {
         let window = lines(text, Span::new(first, last));
         let line_start = 1 + text[..window.start].matches('\n').count();
         let primary = self.labels.first().map(|(place, _)| *place);
-        Snippet::source(&text[window.range()])
-            .line_start(line_start)
-            .path(name)
-            .annotations(here().map(|(place, label)| {
+        Snippet::source(&text[window.range()]).line_start(line_start).path(name).annotations(
+            here().map(|(place, label)| {
                 let kind = if Some(*place) == primary {
                     AnnotationKind::Primary
                 } else {
@@ -117,7 +115,8 @@ impl Diagnostic {
                 };
                 let span = place.span.start - window.start..place.span.end - window.start;
                 kind.span(span).label((!label.is_empty()).then_some(label.as_str()))
-            }))
+            }),
+        )
     }
 }
 
@@ -143,7 +142,8 @@ impl Diagnostics {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let key = |d: &Diagnostic| (d.labels.first().map(|(place, _)| *place), d.code);
         let at = self.0.partition_point(|other| key(other) <= key(&diagnostic));
-        if !self.0.contains(&diagnostic) {
+        let mut alike = self.0[..at].iter().rev().take_while(|d| key(d) == key(&diagnostic));
+        if !alike.any(|other| *other == diagnostic) {
             self.0.insert(at, diagnostic);
         }
     }

@@ -1,7 +1,9 @@
 //! A source and its syntax tree together: from a path to the place that a message shows.
 
+use crate::code;
+use crate::diagnostic::Diagnostic;
 use crate::source::{Place, SourceFile};
-use crate::syntax::{Found, Path, SyntaxError, Tree};
+use crate::syntax::{Found, Path, Span, SyntaxError, Tree};
 
 /// A source that is RON.
 #[derive(Clone, Debug)]
@@ -11,8 +13,10 @@ pub(crate) struct Document<'s> {
 }
 
 impl<'s> Document<'s> {
-    pub(crate) fn new(source: &'s SourceFile) -> Result<Self, SyntaxError> {
-        Ok(Self { source, tree: Tree::parse(source.text())? })
+    pub(crate) fn new(source: &'s SourceFile) -> Result<Self, Diagnostic> {
+        let tree = Tree::parse(source.text())
+            .map_err(|error| syntax_diagnostic(|span| source.place(span), *error))?;
+        Ok(Self { source, tree })
     }
 
     pub(crate) fn text(&self) -> &'s str {
@@ -33,4 +37,16 @@ impl<'s> Document<'s> {
     pub(crate) fn has(&self, path: &Path) -> bool {
         self.found(path).steps == path.0.len()
     }
+}
+
+/// A text that is not RON, its spans being at `place`.
+pub(crate) fn syntax_diagnostic(place: impl Fn(Span) -> Place, error: SyntaxError) -> Diagnostic {
+    let code = if error.too_deep { code::TOO_DEEP } else { code::SYNTAX };
+    let SyntaxError { message, label, span, related, help, .. } = error;
+    let mut diagnostic = Diagnostic::error(code, message).label(place(span), label);
+    if let Some((span, label)) = related {
+        diagnostic = diagnostic.label(place(span), label);
+    }
+    diagnostic.help.extend(help);
+    diagnostic
 }

@@ -116,8 +116,10 @@ pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Scenari
 }
 
 fn read(source: &mut SourceFile, overrides: &[String]) -> Result<Scenario, Diagnostics> {
-    for each in overrides {
-        set::apply(source, each)?;
+    let mut refused = Diagnostics::default();
+    refused.extend(overrides.iter().filter_map(|each| set::apply(source, each).err()));
+    if !refused.is_empty() {
+        return Err(refused);
     }
     let raw = parse(source)?;
     resolve(raw, source, Catalog::builtin())

@@ -2,7 +2,7 @@
 
 use crate::code;
 use crate::diagnostic::Diagnostic;
-use crate::parse::syntax_diagnostic;
+use crate::document::{Document, syntax_diagnostic};
 use crate::source::{Place, SourceFile};
 use crate::suggest::nearest;
 use crate::syntax::{Found, Insertion, Kind, Path, Span, Step, Tree, Value};
@@ -38,19 +38,14 @@ pub fn apply(source: &mut SourceFile, text: &str) -> Result<(), Diagnostic> {
         fail(message, Place { file, span }, label).help("for example cluster.groups[1].count")
     })?;
     let value_start = path_text.len() + 1;
-    let written = SourceFile::new(NAME, value_text);
-    let in_override =
-        |span: Span| place(value_start + span.start, value_start + span.end);
-    let value = Tree::parse(written.text()).map_err(|error| {
-        let mut diagnostic = syntax_diagnostic(&written, error);
-        for (place, _) in &mut diagnostic.labels {
-            *place = in_override(place.span);
-        }
-        diagnostic.help("the value is written as in a scenario file; text needs quotes, name=\"a\"")
+    let in_override = |span: Span| place(value_start + span.start, value_start + span.end);
+    let value = Tree::parse(value_text).map_err(|error| {
+        syntax_diagnostic(in_override, *error)
+            .help("the value is written as in a scenario file; text needs quotes, name=\"a\"")
     })?;
     // Comments around the value stay out: they would swallow what follows it in the file.
     let value = (value.root.span.of(value_text), in_override(value.root.span));
-    let tree = Tree::parse(source.text()).map_err(|error| syntax_diagnostic(source, error))?;
+    let tree = Document::new(source)?.tree;
     let path = Path(parts.iter().map(|(step, _)| step.clone()).collect());
     let (found, taken) = walk(&tree, source.text(), &path);
     let Some((step, span)) = parts.get(taken) else {

@@ -2,7 +2,10 @@
 
 /// The name most like `found`, if one is like it at all: one begins with the other, or at most a
 /// third of the letters differ.
-pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    found: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_");
     let wanted = plain(found);
     let wanted_length = wanted.chars().count();
@@ -15,7 +18,9 @@ pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>)
             let prefix = wanted_length >= 3
                 && candidate.len() >= 3
                 && (candidate.starts_with(&wanted) || wanted.starts_with(&candidate));
-            (distance * 3 <= length || prefix).then_some(((!prefix, distance), name))
+            // Between `GBps` and `Gbps` for `gbps` the case decides.
+            let exact = strsim::damerau_levenshtein(found, name);
+            (distance * 3 <= length || prefix).then_some(((!prefix, distance, exact), name))
         })
         .min_by_key(|(rank, _)| *rank)
         .map(|(_, name)| name)
@@ -35,6 +40,8 @@ mod tests {
         check("fp16", &["Fp32", "Fp16"], Some("Fp16"));
         check("micro-batch-size", &["micro_batch_size"], Some("micro_batch_size"));
         check("a100-sxm", &["h100-sxm", "a100-sxm-80"], Some("a100-sxm-80"));
+        check("gbps", &["GBps", "Gbps"], Some("Gbps"));
+        check("GBPS", &["Gbps", "GBps"], Some("GBps"));
         check("tp", &["dp", "pp"], None);
         check("nonsense", &["count", "design"], None);
         check("x", &[], None);

@@ -1,4 +1,5 @@
-//! The cluster: templates placed side by side, the fabric between them, routes across both.
+//! The cluster: templates placed side by side, the fabric between them, and the numbering of
+//! nodes, cards and links over both.
 
 use std::ops::Range;
 
@@ -7,16 +8,16 @@ use motley_units::{BytesPerSec, Seconds};
 use petgraph::graph::DiGraph;
 
 use crate::fabric::{Fabric, Port};
-use crate::template::{Inside, NodeTemplate};
+use crate::template::NodeTemplate;
 use crate::{
-    ClusterSpec, Component, GpuId, Link, LinkId, LinkKind, NodeGroup, NodeId, PathClass, Route,
-    RouteError, TopologyError,
+    ClusterSpec, Component, GpuId, Link, LinkId, LinkKind, NodeGroup, NodeId, PathClass,
+    TopologyError,
 };
 
 /// Where the nodes of a group start in the numbering of everything.
 #[derive(Debug)]
-struct Placement {
-    template: NodeTemplate,
+pub(crate) struct Placement {
+    pub(crate) template: NodeTemplate,
     first_node: u32,
     first_gpu: u32,
     first_nic: u32,
@@ -30,7 +31,7 @@ struct Placement {
 pub struct Cluster {
     spec: ClusterSpec,
     placements: Vec<Placement>,
-    fabric: Option<Fabric>,
+    pub(crate) fabric: Option<Fabric>,
     nodes: u32,
     gpus: u32,
     links: u32,
@@ -38,25 +39,25 @@ pub struct Cluster {
 
 /// A node, found: its group's placement and its place in the group.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    placement: &'a Placement,
-    node: u32,
+pub(crate) struct Place<'a> {
+    pub(crate) placement: &'a Placement,
+    pub(crate) node: u32,
     /// Counted in the group.
     member: u32,
 }
 
 impl Place<'_> {
-    fn link(self, local: u32) -> LinkId {
+    pub(crate) fn link(self, local: u32) -> LinkId {
         LinkId(self.placement.first_link + self.member * self.placement.links_per_node + local)
     }
 
     /// From a NIC to its leaf; the reverse is the way back.
-    fn port(self, nic: u32) -> LinkId {
+    pub(crate) fn port(self, nic: u32) -> LinkId {
         self.link(self.placement.template.links.len() as u32 + 2 * nic)
     }
 
     /// The NIC's number in the cluster.
-    fn nic(self, nic: u32) -> u32 {
+    pub(crate) fn nic(self, nic: u32) -> u32 {
         self.placement.first_nic + self.member * self.placement.template.nics + nic
     }
 }
@@ -160,7 +161,7 @@ impl Cluster {
         (group, &self.placements[group])
     }
 
-    fn place(&self, node: NodeId) -> Place<'_> {
+    pub(crate) fn place(&self, node: NodeId) -> Place<'_> {
         let (_, placement) = self.placement_of_node(node);
         Place { placement, node: node.0, member: node.0 - placement.first_node }
     }
@@ -332,62 +333,6 @@ impl Cluster {
         format!("{start}{from} -> {}{to}", end.unwrap_or_default())
     }
 
-    /// The way from one card to another.
-    ///
-    /// Inside a node: NVLink, direct or through switches, then through one other card, then PCIe
-    /// and sockets. Between nodes: through the card's own NIC ([`Cluster::nic_of`]) to the NIC of
-    /// the other card; on a rail-optimised fabric first over NVLink to a neighbour whose NIC is on
-    /// the other card's rail (NCCL's PXN), if there is one.
-    ///
-    /// # Errors
-    /// A number that is no card, or a card without NIC that would have to leave its node.
-    pub fn route(&self, from: GpuId, to: GpuId) -> Result<Route, RouteError> {
-        for gpu in [from, to] {
-            if gpu.0 >= self.gpus {
-                return Err(RouteError::UnknownGpu { gpu: gpu.0, count: self.gpus });
-            }
-        }
-        let (node_a, node_b) = (self.node_of(from), self.node_of(to));
-        let (a, b) = (self.place(node_a), self.place(node_b));
-        let (card_a, card_b) = (self.local_index(from), self.local_index(to));
-        let mut way = Way::default();
-        // A cluster without a fabric has one node only.
-        let Some(fabric) = self.fabric.as_ref().filter(|_| node_a != node_b) else {
-            let inside = a.placement.template.peer(card_a, card_b);
-            way.inside(a, inside);
-            return Ok(way.finish(inside.class));
-        };
-        let nic_of = |gpu: GpuId, node: NodeId| {
-            self.nic_of(gpu).ok_or_else(|| RouteError::NoNic {
-                gpu: gpu.0,
-                node: node.0,
-                design: self.design(node).id.clone(),
-            })
-        };
-        let (mut nic_a, nic_b) = (nic_of(from, node_a)?, nic_of(to, node_b)?);
-        let mut sender = card_a;
-        let template = &a.placement.template;
-        if fabric.is_rail_optimized()
-            && nic_a != nic_b
-            && nic_b < template.nics
-            && let Some(proxy) = template.proxy(card_a, nic_b)
-        {
-            way.inside(a, template.peer(card_a, proxy));
-            (sender, nic_a) = (proxy, nic_b);
-        }
-        way.inside(a, template.to_nic(sender, nic_a));
-        way.link(self, a.port(nic_a));
-        let (leaf_a, leaf_b) = (fabric.leaf(a.node, nic_a), fabric.leaf(b.node, nic_b));
-        for trunk in
-            fabric.trunks((leaf_a, a.nic(nic_a)), (leaf_b, b.nic(nic_b))).into_iter().flatten()
-        {
-            way.link(self, trunk);
-        }
-        way.link(self, b.port(nic_b).reverse());
-        way.inside(b, b.placement.template.nic_to(nic_b, card_b));
-        Ok(way.finish(PathClass::Net))
-    }
-
     /// The whole cluster as a graph, for drawing and for checks. Large: a vertex for each
     /// component, an edge for each directed link.
     pub fn graph(&self) -> DiGraph<Component, LinkId> {
@@ -403,28 +348,5 @@ impl Cluster {
             graph.add_edge(from, to, id);
         }
         graph
-    }
-}
-
-/// A route being put together.
-#[derive(Default)]
-struct Way {
-    links: Vec<LinkId>,
-    latency: f64,
-}
-
-impl Way {
-    fn inside(&mut self, place: Place<'_>, inside: Inside<'_>) {
-        self.links.extend(inside.links.iter().map(|&local| place.link(local)));
-        self.latency += inside.latency.0;
-    }
-
-    fn link(&mut self, cluster: &Cluster, link: LinkId) {
-        self.links.push(link);
-        self.latency += cluster.link(link).latency.0;
-    }
-
-    fn finish(self, class: PathClass) -> Route {
-        Route { links: self.links, latency: Seconds(self.latency), class }
     }
 }

@@ -20,6 +20,7 @@ mod hops;
 mod link;
 mod plane;
 mod route;
+mod routing;
 mod spec;
 mod template;
 mod wiring;

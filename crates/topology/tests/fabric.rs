@@ -109,7 +109,7 @@ fn downlinks(cluster: &Cluster, leaf: u32) -> f64 {
 fn check_oversubscription(shape: FabricShape, leaves: u32, spine_count: usize, ratio: f64) {
     let mut spec = spec(vec![group("dgx-a100", 4), group_with("dgx1-v100", 3, "edr")], shape);
     spec.fabric.oversubscription = ratio;
-    let cluster = Cluster::build(spec).unwrap();
+    let cluster = Cluster::build(spec).expect("a cluster that fits");
     for leaf in 0..leaves {
         let up = uplinks(&cluster, leaf);
         assert_eq!(up.len(), spine_count);
@@ -134,7 +134,7 @@ fn check_ports(port: Option<f64>, nominal: [f64; 2]) {
     let groups = vec![group("dgx-a100", 1), group("dgx1-v100", 1)];
     let mut spec = spec(groups, FabricShape::SingleSwitch);
     spec.fabric.port = port.map(BytesPerSec);
-    let cluster = Cluster::build(spec).unwrap();
+    let cluster = Cluster::build(spec).expect("a cluster that fits");
     for (node, nominal) in (0..).map(NodeId).zip(nominal) {
         let is_port = |link: &motley_topology::Link| {
             link.kind == LinkKind::Port && [link.from.node(), link.to.node()].contains(&Some(node))
@@ -238,7 +238,7 @@ fn check_refused(edit: impl FnOnce(&mut motley_topology::ClusterSpec), expected:
     let shape = FabricShape::LeafSpine { nodes_per_leaf: 1, spines: 1 };
     let mut spec = spec(vec![group("dgx-a100", 2)], shape);
     edit(&mut spec);
-    let message = Cluster::build(spec).unwrap_err().to_string();
+    let message = Cluster::build(spec).expect_err("a flaw").to_string();
     assert!(message.contains(expected), "{message}");
 }
 

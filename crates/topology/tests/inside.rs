@@ -8,7 +8,7 @@ use motley_topology::{
     Cluster, Component, FabricShape, GpuId, LinkKind, PathClass, RouteError, TopologyError,
 };
 use petgraph::algo::dijkstra;
-use petgraph::visit::{EdgeFiltered, EdgeRef, IntoNodeReferences};
+use petgraph::visit::{EdgeFiltered, IntoNodeReferences};
 
 /// The least latency, in femtoseconds, from one card to another over links that `allowed` accepts.
 fn least(
@@ -94,7 +94,7 @@ fn nvlink_is_taken_wherever_a_card_in_between_suffices() {
 }
 
 fn check_class(design: &str, from: u32, to: u32, class: PathClass) {
-    let route = node(design).route(GpuId(from), GpuId(to)).unwrap();
+    let route = node(design).route(GpuId(from), GpuId(to)).expect("a route");
     assert_eq!(route.class, class, "{design} {from}-{to}");
 }
 
@@ -112,7 +112,7 @@ fn classes_of_known_machines() {
 
 fn check_rate(design: &str, from: u32, to: u32, gbps: f64) {
     let cluster = node(design);
-    let route = cluster.route(GpuId(from), GpuId(to)).unwrap();
+    let route = cluster.route(GpuId(from), GpuId(to)).expect("a route");
     let slowest = route.links.iter().map(|&l| cluster.capacity(l).0).fold(f64::INFINITY, f64::min);
     assert!((slowest / 1e9 - gbps).abs() < 1e-6, "{design} {from}-{to}: {slowest}");
 }
@@ -174,7 +174,7 @@ fn check_refused(spoil: impl FnOnce(&mut motley_topology::NodeGroup), expected: 
     let mut spoilt = group("dgx1-v100", 1);
     spoil(&mut spoilt);
     let error: TopologyError =
-        common::try_cluster(vec![spoilt], FabricShape::SingleSwitch).unwrap_err();
+        common::try_cluster(vec![spoilt], FabricShape::SingleSwitch).expect_err("a flaw");
     let message = error.to_string();
     assert!(message.contains(expected), "{message}");
 }

@@ -65,10 +65,17 @@ pub enum Work {
         /// Read and written.
         bytes: Bytes,
     },
-    /// Activation functions, dropout, residual additions, copies, casts.
+    /// Activation functions, residual additions, copies, casts, dropout's backward pass.
     Elementwise {
         /// Read and written.
         bytes: Bytes,
+    },
+    /// Dropout, alone or fused with its neighbours: streams bytes and draws random numbers.
+    Dropout {
+        /// Read and written.
+        bytes: Bytes,
+        /// Random numbers.
+        drawn: f64,
     },
     /// LayerNorm or RMSNorm.
     Norm {
@@ -106,6 +113,7 @@ impl Work {
             }
             Self::Softmax { .. }
             | Self::Elementwise { .. }
+            | Self::Dropout { .. }
             | Self::Norm { .. }
             | Self::Embedding { .. }
             | Self::Optimizer { .. } => 0.0,
@@ -133,6 +141,7 @@ impl Work {
             }
             Self::Softmax { bytes }
             | Self::Elementwise { bytes }
+            | Self::Dropout { bytes, .. }
             | Self::Norm { bytes }
             | Self::Embedding { bytes }
             | Self::Optimizer { bytes } => bytes,

@@ -11,32 +11,40 @@ use crate::{Operator, Optimizer, Precision, Training, Work};
 /// at the share that elementwise kernels reach. A fused step moves 28.
 const UNFUSED_ADAM: f64 = 300.0 / 28.0;
 
-/// The kernels of one step over `parameters_per_gpu` parameters whose states are on this card.
+/// The kernels of one step over `parameters_per_gpu` parameters whose states are on this card, as
+/// Megatron-LM's mixed-precision optimizer runs them, each over all parameters:
 ///
-/// Mixed precision reads and writes the fp32 master and both moments, reads the gradient and
-/// writes the 16-bit parameter. Before that the gradients are read once for their norm (clipping),
-/// and for fp16 read and written once more to take off the loss scale and look for infinities.
+/// - 16-bit gradients are first copied to fp32;
+/// - fp16: the loss scale is taken off and infinities are looked for;
+/// - the gradients' norm is taken, and they are clipped to it;
+/// - the step reads gradient, parameter and moments and writes parameter and moments, all fp32;
+/// - mixed precision: the fp32 parameters are copied to the 16-bit ones;
+/// - the gradient buffer is set to zero for the next iteration.
 pub fn optimizer_step(training: &Training, parameters_per_gpu: f64) -> Vec<Operator> {
-    let gradient = f64::from(training.gradient_bytes);
-    let elementwise = |name, per_parameter: f64| {
-        Operator::new(name, Work::Elementwise { bytes: Bytes(parameters_per_gpu * per_parameter) })
-    };
+    let buffer = f64::from(training.gradient_bytes);
     let mut step = Vec::new();
-    if training.precision == Precision::Fp16 {
-        step.push(elementwise("unscale gradients", 2.0 * gradient));
-    }
-    step.push(elementwise("gradient norm", gradient));
-
-    let half_copy = if training.precision.mixed() { 2.0 } else { 0.0 };
-    let states = 8.0 * f64::from(1 + training.optimizer.moments());
-    let fused = states + gradient + half_copy;
-    let (name, per_parameter) = match training.optimizer {
-        Optimizer::Adam { fused: true } => ("adam", fused),
-        Optimizer::Adam { fused: false } => ("adam, unfused", fused * UNFUSED_ADAM),
-        Optimizer::Sgd => ("sgd", fused),
+    let mut pass = |name, per_parameter: f64| {
+        let bytes = Bytes(parameters_per_gpu * per_parameter);
+        step.push(Operator::new(name, Work::Optimizer { bytes }));
     };
-    let bytes = Bytes(parameters_per_gpu * per_parameter);
-    step.push(Operator::new(name, Work::Optimizer { bytes }));
+    if training.gradient_bytes < 4 {
+        pass("gradients to fp32", buffer + 4.0);
+    }
+    if training.precision == Precision::Fp16 {
+        pass("unscale gradients", 8.0);
+    }
+    pass("gradient norm", 4.0);
+    pass("clip gradients", 8.0);
+    let fused = 4.0 + 8.0 * f64::from(1 + training.optimizer.moments());
+    match training.optimizer {
+        Optimizer::Adam { fused: true } => pass("adam", fused),
+        Optimizer::Adam { fused: false } => pass("adam, unfused", fused * UNFUSED_ADAM),
+        Optimizer::Sgd => pass("sgd", fused),
+    }
+    if training.precision.mixed() {
+        pass("parameters to 16 bit", 6.0);
+    }
+    pass("zero gradients", buffer);
     step
 }
 
@@ -62,10 +70,12 @@ mod tests {
 
     #[test]
     fn bytes_per_parameter() {
-        check(Precision::Fp32, Optimizer::Adam { fused: true }, 4, 24.0 + 4.0 + 4.0);
-        check(Precision::Bf16, Optimizer::Adam { fused: true }, 4, 24.0 + 4.0 + 2.0 + 4.0);
-        check(Precision::Fp16, Optimizer::Adam { fused: true }, 2, 24.0 + 2.0 + 2.0 + 2.0 + 4.0);
-        check(Precision::Fp32, Optimizer::Adam { fused: false }, 4, 300.0 + 4.0);
-        check(Precision::Fp32, Optimizer::Sgd, 4, 16.0 + 4.0 + 4.0);
+        let clip = 4.0 + 8.0;
+        check(Precision::Fp32, Optimizer::Adam { fused: true }, 4, clip + 28.0 + 4.0);
+        check(Precision::Bf16, Optimizer::Adam { fused: true }, 4, clip + 28.0 + 6.0 + 4.0);
+        check(Precision::Fp16, Optimizer::Adam { fused: true }, 4, 8.0 + clip + 28.0 + 6.0 + 4.0);
+        check(Precision::Fp16, Optimizer::Adam { fused: true }, 2, 6.0 + 8.0 + clip + 28.0 + 6.0 + 2.0);
+        check(Precision::Fp32, Optimizer::Adam { fused: false }, 4, clip + 300.0 + 4.0);
+        check(Precision::Fp32, Optimizer::Sgd, 4, clip + 20.0 + 4.0);
     }
 }

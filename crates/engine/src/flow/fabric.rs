@@ -24,7 +24,7 @@ pub(crate) struct Fabric {
     hops: Vec<Hop>,
     /// By footprint, where its hops begin. One longer than the footprints.
     first_hop: Vec<u32>,
-    /// By flow, the communicator whose instances it carries.
+    /// By flow, the communicator whose instances it carries; ascending.
     pub(super) communicators: Vec<u32>,
     /// By flow, where its hops begin in [`super::Network`]'s table of positions, with room for its
     /// longest path. One longer than `communicators`.
@@ -97,6 +97,11 @@ impl Fabric {
     /// How many links there are.
     pub(crate) fn links(&self) -> usize {
         self.capacity.len()
+    }
+
+    /// The flow that carries the instances of a communicator, if it crosses any of the links.
+    pub(crate) fn flow(&self, communicator: u32) -> Option<u32> {
+        self.communicators.binary_search(&communicator).ok().map(|flow| flow as u32)
     }
 
     /// The solved links under a footprint.

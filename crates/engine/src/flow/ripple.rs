@@ -25,7 +25,7 @@
 //!   differences, stays below capacity.
 //!
 //! Propagation ends after a few visits per affected link in practice; that it always does is not
-//! proven, so visits are counted, and above a few times the number of flows and links the rates
+//! proven, so visits are counted, and beyond a few times the number of flows and links the rates
 //! are found by filling from nothing.
 
 use std::cmp::Reverse;
@@ -36,7 +36,9 @@ use super::{Network, PRECISION};
 impl Network<'_> {
     /// Balances all links.
     pub(super) fn ripple(&mut self) {
-        let mut visits = self.patience * (self.active_flows + self.active_links);
+        // Links that have just lost their last flow are looked at too, without being active.
+        let extent = self.active_flows + self.active_links + self.worklist.len() as u32;
+        let mut visits = self.patience.saturating_mul(extent);
         while let Some(Reverse((_, link))) = self.worklist.pop() {
             self.links[link as usize].queued = false;
             if visits == 0 {
@@ -69,14 +71,12 @@ impl Network<'_> {
         };
         self.demands = demands;
 
-        let before = std::mem::replace(&mut self.links[l].level, level);
-        if before == level {
+        let before = self.links[l].level;
+        let moved = before.is_finite() || level.is_finite();
+        if !moved || (before - level).abs() <= PRECISION * before.min(level) {
             return;
         }
-        if level.is_finite() && (before - level).abs() <= PRECISION * level {
-            self.links[l].level = before;
-            return;
-        }
+        self.links[l].level = level;
         let first = self.links[l].first;
         for at in first..first + self.links[l].crossings {
             let flow = self.crossings[at as usize].flow;
@@ -85,7 +85,7 @@ impl Network<'_> {
                 self.find_limits(flow);
             }
             let rate = self.limits[flow as usize].rate;
-            if rate != old_rate {
+            if rate.to_bits() != old_rate.to_bits() {
                 self.touch(flow);
                 self.spread(flow, link, old_rate, rate);
             }

@@ -46,7 +46,10 @@ fn check_script(capacities: &[f64], flows: &[Flow], script: &[Step], patience: u
     }
 }
 
-fn hops(links: usize, multiplicities: impl Strategy<Value = f64>) -> impl Strategy<Value = Vec<Hop>> {
+fn hops(
+    links: usize,
+    multiplicities: impl Strategy<Value = f64>,
+) -> impl Strategy<Value = Vec<Hop>> {
     prop::collection::btree_map(0..links as u32, multiplicities, 1..=links.min(6)).prop_map(|map| {
         map.into_iter().map(|(link, multiplicity)| Hop { link, multiplicity }).collect()
     })
@@ -136,6 +139,9 @@ fn the_classic_example() {
         (f64::MAX, vec![hop(1)]),
     ];
     let rates = textbook(&[10.0, 9.0], &flows);
-    assert!(rates.iter().zip([3.0, 7.0, 3.0, 3.0]).all(|(r, e)| (r - e).abs() < 1e-12), "{rates:?}");
+    assert!(
+        rates.iter().zip([3.0, 7.0, 3.0, 3.0]).all(|(r, e)| (r - e).abs() < 1e-12),
+        "{rates:?}"
+    );
     check_script(&[10.0, 9.0], &flows, &[(0, false), (1, false), (2, false), (3, true)], 4);
 }

@@ -40,8 +40,8 @@ pub(super) fn textbook(capacities: &[f64], flows: &[Flow]) -> Vec<f64> {
             .map(|link| room(link, &rates, &before) <= 1e-12 * capacities[link])
             .collect();
         for (f, (cap, hops)) in flows.iter().enumerate() {
-            let stops = rates[f] >= cap * (1.0 - 1e-12)
-                || hops.iter().any(|hop| full[hop.link as usize]);
+            let stops =
+                rates[f] >= cap * (1.0 - 1e-12) || hops.iter().any(|hop| full[hop.link as usize]);
             rising[f] &= !stops;
         }
     }

@@ -45,8 +45,9 @@ pub(crate) fn lower(programs: &[Program]) -> (Vec<Instruction>, Vec<u32>, Vec<u1
         instructions.extend(program.ops.iter().map(|op| match *op {
             Op::Compute { tag, kernels: count, duration } => {
                 let spread = *classes.entry(count).or_insert_with(|| {
+                    let class = kernels.len() as u16;
                     kernels.push(count);
-                    kernels.len() as u16 - 1
+                    class
                 });
                 Instruction::Compute { tag, spread, duration: duration.as_picos() as f64 }
             }

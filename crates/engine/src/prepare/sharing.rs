@@ -41,7 +41,8 @@ pub(super) fn links_to_solve(job: &Job, usage: &Usage, reduce: bool) -> Vec<bool
     let mut solved: Vec<bool> = (0..job.links.len())
         .map(|link| {
             let users = on(link);
-            !users.is_empty() && !(reduce && is_implied(job, usage, link, users))
+            let unneeded = users.is_empty() || (reduce && is_implied(job, usage, link, users));
+            !unneeded
         })
         .collect();
     if reduce {

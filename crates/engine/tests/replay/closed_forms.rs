@@ -1,6 +1,6 @@
 //! Jobs whose times can be written down.
 
-use crate::jobs::{Hand, check, collective, compute, issue, moves, ns, run, wait_for};
+use crate::jobs::{Hand, check, collective, compute, engine, issue, moves, ns, run, wait_for};
 use motley_engine::Engine;
 use motley_job::{Call, JobError, Op};
 use motley_units::Time;
@@ -72,7 +72,8 @@ fn ring_all_reduce() {
         let latency = ns(u64::from(2 * (n - 1)) * 5);
         let bytes = 80_000.0 * 2.0 * f64::from(n - 1) / f64::from(n);
         let ring = hand.comm(&members, &links, &[Call { latency, ..moves(bytes) }]);
-        let job = hand.job((0..n).map(|r| vec![compute(u64::from(r)), collective(ring, 0)]).collect());
+        let job =
+            hand.job((0..n).map(|r| vec![compute(u64::from(r)), collective(ring, 0)]).collect());
         let end = ns(u64::from(n - 1)) + latency + ns((bytes / 10.0) as u64);
         check(&job, &vec![end; n as usize]);
     }
@@ -191,7 +192,7 @@ fn absurd_durations_saturate() {
 
 /// The links that a job's solver sees.
 fn solved(hand: Hand, programs: Vec<Vec<Op>>) -> usize {
-    Engine::new(&hand.job(programs)).unwrap().solved_links()
+    engine(&hand.job(programs)).solved_links()
 }
 
 #[test]
@@ -199,11 +200,18 @@ fn only_links_that_can_bind_are_solved() {
     let two = |hand: &mut Hand, a: &[(u32, f64)], b: &[(u32, f64)]| {
         (hand.comm(&[0, 1], a, &[moves(1.0)]), hand.comm(&[0, 2], b, &[moves(1.0)]))
     };
-    let apart = |a, b| vec![vec![issue(a, 0, 0), issue(b, 0, 1)], vec![collective(a, 0)], vec![collective(b, 0)]];
-    let same_lane =
-        |a, b| vec![vec![issue(a, 0, 0), issue(b, 0, 0)], vec![collective(a, 0)], vec![collective(b, 0)]];
+    let apart = |a, b| {
+        vec![vec![issue(a, 0, 0), issue(b, 0, 1)], vec![collective(a, 0)], vec![collective(b, 0)]]
+    };
+    let same_lane = |a, b| {
+        vec![vec![issue(a, 0, 0), issue(b, 0, 0)], vec![collective(a, 0)], vec![collective(b, 0)]]
+    };
     let blocking = |a, b| {
-        vec![vec![collective(a, 0), collective(b, 0)], vec![collective(a, 0)], vec![collective(b, 0)]]
+        vec![
+            vec![collective(a, 0), collective(b, 0)],
+            vec![collective(a, 0)],
+            vec![collective(b, 0)],
+        ]
     };
 
     let mut hand = Hand::new(&[GB]);
@@ -224,11 +232,7 @@ fn only_links_that_can_bind_are_solved() {
     assert_eq!(solved(hand, apart(a, b)), 1, "oversubscribed");
 
     let mut hand = Hand::new(&[2.0 * GB, GB, 3.0 * GB]);
-    let (a, b) = two(
-        &mut hand,
-        &[(0, 1.0), (1, 1.0), (2, 2.0)],
-        &[(0, 3.0), (1, 2.0), (2, 6.0)],
-    );
+    let (a, b) = two(&mut hand, &[(0, 1.0), (1, 1.0), (2, 2.0)], &[(0, 3.0), (1, 2.0), (2, 6.0)]);
     assert_eq!(solved(hand, apart(a, b)), 2, "links 0 and 2 constrain alike");
 }
 
@@ -238,7 +242,11 @@ fn aliased_slots_are_refused() {
     let mut hand = Hand::new(&[]);
     let comm = hand.comm(&[0, 1], &[], &[moves(0.0)]);
     let mut job = hand.job(vec![vec![collective(comm, 0)], vec![]]);
-    job.programs[0].ops.push(Op::Collective { tag: crate::jobs::TAG, slot: motley_job::Slot(1), call: 0 });
+    job.programs[0].ops.push(Op::Collective {
+        tag: crate::jobs::TAG,
+        slot: motley_job::Slot(1),
+        call: 0,
+    });
     job.ranks[0].slots.push(comm);
     job.ranks[1].slots.clear();
     assert!(matches!(Engine::new(&job), Err(JobError::Mismatched { rank: 0, .. })));

@@ -1,11 +1,11 @@
 //! Jobs that cannot end, and how that is said.
 
-use crate::jobs::{Hand, collective, compute, issue, moves, ns, wait_for};
-use motley_engine::{Deadlock, Engine, Options, Silent, replay};
+use crate::jobs::{Hand, collective, compute, engine, issue, moves, ns, wait_for};
+use motley_engine::{Deadlock, Options, Silent, replay};
 use motley_job::{CommId, Job, Op};
 
 fn deadlock(job: &Job) -> Deadlock {
-    replay(&Engine::new(job).unwrap(), &Options::default(), &mut Silent).unwrap_err()
+    replay(&engine(job), &Options::default(), &mut Silent).expect_err("stuck")
 }
 
 /// A job over these communicators that move nothing.
@@ -67,7 +67,10 @@ fn a_circle_of_three_behind_a_bystander() {
 fn streams_in_opposite_order() {
     let job = job(
         &[&[0, 1], &[0, 1]],
-        vec![vec![issue(A, 0, 2), issue(B, 0, 2)], vec![issue(B, 0, 0), issue(A, 0, 0), compute(9)]],
+        vec![
+            vec![issue(A, 0, 2), issue(B, 0, 2)],
+            vec![issue(B, 0, 0), issue(A, 0, 0), compute(9)],
+        ],
     );
     let found = check(
         &job,
@@ -81,10 +84,8 @@ fn streams_in_opposite_order() {
 
 #[test]
 fn an_instance_that_nobody_makes() {
-    let job = job(
-        &[&[0]],
-        vec![vec![collective(A, 0), compute(3)], vec![compute(1), wait_for(A, 1)]],
-    );
+    let job =
+        job(&[&[0]], vec![vec![collective(A, 0), compute(3)], vec![compute(1), wait_for(A, 1)]]);
     let found = check(
         &job,
         "deadlock at 0 ns: rank 1 (op 1, `op`) waits for instance 1 of communicator 0, \

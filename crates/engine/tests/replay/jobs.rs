@@ -96,21 +96,29 @@ impl Hand {
     }
 }
 
+pub(crate) fn engine(job: &Job) -> Engine<'_> {
+    Engine::new(job).expect("well-formed")
+}
+
 /// The outcome of a job that must run to its end.
 pub(crate) fn run(job: &Job) -> Outcome {
     observe(job, &mut Silent)
 }
 
+/// The same with every link solved.
+pub(crate) fn run_unreduced(job: &Job) -> Outcome {
+    let engine = Engine::unreduced(job).expect("well-formed");
+    replay(&engine, &Options::default(), &mut Silent).expect("no circle")
+}
+
 pub(crate) fn observe(job: &Job, observer: &mut impl Observer) -> Outcome {
-    replay(&Engine::new(job).unwrap(), &Options::default(), observer).unwrap()
+    replay(&engine(job), &Options::default(), observer).expect("no circle")
 }
 
 /// Checks when each rank finishes, with and without reduction.
 pub(crate) fn check(job: &Job, finish: &[Time]) -> Outcome {
     let outcome = run(job);
     assert_eq!(outcome.finish, finish);
-    let unreduced = Engine::unreduced(job).unwrap();
-    let full = replay(&unreduced, &Options::default(), &mut Silent).unwrap();
-    assert_eq!(full.finish, finish, "unreduced");
+    assert_eq!(run_unreduced(job).finish, finish, "unreduced");
     outcome
 }

@@ -1,14 +1,15 @@
 //! What holds of every job: checked on random ones.
 
-
 use std::collections::BTreeMap;
 
-use crate::jobs::{Hand, collective, compute, issue, moves, ns, observe, run, wait_for};
-use motley_engine::{Engine, Jitter, Law, Observer, Options, Silent, replay};
+use crate::jobs::{
+    Hand, collective, compute, engine, issue, moves, ns, observe, run, run_unreduced, wait_for,
+};
+use crate::random::{self, Links, scripts};
+use motley_engine::{Jitter, Law, Observer, Options, Silent, replay};
 use motley_job::{CommId, Job, RankId, Tag};
 use motley_units::Time;
 use proptest::prelude::*;
-use crate::random::{self, Links, scripts};
 
 /// Checks that what is told of each rank leaves no gap, and what is told of each communicator is
 /// in order.
@@ -23,7 +24,16 @@ impl Observer for Ledger {
     fn compute(&mut self, rank: RankId, _: Tag, start: Time, end: Time) {
         assert_eq!(self.local.insert(rank, end).unwrap_or_default(), start);
     }
-    fn wait(&mut self, rank: RankId, _: CommId, _: u16, _: Tag, from: Time, start: Time, end: Time) {
+    fn wait(
+        &mut self,
+        rank: RankId,
+        _: CommId,
+        _: u16,
+        _: Tag,
+        from: Time,
+        start: Time,
+        end: Time,
+    ) {
         assert_eq!(self.local.insert(rank, end).unwrap_or_default(), from);
         assert!(from < end && start <= end);
     }
@@ -39,23 +49,26 @@ impl Observer for Ledger {
     }
 }
 
+/// Scripts in which ranks may, or may not, call a communicator from several lanes.
+fn mixed_or_not(links: Links) -> impl Strategy<Value = random::Script> {
+    any::<bool>().prop_flat_map(move |mixed| scripts(links, mixed))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Without sharing, a replay is a longest path.
     #[test]
-    fn uncontended_is_the_longest_path(script in scripts(Links::Own, true)) {
+    fn uncontended_is_the_longest_path(script in mixed_or_not(Links::Own)) {
         let job = script.plain();
         prop_assert_eq!(&run(&job).finish, &script.longest_paths());
     }
 
     /// What preparation leaves out of the solver changes nothing, to the picosecond.
     #[test]
-    fn reduction_is_exact(script in scripts(Links::Shared, true)) {
+    fn reduction_is_exact(script in mixed_or_not(Links::Shared)) {
         let job = script.plain();
-        let reduced = run(&job);
-        let unreduced = Engine::unreduced(&job).unwrap();
-        let full = replay(&unreduced, &Options::default(), &mut Silent).unwrap();
+        let (reduced, full) = (run(&job), run_unreduced(&job));
         prop_assert_eq!(&reduced.finish, &full.finish);
         prop_assert_eq!(reduced.digest, full.digest);
     }
@@ -132,7 +145,7 @@ fn everything() -> Job {
 #[test]
 fn the_digest_is_pinned_and_repeats() {
     let job = everything();
-    let engine = Engine::new(&job).unwrap();
+    let engine = engine(&job);
     let outcome = |options| replay(&engine, &options, &mut Silent).unwrap();
     let plain = outcome(Options::default());
     assert_eq!(plain, outcome(Options { seed: 5, iteration: 9, ..Options::default() }));
@@ -151,9 +164,10 @@ fn the_digest_is_pinned_and_repeats() {
 
 #[test]
 fn slowness_and_jitter_multiply_compute() {
-    let job = Hand::new(&[]).job_of_unlike(vec![(vec![compute(100); 3], 1.5), (vec![compute(100)], 2.0)]);
-    let engine = Engine::new(&job).unwrap();
-    let finish = |options| replay(&engine, &options, &mut Silent).unwrap().finish;
+    let job =
+        Hand::new(&[]).job_of_unlike(vec![(vec![compute(100); 3], 1.5), (vec![compute(100)], 2.0)]);
+    let prepared = engine(&job);
+    let finish = |options| replay(&prepared, &options, &mut Silent).unwrap().finish;
     assert_eq!(finish(Options::default()), [ns(450), ns(200)]);
     let shorter = Options { slowness: Some(&[1.25]), ..Options::default() };
     assert_eq!(finish(shorter), [ns(375), ns(200)]);
@@ -170,6 +184,6 @@ fn slowness_and_jitter_multiply_compute() {
         (vec![compute(100)], 2.0),
         (vec![compute(100); 7], 1.0),
     ]);
-    let more = replay(&Engine::new(&job).unwrap(), &noisy, &mut Silent).unwrap().finish;
+    let more = replay(&engine(&job), &noisy, &mut Silent).unwrap().finish;
     assert_eq!(more[..2], [first, second]);
 }

@@ -20,10 +20,21 @@ pub(crate) struct RandomComm {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Compute { rank: u32, nanos: u64 },
+    Compute {
+        rank: u32,
+        nanos: u64,
+    },
     /// All members call; those for which a bit of `elsewhere` is set not from their usual lane.
-    Call { comm: usize, call: u16, elsewhere: u32 },
-    Await { rank: u32, comm: usize, back: u32 },
+    Call {
+        comm: usize,
+        call: u16,
+        elsewhere: u32,
+    },
+    Await {
+        rank: u32,
+        comm: usize,
+        back: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -116,9 +127,10 @@ impl Script {
                     let comm = &self.comms[c];
                     let last = ends[c].last().copied().unwrap_or_default();
                     let lane = |m| usize::from(lane_of(comm, m, elsewhere));
-                    let start = comm.members.iter().enumerate().map(|(m, &rank)| {
-                        local[rank as usize].max(stream[rank as usize][lane(m)])
-                    });
+                    let start =
+                        comm.members.iter().enumerate().map(|(m, &rank)| {
+                            local[rank as usize].max(stream[rank as usize][lane(m)])
+                        });
                     let start = start.fold(last, Time::max);
                     let call = &comm.calls[usize::from(call)];
                     let rate = comm.footprints[usize::from(call.footprint)]
@@ -148,12 +160,14 @@ impl Script {
 }
 
 fn calls(footprints: u8) -> impl Strategy<Value = Vec<Call>> {
-    let call = (0u32..60, 0u64..3, 0u32..40, 0..footprints).prop_map(|(bytes, latency, cap, footprint)| Call {
-        bytes: f64::from(bytes / 10) * 997.0,
-        latency: ns(latency * 500),
-        rate_cap: if cap < 20 { f64::INFINITY } else { f64::from(cap) * 1.1e8 },
-        footprint,
-    });
+    let call = (0u32..60, 0u64..3, 0u32..40, 0..footprints).prop_map(
+        |(bytes, latency, cap, footprint)| Call {
+            bytes: f64::from(bytes / 10) * 997.0,
+            latency: ns(latency * 500),
+            rate_cap: if cap < 20 { f64::INFINITY } else { f64::from(cap) * 1.1e8 },
+            footprint,
+        },
+    );
     prop::collection::vec(call, 2)
 }
 
@@ -166,11 +180,18 @@ pub(crate) fn scripts(links: Links, mixed: bool) -> impl Strategy<Value = Script
             let crossing = move |link: u32| (Just(link), (1u32..4).prop_map(f64::from));
             let footprint = match links {
                 Links::Own => prop::collection::vec(crossing(c as u32), 1).boxed(),
-                Links::Shared => prop::collection::btree_map(0..pool as u32, (1u32..4).prop_map(f64::from), 0..4)
-                    .prop_map(|map| map.into_iter().collect())
-                    .boxed(),
+                Links::Shared => {
+                    prop::collection::btree_map(0..pool as u32, (1u32..4).prop_map(f64::from), 0..4)
+                        .prop_map(|map| map.into_iter().collect())
+                        .boxed()
+                }
             };
-            (members, prop::collection::vec(footprint, 2), calls(2), prop::collection::vec(0u8..4, 6))
+            (
+                members,
+                prop::collection::vec(footprint, 2),
+                calls(2),
+                prop::collection::vec(0u8..4, 6),
+            )
                 .prop_map(|(members, footprints, calls, lanes)| RandomComm {
                     members: members.into_iter().collect(),
                     footprints,

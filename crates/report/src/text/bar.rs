@@ -11,12 +11,15 @@ const LENGTH: u64 = 60;
 /// By part of the breakdown: what fills the bar, and the part's name.
 const PARTS: [(char, &str); 6] = [
     ('#', "compute"),
-    ('T', "tensor-parallel transfer"),
-    ('P', "pipeline transfer"),
-    ('D', "data-parallel transfer"),
+    ('T', "tensor-parallel"),
+    ('P', "pipeline"),
+    ('D', "data-parallel"),
     ('.', "bubble"),
     ('~', "waiting for stragglers"),
 ];
+
+/// The lines of the legend: a heading and the parts that follow it.
+const LEGEND: [(&str, &[usize]); 2] = [("", &[0, 4, 5]), ("transfers: ", &[1, 2, 3])];
 
 pub(super) fn time(report: &Report) -> Vec<String> {
     let weights: Vec<u128> =
@@ -28,21 +31,18 @@ pub(super) fn time(report: &Report) -> Vec<String> {
         .collect();
     // In tenths of a per cent, so that what is printed adds up to 100.
     let shares = allot(1000, &weights);
-    let entries: Vec<String> = PARTS
-        .iter()
-        .zip(shares)
-        .map(|(&(fill, name), share)| format!("{fill} {name} {}", number::percent(share as f64 / 1000.0)))
-        .collect();
-    let indent = " ".repeat(INDENT);
-    // What was not there needs no entry, and no line.
-    let present = |range: std::ops::Range<usize>| {
-        let entries: Vec<&str> = range
-            .filter(|&i| weights[i] > 0)
-            .map(|i| entries[i].as_str())
-            .collect();
-        format!("{indent}{}", entries.join("   "))
+    let entry = |&part: &usize| {
+        let (fill, name) = PARTS[part];
+        // What was not there needs no entry, and no line.
+        (weights[part] > 0)
+            .then(|| format!("{fill} {name} {}", number::percent(shares[part] as f64 / 1000.0)))
     };
     let mut lines = vec![format!("{:<INDENT$}{bar}", "Time goes")];
-    lines.extend([0..2, 2..4, 4..6].map(present).into_iter().filter(|line| !line.trim().is_empty()));
+    for (heading, parts) in LEGEND {
+        let entries: Vec<String> = parts.iter().filter_map(entry).collect();
+        if !entries.is_empty() {
+            lines.push(format!("{:INDENT$}{heading}{}", "", entries.join("  ")));
+        }
+    }
     lines
 }

@@ -1,6 +1,6 @@
 //! What was found: fit, speed, cards, losses, links, comparisons.
 
-use super::wrap::{clip, labelled};
+use super::wrap::{INDENT, clip, labelled};
 use super::{WIDTH, number};
 use crate::{CardType, Figures, Report};
 
@@ -8,29 +8,30 @@ use crate::{CardType, Figures, Report};
 pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
     let Some(worst) = report.out_of_memory.first() else { return Vec::new() };
     let cards: u32 = report.out_of_memory.iter().map(|entry| entry.card_count).sum();
-    let parts: Vec<String> = worst
-        .parts
-        .named()
-        .iter()
-        .map(|(name, bytes)| format!("{name} {}", number::gib(*bytes)))
-        .collect();
-    let kinds = report.out_of_memory.len();
-    let which = if kinds > 1 { format!("worst of {kinds}: ") } else { String::new() };
+    let parts = &worst.parts;
     let lines = [
         format!(
-            "!!! OUT OF MEMORY on {} of {} cards: this plan does not run. Figures as if it did.",
+            "!!! OUT OF MEMORY on {} of {} cards: this plan does not run !!!",
             number::count(cards.into()),
             number::count(report.plan.used_card_count.into()),
         ),
         format!(
-            "!!! {which}stage {} on {}: {} of {} GiB, {} short",
+            "!!! worst: stage {}, {} x {}: {} of {} GiB, {} short",
             worst.stage_index,
+            number::count(worst.card_count.into()),
             worst.card_name,
             number::gib(worst.needed_bytes),
             number::gib(worst.capacity_bytes),
-            number::bytes(worst.short_bytes),
+            number::gib(worst.short_bytes),
         ),
-        format!("!!! {}", parts.join(", ")),
+        format!(
+            "!!! weights {}, gradients {}, optimizer {}, activations {}, other {}",
+            number::gib(parts.parameters_bytes),
+            number::gib(parts.gradients_bytes),
+            number::gib(parts.optimizer_bytes),
+            number::gib(parts.activations_bytes),
+            number::gib(parts.workspace_bytes + parts.overhead_bytes),
+        ),
     ];
     lines.iter().map(|line| clip(line, WIDTH)).collect()
 }
@@ -47,6 +48,9 @@ pub(super) fn speed(report: &Report) -> Vec<String> {
             number::seconds(time.max.as_secs_f64()),
         );
     }
+    if !report.fits {
+        iteration += ", if memory sufficed";
+    }
     let found = &report.efficiency;
     let throughput = format!(
         "{} tokens/s, {} sequences/s, {} tokens/s a card",
@@ -56,7 +60,7 @@ pub(super) fn speed(report: &Report) -> Vec<String> {
     );
     let mut lines = labelled("Iteration", &iteration);
     lines.extend(labelled("Speed", &throughput));
-    lines.extend(labelled("Use", &utilisation(report)));
+    lines.extend(labelled("Efficiency", &utilisation(report)));
     lines
 }
 
@@ -90,8 +94,7 @@ pub(super) fn cards(report: &Report) -> Vec<String> {
         let name = clip(name, 21);
         format!("{name:<22}{used:>9}{computes:>9}{transfers:>10}{waits:>7} {memory}")
     };
-    let mut lines =
-        vec![row(["Card", "in use", "computes", "transfers", "waits", "peak memory"])];
+    let mut lines = vec![row(["Card", "in use", "computes", "transfers", "waits", "peak memory"])];
     lines.extend(report.card_types.iter().map(|card| card_row(card, row)));
     lines
 }
@@ -123,7 +126,7 @@ pub(super) fn imbalance(report: &Report) -> Vec<String> {
         number::percent(imbalance.loss_ratio)
     };
     let text = format!(
-        "{} {loss}, against {} with the {}",
+        "{} {loss}: {} {}",
         imbalance.kind,
         number::seconds(imbalance.balanced.as_secs_f64()),
         imbalance.baseline,
@@ -148,18 +151,18 @@ pub(super) fn published(report: &Report) -> Vec<String> {
         let show = |value: f64| match comparison.figures {
             Figures::Seconds { .. } => number::seconds(value),
             Figures::Tokens { .. } => format!("{} tokens/s", number::four_digits(value)),
-            Figures::Flops { .. } => format!("{} TFLOP/s a card", number::four_digits(value / 1e12)),
+            Figures::Flops { .. } => {
+                format!("{} TFLOP/s a card", number::four_digits(value / 1e12))
+            }
             Figures::Mfu { .. } => number::percent(value),
         };
         let predicted = predicted.map_or_else(|| "unknown".to_owned(), show);
         let error = comparison.error_ratio.map(number::signed_percent).unwrap_or_default();
-        let text = format!(
-            "{} {}, predicted {predicted} {error} ({})",
-            comparison.what,
-            show(published),
-            comparison.source
-        );
-        labelled("Published", &text)
+        let text =
+            format!("{} {}, predicted {predicted} {error}", show(published), comparison.what);
+        // One line each; the full source is in the JSON.
+        let room = (WIDTH - INDENT).saturating_sub(text.chars().count() + 3);
+        labelled("Published", &format!("{text} ({})", clip(&comparison.source, room)))
     });
     lines.collect()
 }

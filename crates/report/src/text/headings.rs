@@ -55,7 +55,7 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
     }
     text += &format!(", micro-batches {}", micro_batches(report));
     let sizes = number::span(classes.iter().map(|class| class.sequences_per_micro_batch_count));
-    text += &format!(" of {sizes}");
+    text += &format!(" of size {sizes}");
     if let Some(layers) = layers(report) {
         text += &format!(", layers {layers}");
     }
@@ -131,7 +131,10 @@ fn short_name(report: &Report, id: &str) -> String {
     let cards = &report.card_types;
     let own = cards.iter().find(|card| card.id == id).and_then(|card| word(&card.name));
     own.filter(|own| {
-        cards.iter().filter(|card| card.used_count > 0 && card.id != id).all(|card| word(&card.name).as_ref() != Some(own))
+        cards
+            .iter()
+            .filter(|card| card.used_count > 0 && card.id != id)
+            .all(|card| word(&card.name).as_ref() != Some(own))
     })
     .unwrap_or_else(|| id.to_owned())
 }

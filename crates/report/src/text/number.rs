@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use motley_units::{Bytes, Seconds};
+use motley_units::Seconds;
 
 /// A count with thousands set apart.
 pub(super) fn count(value: u64) -> String {
@@ -24,8 +24,11 @@ pub(super) fn four_digits(value: f64) -> String {
     if rounded.abs() >= 1000.0 {
         return count(rounded.round() as u64);
     }
-    let before = if rounded.abs() >= 1.0 { rounded.abs().log10().floor() as usize + 1 } else { 1 };
-    format!("{rounded:.*}", 4usize.saturating_sub(before))
+    if rounded == 0.0 {
+        return "0".to_owned();
+    }
+    let decimals = 3.0 - rounded.abs().log10().floor();
+    format!("{rounded:.*}", decimals.clamp(0.0, 9.0) as usize)
 }
 
 /// A duration with four significant digits.
@@ -50,14 +53,17 @@ pub(super) fn signed_percent(ratio: f64) -> String {
     format!("{:+.1} %", 100.0 * ratio)
 }
 
-/// GiB, one decimal, without the unit.
+/// GiB without the unit: one decimal, but for very small sizes three and for large ones none.
 pub(super) fn gib(bytes: f64) -> String {
-    format!("{:.1}", bytes / (1024.0 * 1024.0 * 1024.0))
-}
-
-/// A size of any magnitude.
-pub(super) fn bytes(value: f64) -> String {
-    Bytes(value).to_string()
+    let gib = bytes / (1024.0 * 1024.0 * 1024.0);
+    let decimals = if gib >= 99.95 {
+        0
+    } else if gib >= 0.095 || bytes == 0.0 {
+        1
+    } else {
+        3
+    };
+    format!("{gib:.decimals$}")
 }
 
 /// Parameters: `2.53B`.
@@ -98,7 +104,8 @@ mod tests {
         assert_eq!(four_digits(42_317.0), "42,320");
         assert_eq!(four_digits(999.96), "1,000");
         assert_eq!(four_digits(99.996), "100.0");
-        assert_eq!(four_digits(0.031_24), "0.031");
+        assert_eq!(four_digits(0.031_24), "0.03124");
+        assert_eq!(four_digits(0.0), "0");
         assert_eq!(seconds(12.345_6), "12.35 s");
         assert_eq!(seconds(0.001_234_5), "1.234 ms");
         assert_eq!(seconds(0.0), "0 ns");

@@ -69,7 +69,7 @@ mod tests {
     fn no_line_is_too_long() {
         check("", 1);
         check("a few words", 1);
-        check(&"word ".repeat(14), 2);
+        check(&"word ".repeat(15), 2);
         check(&"x".repeat(200), 1);
         check(&format!("{} {}", "x".repeat(60), "\u{e4}".repeat(60)), 2);
     }

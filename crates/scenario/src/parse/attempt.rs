@@ -55,11 +55,15 @@ impl Fuel {
     }
 }
 
-/// Reads a text as `T`. Without fuel every text is refused.
-pub(super) fn attempt<T: DeserializeOwned>(text: &str, fuel: &mut Fuel) -> Result<T, Refusal> {
-    if !fuel.burn(text) {
-        return Err(Refusal { error: ron::Error::Eof, path: Path::ROOT, offset: 0 });
-    }
+/// Reads a text as `T`; none without fuel.
+pub(super) fn attempt<T: DeserializeOwned>(
+    text: &str,
+    fuel: &mut Fuel,
+) -> Option<Result<T, Refusal>> {
+    fuel.burn(text).then(|| read(text))
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
     let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
     let mut deserializer = ron::Deserializer::from_str_with_options(text, &options)
         .map_err(|error| refusal(text, &error, Path::ROOT))?;
@@ -95,7 +99,6 @@ fn offset(text: &str, position: ron::error::Position) -> usize {
     let line_start: usize =
         text.split_inclusive('\n').take(position.line.saturating_sub(1)).map(str::len).sum();
     let rest = text.get(line_start..).unwrap_or_default();
-    let column: usize =
-        rest.chars().take(position.col.saturating_sub(1)).map(char::len_utf8).sum();
+    let column: usize = rest.chars().take(position.col.saturating_sub(1)).map(char::len_utf8).sum();
     line_start + column
 }

@@ -57,7 +57,7 @@ impl Expectation {
         use ron::Error as E;
         let mut probed = text.to_owned();
         probed.replace_range(span.range(), PROBE);
-        let Err(refusal) = attempt::<T>(&probed, fuel) else { return Self::Unknown };
+        let Some(Err(refusal)) = attempt::<T>(&probed, fuel) else { return Self::Unknown };
         match refusal.error {
             E::NoSuchEnumVariant { expected, found, .. } if found == PROBE => {
                 quantity(expected).map_or(Self::Variants(expected), Self::Quantity)
@@ -114,9 +114,7 @@ impl Expectation {
                     .flat_map(|content| names.iter().map(move |name| format!("{name}{content}")))
                     .collect()
             }
-            Self::Tuple | Self::Other(_) | Self::Unknown => {
-                scalars.map(ToOwned::to_owned).to_vec()
-            }
+            Self::Tuple | Self::Other(_) | Self::Unknown => scalars.map(ToOwned::to_owned).to_vec(),
         }
     }
 }

@@ -18,7 +18,9 @@ pub(super) fn explain<T: DeserializeOwned>(
 ) -> Diagnostic {
     use ron::Error as E;
     match &refusal.error {
-        E::NoSuchStructField { expected, found, .. } => unknown_field(document, refusal, found, expected),
+        E::NoSuchStructField { expected, found, .. } => {
+            unknown_field(document, refusal, found, expected)
+        }
         E::NoSuchEnumVariant { expected, found, .. } => {
             unknown_variant(document, refusal, found, expected)
         }
@@ -89,20 +91,16 @@ fn unknown_variant(
         Some(similar) => format!("did you mean `{similar}`?"),
         None => "not known here".to_owned(),
     };
-    match quantity(expected) {
+    let (code, what, help) = match quantity(expected) {
         Some(quantity) => {
-            let message = format!("unknown unit `{name}`{}", of(&refusal.path));
-            Diagnostic::error(code::UNIT, message)
-                .label(document.source.place(span), label)
-                .help(format!("{} is written in {}", quantity.name, one_of(quantity.units)))
+            let units = one_of(quantity.units);
+            (code::UNIT, "unit", format!("{} is written in {units}", quantity.name))
         }
-        None => {
-            let message = format!("unknown value `{name}`{}", of(&refusal.path));
-            Diagnostic::error(code::UNKNOWN_VARIANT, message)
-                .label(document.source.place(span), label)
-                .help(format!("expected {}", one_of(expected)))
-        }
-    }
+        None => (code::UNKNOWN_VARIANT, "value", format!("expected {}", one_of(expected))),
+    };
+    Diagnostic::error(code, format!("unknown {what} `{name}`{}", of(&refusal.path)))
+        .label(document.source.place(span), label)
+        .help(help)
 }
 
 fn missing_field<T: DeserializeOwned>(
@@ -187,16 +185,26 @@ fn value<T: DeserializeOwned>(
             .label(place, "not allowed");
     }
     match &expectation {
+        Expectation::Quantity(quantity) if is_one(found.value, text, quantity.units) => {
+            let unit = found.value.name().map_or(quantity.example, |name| name.of(text));
+            let message = format!("{field}a unit takes one number, found `{written}`");
+            return Diagnostic::error(code::UNIT, message)
+                .label(place, format!("expected `{unit}(1)`"));
+        }
         Expectation::Quantity(quantity) => {
             let spelling = with_unit(written, quantity.units, quantity.example);
             let message = match found.value.kind {
-                Kind::Number => format!("{field}found the bare number `{written}`, expected {} with its unit", quantity.name),
+                Kind::Number => {
+                    format!("{field}expected {} with its unit, found `{written}`", quantity.name)
+                }
                 _ => format!("{field}expected {} with its unit, found {kind}", quantity.name),
             };
             let label = if number { format!("write `{spelling}`") } else { "no unit".to_owned() };
-            return Diagnostic::error(code::UNIT, message)
-                .label(place, label)
-                .help(format!("{} is written in {}", quantity.name, one_of(quantity.units)));
+            return Diagnostic::error(code::UNIT, message).label(place, label).help(format!(
+                "{} is written in {}",
+                quantity.name,
+                one_of(quantity.units)
+            ));
         }
         Expectation::Integer if number => {
             let digits = written.trim_start_matches('+');
@@ -225,7 +233,9 @@ fn value<T: DeserializeOwned>(
             | (Expectation::Tuple, Kind::Tuple { .. })
             | (Expectation::List, Kind::List { .. })
     );
-    if fits || matches!(&expectation, Expectation::Variants(names) if is_one(found.value, text, names)) {
+    if fits
+        || matches!(&expectation, Expectation::Variants(names) if is_one(found.value, text, names))
+    {
         let said = lower_first(&refusal.error.to_string());
         return Diagnostic::error(code::WRONG_KIND, format!("{field}{said}"))
             .label(place, "not complete, or more than fits here");
@@ -253,12 +263,7 @@ fn is_one(value: &Value, text: &str, names: &[&str]) -> bool {
 fn with_unit(written: &str, units: &[&str], example: &str) -> String {
     let split = written.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'));
     let (number, suffix) = written.split_at(split.unwrap_or(written.len()));
-    let unit = units
-        .iter()
-        .find(|unit| unit.eq_ignore_ascii_case(suffix))
-        .copied()
-        .or_else(|| nearest(suffix, units.iter().copied()).filter(|_| !suffix.is_empty()))
-        .unwrap_or(example);
+    let unit = nearest(suffix, units.iter().copied()).unwrap_or(example);
     format!("{unit}({number})")
 }
 
@@ -281,7 +286,5 @@ fn found_kind(value: &Value, text: &str) -> String {
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
 }

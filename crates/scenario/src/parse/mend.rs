@@ -97,10 +97,7 @@ fn accepted<T: DeserializeOwned>(
     depth: usize,
     fuel: &mut Fuel,
 ) -> Option<SourceFile> {
-    let Err(refusal) = attempt::<T>(copy.text(), fuel) else { return Some(copy) };
-    if refusal.error == ron::Error::Eof {
-        return None;
-    }
+    let Err(refusal) = attempt::<T>(copy.text(), fuel)? else { return Some(copy) };
     if !refusal.path.0.starts_with(&path.0) {
         return Some(copy);
     }

@@ -17,7 +17,7 @@ use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::source::SourceFile;
-use crate::syntax::{Kind, SyntaxError};
+use crate::syntax::Kind;
 
 use attempt::{Fuel, Refusal};
 
@@ -30,16 +30,16 @@ const ROUNDS: usize = 50;
 ///
 /// Every mistake that can be told apart from the others.
 pub fn parse<T: DeserializeOwned>(source: &SourceFile) -> Result<T, Diagnostics> {
-    let document = Document::new(source).map_err(|error| syntax_diagnostic(source, error))?;
+    let document = Document::new(source)?;
     let mut diagnostics = Diagnostics::default();
     inclusive_ranges(&document, &mut diagnostics);
     let mut fuel = Fuel::for_text(source.text());
     let mut mended = source.clone();
     for _ in 0..ROUNDS {
         let refusal = match attempt::attempt::<T>(mended.text(), &mut fuel) {
-            Ok(value) if diagnostics.is_empty() => return Ok(value),
-            Ok(_) => break,
-            Err(refusal) => refusal,
+            Some(Ok(value)) if diagnostics.is_empty() => return Ok(value),
+            Some(Ok(_)) | None => break,
+            Some(Err(refusal)) => refusal,
         };
         let Ok(document) = Document::new(&mended) else { break };
         let refusal = attributed(&document, refusal);
@@ -50,18 +50,6 @@ pub fn parse<T: DeserializeOwned>(source: &SourceFile) -> Result<T, Diagnostics>
         }
     }
     Err(diagnostics)
-}
-
-/// A text that is not RON.
-pub(crate) fn syntax_diagnostic(source: &SourceFile, error: SyntaxError) -> Diagnostic {
-    let code = if error.too_deep { code::TOO_DEEP } else { code::SYNTAX };
-    let mut diagnostic =
-        Diagnostic::error(code, error.message).label(source.place(error.span), error.label);
-    if let Some((span, label)) = error.related {
-        diagnostic = diagnostic.label(source.place(span), label);
-    }
-    diagnostic.help.extend(error.help);
-    diagnostic
 }
 
 /// `a..=b` is refused everywhere: some readers would take it for `a..b`.

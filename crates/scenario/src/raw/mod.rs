@@ -99,6 +99,10 @@ pub struct Noise {
 
 impl RawScenario {
     /// The scenario as a file with every default written out. Reading it gives this again.
+    ///
+    /// # Panics
+    ///
+    /// Never: all of these types can be written.
     pub fn to_ron(&self) -> String {
         let style = PrettyConfig::new()
             .struct_names(false)

@@ -20,7 +20,6 @@ use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::hash::scenario_hash;
-use crate::parse::syntax_diagnostic;
 use crate::raw::{Measure, RawScenario};
 use crate::scenario::Scenario;
 use crate::source::SourceFile;
@@ -44,7 +43,7 @@ pub fn resolve(
     source: &SourceFile,
     catalog: &Catalog,
 ) -> Result<Scenario, Diagnostics> {
-    let document = Document::new(source).map_err(|error| syntax_diagnostic(source, error))?;
+    let document = Document::new(source)?;
     let mut resolver = Resolver { document, catalog, diagnostics: Diagnostics::default() };
     let cluster = resolver.cluster(&raw.cluster);
     let model = resolver.model(&raw.model);

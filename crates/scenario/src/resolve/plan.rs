@@ -133,14 +133,9 @@ impl Resolver<'_> {
 
     /// The pipelines with repeats written out; stops where the plan has more cards than a cluster
     /// can have.
-    fn pipelines(
-        &mut self,
-        raw: &[RawPipeline],
-        schedule: Schedule,
-        chunks: u32,
-    ) -> Vec<Pipeline> {
+    fn pipelines(&mut self, raw: &[RawPipeline], schedule: Schedule, chunks: u32) -> Vec<Pipeline> {
         let mut pipelines = Vec::new();
-        let mut cards = 0;
+        let mut cards = 0_u64;
         for (index, pipeline) in raw.iter().enumerate() {
             let path = plan_path().field("pipelines").index(index);
             let own: u64 = pipeline.stages.iter().map(|stage| stage.gpus.len().max(1)).sum();
@@ -149,7 +144,7 @@ impl Resolver<'_> {
             if !self.count(&repeat, count, limits::CARDS) {
                 continue;
             }
-            cards += own.max(1) * u64::from(count);
+            cards = cards.saturating_add(own.max(1).saturating_mul(u64::from(count)));
             let limit = *limits::CARDS.end();
             if cards > u64::from(limit) {
                 let message = format!("the plan uses more than {limit} cards");
@@ -196,7 +191,8 @@ impl Resolver<'_> {
         }
         let ranges = raw.layers.0.len();
         if schedule == Schedule::Interleaved && ranges != chunks as usize {
-            let message = format!("{ranges} ranges of layers, expected {chunks}, one for each chunk");
+            let message =
+                format!("{ranges} ranges of layers, expected {chunks}, one for each chunk");
             self.error(code::PLAN, &path.field("layers"), message, "other than the schedule says");
         }
     }

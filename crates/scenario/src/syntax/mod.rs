@@ -61,24 +61,27 @@ pub struct SyntaxError {
     pub too_deep: bool,
 }
 
+/// A result of reading; the error is boxed because it is large and rare.
+type Read<T> = Result<T, Box<SyntaxError>>;
+
 impl SyntaxError {
-    fn new(message: impl Into<String>, label: impl Into<String>, span: Span) -> Self {
-        Self {
+    fn new(message: impl Into<String>, label: impl Into<String>, span: Span) -> Box<Self> {
+        Box::new(Self {
             message: message.into(),
             label: label.into(),
             span,
             related: None,
             help: None,
             too_deep: false,
-        }
+        })
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    fn help(mut self: Box<Self>, help: impl Into<String>) -> Box<Self> {
         self.help = Some(help.into());
         self
     }
 
-    fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+    fn related(mut self: Box<Self>, span: Span, label: impl Into<String>) -> Box<Self> {
         self.related = Some((span, label.into()));
         self
     }

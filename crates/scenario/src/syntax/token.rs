@@ -1,6 +1,6 @@
 //! Cutting a text into tokens; together they are the text again.
 
-use super::{Span, SyntaxError};
+use super::{Read, Span, SyntaxError};
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Token {
 }
 
 /// The tokens of `text`, in order and without gaps. Stops after the first error.
-pub fn tokens(text: &str) -> impl Iterator<Item = Result<Token, SyntaxError>> {
+pub fn tokens(text: &str) -> impl Iterator<Item = Result<Token, Box<SyntaxError>>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
@@ -60,15 +60,13 @@ pub fn tokens(text: &str) -> impl Iterator<Item = Result<Token, SyntaxError>> {
 
 /// Kind and length in bytes of the token that `rest`, which begins at byte `at` of `text`, opens
 /// with. The length is at least 1.
-fn next(text: &str, rest: &str, at: usize) -> Result<(TokenKind, usize), SyntaxError> {
+fn next(text: &str, rest: &str, at: usize) -> Read<(TokenKind, usize)> {
     let mut chars = rest.chars();
     let first = chars.next().unwrap_or_default();
     let second = chars.next();
     let found = match first {
         blank if is_blank(blank) => (TokenKind::Blank, length_while(rest, is_blank)),
-        '/' if second == Some('/') => {
-            (TokenKind::Comment, rest.find('\n').unwrap_or(rest.len()))
-        }
+        '/' if second == Some('/') => (TokenKind::Comment, rest.find('\n').unwrap_or(rest.len())),
         '/' if second == Some('*') => (TokenKind::Comment, block_comment(rest, at)?),
         '(' | ')' | '[' | ']' | '{' | '}' | ',' | ':' | '#' | '!' | '=' => {
             (TokenKind::Mark(first), 1)
@@ -113,8 +111,16 @@ fn next(text: &str, rest: &str, at: usize) -> Result<(TokenKind, usize), SyntaxE
 fn is_blank(c: char) -> bool {
     matches!(
         c,
-        ' ' | '\t' | '\n' | '\r' | '\x0B' | '\x0C' | '\u{85}' | '\u{200E}' | '\u{200F}'
-            | '\u{2028}' | '\u{2029}'
+        ' ' | '\t'
+            | '\n'
+            | '\r'
+            | '\x0B'
+            | '\x0C'
+            | '\u{85}'
+            | '\u{200E}'
+            | '\u{200F}'
+            | '\u{2028}'
+            | '\u{2029}'
     )
 }
 
@@ -146,7 +152,7 @@ fn number(text: &str) -> usize {
     length
 }
 
-fn block_comment(text: &str, at: usize) -> Result<usize, SyntaxError> {
+fn block_comment(text: &str, at: usize) -> Read<usize> {
     let bytes = text.as_bytes();
     let mut depth = 0_usize;
     let mut index = 0;
@@ -172,7 +178,7 @@ fn block_comment(text: &str, at: usize) -> Result<usize, SyntaxError> {
 }
 
 /// A string with escapes whose opening quote is at byte `prefix`.
-fn quoted(text: &str, at: usize, prefix: usize) -> Result<usize, SyntaxError> {
+fn quoted(text: &str, at: usize, prefix: usize) -> Read<usize> {
     let bytes = text.as_bytes();
     let mut index = prefix + 1;
     while let Some(&byte) = bytes.get(index) {
@@ -192,7 +198,7 @@ fn raw_hashes(after_r: &str) -> Option<usize> {
 }
 
 /// A raw string whose `r` ends at byte `prefix`.
-fn raw(text: &str, at: usize, prefix: usize) -> Result<usize, SyntaxError> {
+fn raw(text: &str, at: usize, prefix: usize) -> Read<usize> {
     let hashes = raw_hashes(&text[prefix..]).unwrap_or(0);
     let open = prefix + hashes + 1;
     let close = format!("\"{}", "#".repeat(hashes));
@@ -202,12 +208,12 @@ fn raw(text: &str, at: usize, prefix: usize) -> Result<usize, SyntaxError> {
     }
 }
 
-fn unclosed_text(at: usize, quote: usize) -> SyntaxError {
+fn unclosed_text(at: usize, quote: usize) -> Box<SyntaxError> {
     SyntaxError::new("a text is not closed", "begins here", Span::new(at, at + quote))
 }
 
 /// A character whose opening quote is at byte `prefix`.
-fn character(text: &str, at: usize, prefix: usize) -> Result<usize, SyntaxError> {
+fn character(text: &str, at: usize, prefix: usize) -> Read<usize> {
     let inner = &text[prefix + 1..];
     let mut escaped = false;
     for (index, c) in inner.char_indices() {

@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use super::{Span, SyntaxError, Token, TokenKind, tokens};
+use super::{Read, Span, SyntaxError, Token, TokenKind, tokens};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Tree {
     /// # Errors
     ///
     /// The first place at which the text is not RON, or is nested too deep.
-    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+    pub fn parse(text: &str) -> Result<Self, Box<SyntaxError>> {
         let mut parser = Parser { text, tokens: tokens(text).peekable(), last: 0, depth: 0 };
         parser.attributes()?;
         let root = parser.value("a value")?;
@@ -107,7 +107,7 @@ fn is_float_name(text: &str) -> bool {
     matches!(text, "inf" | "NaN")
 }
 
-struct Parser<'t, I: Iterator<Item = Result<Token, SyntaxError>>> {
+struct Parser<'t, I: Iterator<Item = Read<Token>>> {
     text: &'t str,
     tokens: Peekable<I>,
     /// The end of the last significant token.
@@ -115,15 +115,17 @@ struct Parser<'t, I: Iterator<Item = Result<Token, SyntaxError>>> {
     depth: usize,
 }
 
-impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
-    fn peek(&mut self) -> Result<Option<Token>, SyntaxError> {
-        while self.tokens.next_if(|token| token.as_ref().is_ok_and(|t| !t.is_significant())).is_some()
-        {
-        }
+impl<I: Iterator<Item = Read<Token>>> Parser<'_, I> {
+    fn peek(&mut self) -> Read<Option<Token>> {
+        while self
+            .tokens
+            .next_if(|token| token.as_ref().is_ok_and(|t| !t.is_significant()))
+            .is_some()
+        {}
         self.tokens.peek().cloned().transpose()
     }
 
-    fn take(&mut self) -> Result<Option<Token>, SyntaxError> {
+    fn take(&mut self) -> Read<Option<Token>> {
         let token = self.peek()?;
         if let Some(token) = token {
             self.last = token.span.end;
@@ -132,7 +134,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         Ok(token)
     }
 
-    fn take_mark(&mut self, mark: char) -> Result<bool, SyntaxError> {
+    fn take_mark(&mut self, mark: char) -> Read<bool> {
         let matches = self.peek()?.is_some_and(|token| token.kind == TokenKind::Mark(mark));
         if matches {
             self.take()?;
@@ -140,7 +142,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         Ok(matches)
     }
 
-    fn unexpected(&self, token: Token, expected: &str) -> SyntaxError {
+    fn unexpected(&self, token: Token, expected: &str) -> Box<SyntaxError> {
         let found = match token.kind {
             TokenKind::Number => "a number".to_owned(),
             TokenKind::Text => "a text".to_owned(),
@@ -151,7 +153,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         SyntaxError::new(message, format!("expected {expected}"), token.span)
     }
 
-    fn ended(&self, expected: &str) -> SyntaxError {
+    fn ended(&self, expected: &str) -> Box<SyntaxError> {
         if self.last == 0 {
             let span = Span::new(self.text.len(), self.text.len());
             return SyntaxError::new("the file is empty", format!("expected {expected}"), span);
@@ -164,7 +166,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
     }
 
     /// `#![name(...)]` and `#![name = "..."]`, whose meaning is for `ron`.
-    fn attributes(&mut self) -> Result<(), SyntaxError> {
+    fn attributes(&mut self) -> Read<()> {
         while self.take_mark('#')? {
             if !self.take_mark('!')? || !self.take_mark('[')? {
                 let span = Span::new(self.last - 1, self.last);
@@ -183,7 +185,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         Ok(())
     }
 
-    fn value(&mut self, expected: &str) -> Result<Value, SyntaxError> {
+    fn value(&mut self, expected: &str) -> Read<Value> {
         match self.take()? {
             Some(token) => self.value_from(token, expected),
             None => Err(self.ended(expected)),
@@ -191,7 +193,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
     }
 
     /// The value that begins with `token`, which was just taken.
-    fn value_from(&mut self, token: Token, expected: &str) -> Result<Value, SyntaxError> {
+    fn value_from(&mut self, token: Token, expected: &str) -> Read<Value> {
         let leaf = |kind| Ok(Value { span: token.span, kind });
         let start = token.span.start;
         match token.kind {
@@ -213,7 +215,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         }
     }
 
-    fn number_or_range(&mut self, number: Token) -> Result<Value, SyntaxError> {
+    fn number_or_range(&mut self, number: Token) -> Read<Value> {
         match self.peek()? {
             Some(dots) if dots.kind == TokenKind::Dots => {
                 self.take()?;
@@ -223,7 +225,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         }
     }
 
-    fn range_after(&mut self, dots: Token, start: usize) -> Result<Value, SyntaxError> {
+    fn range_after(&mut self, dots: Token, start: usize) -> Read<Value> {
         let end = match self.peek()? {
             Some(token)
                 if token.kind == TokenKind::Number || is_float_name(token.span.of(self.text)) =>
@@ -238,11 +240,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
     }
 
     /// Runs `body` one level deeper, for a value that began at `start`.
-    fn nested(
-        &mut self,
-        start: usize,
-        body: impl FnOnce(&mut Self) -> Result<Kind, SyntaxError>,
-    ) -> Result<Value, SyntaxError> {
+    fn nested(&mut self, start: usize, body: impl FnOnce(&mut Self) -> Read<Kind>) -> Read<Value> {
         self.depth += 1;
         if self.depth > Tree::DEPTH_LIMIT {
             let mut error = SyntaxError::new(
@@ -260,7 +258,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
 
     /// After a value: a comma, or the closing bracket of what was opened just before `inside`.
     /// Whether the bracket was closed, and the end of the value with its comma.
-    fn separator(&mut self, close: char, inside: usize) -> Result<(bool, usize), SyntaxError> {
+    fn separator(&mut self, close: char, inside: usize) -> Read<(bool, usize)> {
         let end = self.last;
         if self.take_mark(',')? {
             let end = self.last;
@@ -285,21 +283,19 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
     }
 
     /// The next token, which the bracket opened just before `inside` still needs.
-    fn demand(&mut self, expected: &str, inside: usize) -> Result<Token, SyntaxError> {
+    fn demand(&mut self, expected: &str, inside: usize) -> Read<Token> {
         match self.take()? {
             Some(token) => Ok(token),
-            None => {
-                Err(self.ended(expected).related(Span::new(inside - 1, inside), OPEN))
-            }
+            None => Err(self.ended(expected).related(Span::new(inside - 1, inside), OPEN)),
         }
     }
 
-    fn item(&mut self, expected: &str, inside: usize) -> Result<Value, SyntaxError> {
+    fn item(&mut self, expected: &str, inside: usize) -> Read<Value> {
         let token = self.demand(expected, inside)?;
         self.value_from(token, expected)
     }
 
-    fn parenthesised(&mut self, name: Option<Span>) -> Result<Kind, SyntaxError> {
+    fn parenthesised(&mut self, name: Option<Span>) -> Read<Kind> {
         let inside = self.last;
         let expected = "a value or `)`";
         if self.take_mark(')')? {
@@ -317,12 +313,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
     }
 
     /// The fields of a struct; the name and the colon of the first are taken.
-    fn fields(
-        &mut self,
-        name: Option<Span>,
-        inside: usize,
-        first: Span,
-    ) -> Result<Kind, SyntaxError> {
+    fn fields(&mut self, name: Option<Span>, inside: usize, first: Span) -> Read<Kind> {
         let mut fields = Vec::new();
         let mut field_name = first;
         loop {
@@ -346,7 +337,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         }
     }
 
-    fn list(&mut self) -> Result<Kind, SyntaxError> {
+    fn list(&mut self) -> Read<Kind> {
         let inside = self.last;
         let mut items = Vec::new();
         let mut closed = self.take_mark(']')?;
@@ -357,7 +348,7 @@ impl<I: Iterator<Item = Result<Token, SyntaxError>>> Parser<'_, I> {
         Ok(Kind::List { inside, items })
     }
 
-    fn map(&mut self) -> Result<Kind, SyntaxError> {
+    fn map(&mut self) -> Read<Kind> {
         let inside = self.last;
         let mut entries = Vec::new();
         let mut closed = self.take_mark('}')?;

@@ -1,7 +1,7 @@
 //! Two valid scenarios that the tests change.
 
 /// Two kinds of nodes, the shorthand.
-pub const UNIFORM: &str = r#"// Half of the cards are P100.
+pub(crate) const UNIFORM: &str = r#"// Half of the cards are P100.
 Scenario(
     question: "What do P100 cost?",
     cluster: (
@@ -18,7 +18,7 @@ Scenario(
 "#;
 
 /// One node, every stage written out, one of its cards idle.
-pub const EXPLICIT: &str = r#"(
+pub(crate) const EXPLICIT: &str = r#"(
     cluster: (groups: [(design: "dgx1-v100", count: 1)]),
     model: Preset("bert-large"),
     training: (global_batch: 20, sequence_length: 512, precision: Fp16),
@@ -37,7 +37,7 @@ pub const EXPLICIT: &str = r#"(
 "#;
 
 /// `text` with each `(from, to)` applied once; `from` must be there.
-pub fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+pub(crate) fn changed(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from:?} is not in {text}");
         text.replacen(from, to, 1)

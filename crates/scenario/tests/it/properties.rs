@@ -1,32 +1,50 @@
 //! What holds of every text.
 
 use motley_scenario::syntax::{Kind, Path, Span, Tree, Value, tokens};
-use motley_scenario::{load_text, parse};
 use motley_scenario::{Diagnostics, SourceFile};
+use motley_scenario::{load_text, parse};
 use proptest::prelude::*;
 
 use crate::base::{EXPLICIT, UNIFORM};
 
 /// RON values of every shape, with odd spacing and comments between the tokens.
 fn ron() -> impl Strategy<Value = String> {
-    let blank = prop_oneof![Just(""), Just(" "), Just("\r\n\t"), Just("/* /* , */ ( */"), Just("// )\n")];
+    let blank =
+        prop_oneof![Just(""), Just(" "), Just("\r\n\t"), Just("/* /* , */ ( */"), Just("// )\n")];
     let leaf = prop_oneof![
         any::<i64>().prop_map(|n| n.to_string()),
         any::<f64>().prop_map(|n| format!("{n:?}")),
         any::<char>().prop_map(|c| format!("{c:?}")),
         any::<String>().prop_map(|s| format!("{s:?}")),
         "[a-z\"()\\[\\]\\\\,]{0,9}".prop_map(|s| format!("r##\"{s}\"##")),
-        prop_oneof![Just("true"), Just("Unit"), Just("None"), Just("0x1F"), Just("1_000u32"), Just("0..8"), Just("inf"), Just("b'a'"), Just("b\"ab\""), Just("()")]
-            .prop_map(str::to_owned),
+        prop_oneof![
+            Just("true"),
+            Just("Unit"),
+            Just("None"),
+            Just("0x1F"),
+            Just("1_000u32"),
+            Just("0..8"),
+            Just("inf"),
+            Just("b'a'"),
+            Just("b\"ab\""),
+            Just("()")
+        ]
+        .prop_map(str::to_owned),
     ];
     let name = "[a-zA-Z_][a-zA-Z_0-9]{0,5}";
     leaf.prop_recursive(4, 40, 4, move |inner| {
         let items = prop::collection::vec((blank.clone(), inner.clone(), blank.clone()), 0..4);
-        let fields = prop::collection::vec((blank.clone(), name, blank.clone(), inner.clone()), 1..4);
+        let fields =
+            prop::collection::vec((blank.clone(), name, blank.clone(), inner.clone()), 1..4);
         let list = |items: Vec<(&str, String, &str)>| {
-            items.into_iter().map(|(a, item, b)| format!("{a}{item}{b}")).collect::<Vec<_>>().join(",")
+            items
+                .into_iter()
+                .map(|(a, item, b)| format!("{a}{item}{b}"))
+                .collect::<Vec<_>>()
+                .join(",")
         };
-        let named = prop_oneof![Just(String::new()), Just("Name".to_owned()), Just("r#type ".to_owned())];
+        let named =
+            prop_oneof![Just(String::new()), Just("Name".to_owned()), Just("r#type ".to_owned())];
         prop_oneof![
             items.clone().prop_map(move |items| format!("[{}]", list(items))),
             (named.clone(), items, any::<bool>()).prop_map(move |(name, items, comma)| {

@@ -4,7 +4,7 @@ use motley_scenario::raw::RawScenario;
 use motley_scenario::{PlanChoice, Scenario, SourceFile, load_text, parse};
 use motley_scheduler::{GradientSync, Schedule};
 use motley_topology::GpuId;
-use motley_units::Bytes;
+use motley_units::{Bytes, BytesPerSec};
 use motley_workload::Recompute;
 
 use crate::base::{EXPLICIT, UNIFORM, changed};
@@ -21,7 +21,7 @@ fn the_shorthand_is_read_with_its_defaults() {
     assert_eq!(groups[0].device.id, groups[0].design.device);
     assert_eq!((groups[1].name.as_str(), groups[1].device.id.as_str()), ("old", "p100-pcie-16"));
     assert_eq!((groups[1].nic.id.as_str(), groups[1].count), ("edr", 2));
-    assert_eq!(scenario.cluster.fabric.port.unwrap().0, 12.5e9);
+    assert_eq!(scenario.cluster.fabric.port, Some(BytesPerSec(12.5e9)));
     assert_eq!((scenario.model.layers, scenario.global_batch), (24, 256));
     assert_eq!((scenario.iterations, scenario.seed, scenario.training.gradient_bytes), (1, 0, 4));
     assert!(scenario.training.attention_fallback);
@@ -38,7 +38,7 @@ fn the_explicit_plan_is_read() {
     let PlanChoice::Explicit(plan) = &scenario.plan else { panic!("{:?}", scenario.plan) };
     let first = &plan.pipelines[0].stages;
     assert_eq!(first[0].gpus, [GpuId(0), GpuId(1)]);
-    assert_eq!((first[1].gpus.len(), first[1].chunks.clone()), (1, vec![14..24]));
+    assert_eq!((first[1].gpus.len(), first[1].chunks[0].clone()), (1, 14..24));
     assert_eq!((first[0].recompute, first[1].recompute), (Recompute::None, Recompute::Selective));
     assert_eq!(plan.pipelines[1].stages[0].gpus, [3, 4, 5, 7].map(GpuId));
 }
@@ -49,7 +49,10 @@ fn a_repeated_pipeline_is_written_out() {
         EXPLICIT,
         &[
             ("global_batch: 20", "global_batch: 32"),
-            ("micro_batches: 4, micro_batch_size: 2", "micro_batches: 4, micro_batch_size: 2, repeat: (count: 2, stride: 4)"),
+            (
+                "micro_batches: 4, micro_batch_size: 2",
+                "micro_batches: 4, micro_batch_size: 2, repeat: (count: 2, stride: 4)",
+            ),
             ("[3..6, 7]", "[3]"),
             ("micro_batches: 12, micro_batch_size: 1", "micro_batches: 16, micro_batch_size: 1"),
         ],
@@ -64,11 +67,17 @@ fn interleaved_chunks_and_buckets_are_read() {
     let text = changed(
         EXPLICIT,
         &[
-            ("pipelines: [", "schedule: Interleaved(chunks: 2), gradient_sync: Overlapped(bucket: MiB(40)), pipelines: ["),
+            (
+                "pipelines: [",
+                "schedule: Interleaved(chunks: 2), gradient_sync: Overlapped(bucket: MiB(40)), pipelines: [",
+            ),
             ("layers: 0..14", "layers: [0..6, 12..18]"),
             ("layers: 14..24", "layers: [6..12, 18..24]"),
             ("micro_batches: 12, micro_batch_size: 1", "micro_batches: 20, micro_batch_size: 1"),
-            ("            (micro_batches: 4, micro_batch_size: 2, stages: [\n                (gpus: [3..6, 7], layers: 0..24, recompute: None),\n            ]),\n", ""),
+            (
+                "            (micro_batches: 4, micro_batch_size: 2, stages: [\n                (gpus: [3..6, 7], layers: 0..24, recompute: None),\n            ]),\n",
+                "",
+            ),
         ],
     );
     let PlanChoice::Explicit(plan) = read(&text).plan else { panic!() };
@@ -113,7 +122,14 @@ fn the_hash_is_of_the_meaning() {
     check(&[("precision: Fp16", "precision: Fp16, gradient_bytes: 4")], true);
     check(&[("port: Gbps(100)", "port: Some(Gbps(100))")], true);
     check(&[("dp: 2, tp: 8", "dp: 8, tp: 2")], false);
-    check(&[("count: 2, device", "count: 3, device"), ("dp: 2, tp: 8, pp: 2", "dp: 1, tp: 8, pp: 5"), ("pp: 5", "pp: 5, layers: Counts([4, 5, 5, 5, 5])")], false);
+    check(
+        &[
+            ("count: 2, device", "count: 3, device"),
+            ("dp: 2, tp: 8, pp: 2", "dp: 1, tp: 8, pp: 5"),
+            ("pp: 5", "pp: 5, layers: Counts([4, 5, 5, 5, 5])"),
+        ],
+        false,
+    );
     check(&[("plan:", "seed: 7, plan:")], false);
 }
 

@@ -27,12 +27,15 @@ pub(crate) fn spec(groups: Vec<NodeGroup>, shape: FabricShape) -> ClusterSpec {
     ClusterSpec { groups, fabric }
 }
 
-pub(crate) fn try_cluster(groups: Vec<NodeGroup>, shape: FabricShape) -> Result<Cluster, TopologyError> {
+pub(crate) fn try_cluster(
+    groups: Vec<NodeGroup>,
+    shape: FabricShape,
+) -> Result<Cluster, TopologyError> {
     Cluster::build(spec(groups, shape))
 }
 
 pub(crate) fn cluster(groups: Vec<NodeGroup>, shape: FabricShape) -> Cluster {
-    try_cluster(groups, shape).unwrap()
+    try_cluster(groups, shape).expect("a cluster that fits")
 }
 
 pub(crate) fn node(design: &str) -> Cluster {

@@ -123,9 +123,7 @@ pub(super) fn unfused_core_forward(rows: &Rows) -> Option<Vec<Operator>> {
     let Core { batch, sequence: s, head_dim: d, scores, outputs, visible } = core(rows)?;
     let softmax = Work::Softmax { bytes: Bytes(rows.element * (1.0 + visible) * scores) };
     let mut ops = vec![gemm("scores", s, s, d, batch), Operator::new("softmax", softmax)];
-    if rows.model.dropout {
-        ops.push(elementwise("attention dropout", (2.0 * rows.element + rows.mask) * scores));
-    }
+    ops.extend(rows.dropout_forward("attention dropout", scores));
     ops.push(gemm("values", s, d, s, batch));
     ops.push(elementwise("transpose heads", 2.0 * rows.element * outputs));
     Some(ops)

@@ -2,7 +2,7 @@
 
 use motley_units::Bytes;
 
-use super::rows::{Rows, elementwise};
+use super::rows::Rows;
 use crate::{Operator, Positions, Work};
 
 /// Tables that are added up for each token: words, positions, token types.
@@ -24,10 +24,7 @@ pub(super) fn forward(rows: &Rows) -> Vec<Operator> {
     if rows.model.masked_language_head() {
         ops.push(rows.norm_forward());
     }
-    if rows.model.dropout {
-        let bytes = (2.0 * rows.element + rows.mask) * rows.stream();
-        ops.push(elementwise("embedding dropout", bytes));
-    }
+    ops.extend(rows.dropout_forward("embedding dropout", rows.stream()));
     ops
 }
 

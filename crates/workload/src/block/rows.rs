@@ -77,7 +77,20 @@ impl<'a> Rows<'a> {
 
     /// Bias, dropout and residual in one kernel: reads both inputs, writes the sum and the mask.
     pub(super) fn residual_forward(&self) -> Operator {
-        elementwise("bias, dropout, residual", (3.0 * self.element + self.mask) * self.stream())
+        let bytes = (3.0 * self.element + self.mask) * self.stream();
+        if self.model.dropout {
+            dropout("bias, dropout, residual", bytes, self.stream())
+        } else {
+            elementwise("bias, residual", bytes)
+        }
+    }
+
+    /// Dropout alone over `elements`: reads the input, writes the output and the mask. Nothing
+    /// runs for models without dropout.
+    pub(super) fn dropout_forward(&self, name: &'static str, elements: f64) -> Option<Operator> {
+        self.model
+            .dropout
+            .then(|| dropout(name, (2.0 * self.element + self.mask) * elements, elements))
     }
 
     /// The gradient through dropout: reads gradient and mask, writes the gradient. Nothing runs
@@ -104,4 +117,9 @@ impl<'a> Rows<'a> {
 /// An elementwise kernel.
 pub(super) fn elementwise(name: &'static str, bytes: f64) -> Operator {
     Operator::new(name, Work::Elementwise { bytes: Bytes(bytes) })
+}
+
+/// A kernel that draws a random number for each of its elements, beside other streaming work.
+fn dropout(name: &'static str, bytes: f64, elements: f64) -> Operator {
+    Operator::new(name, Work::Dropout { bytes: Bytes(bytes), drawn: elements })
 }

@@ -1,0 +1,220 @@
+//! `motley catalog`.
+
+use motley_hardware::{Catalog as Hardware, Device, Nic, NodeDesign, ScaleUp};
+use motley_workload::Model;
+use serde::Serialize;
+
+use crate::args::{Catalog, CatalogKind, Format};
+use crate::exit::{CommandFailure, Exit, print};
+
+pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
+    let hardware = Hardware::builtin();
+    let text = match (arguments.kind, &arguments.id) {
+        (Some(kind), Some(id)) => entry(hardware, kind, id, arguments.format)?,
+        (Some(kind), None) => listing(hardware, kind, arguments.format)?,
+        (None, _) => {
+            let mut all = String::new();
+            for kind in [
+                CatalogKind::Devices,
+                CatalogKind::Nodes,
+                CatalogKind::Nics,
+                CatalogKind::Fabrics,
+                CatalogKind::Models,
+            ] {
+                if arguments.format == Format::Text {
+                    all.push_str(&format!("{}\n", title(kind)));
+                }
+                all.push_str(&listing(hardware, kind, arguments.format)?);
+                if arguments.format == Format::Text {
+                    all.push('\n');
+                }
+            }
+            all
+        }
+    };
+    print(&text)?;
+    Ok(Exit::Ok)
+}
+
+fn title(kind: CatalogKind) -> &'static str {
+    match kind {
+        CatalogKind::Devices => "Cards (motley catalog devices ID shows every value with its source)",
+        CatalogKind::Nodes => "Node designs",
+        CatalogKind::Nics => "Network interfaces",
+        CatalogKind::Fabrics => "Fabrics",
+        CatalogKind::Models => "Models",
+        CatalogKind::Sources => "Sources",
+    }
+}
+
+/// One line of a listing.
+#[derive(Serialize)]
+struct Line {
+    id: String,
+    #[serde(skip)]
+    columns: Vec<String>,
+    description: String,
+}
+
+fn listing(hardware: &Hardware, kind: CatalogKind, format: Format) -> Result<String, CommandFailure> {
+    let lines: Vec<Line> = match kind {
+        CatalogKind::Devices => hardware.devices.values().map(device_line).collect(),
+        CatalogKind::Nodes => hardware.nodes.values().map(node_line).collect(),
+        CatalogKind::Nics => hardware.nics.values().map(nic_line).collect(),
+        CatalogKind::Fabrics => fabric_lines(),
+        CatalogKind::Models => Model::presets().map(|preset| Line {
+            id: preset.model.name.clone(),
+            columns: vec![parameters(preset.model.parameters())],
+            description: preset.description.clone(),
+        }).collect(),
+        CatalogKind::Sources => hardware.sources.iter().map(|(key, source)| Line {
+            id: key.clone(),
+            columns: vec![],
+            description: format!("{} ({})", source.what, source.url),
+        }).collect(),
+    };
+    if format == Format::Json {
+        return lines_as_json(&lines);
+    }
+    Ok(table(&lines))
+}
+
+fn lines_as_json(lines: &[Line]) -> Result<String, CommandFailure> {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&serde_json::to_string(line).map_err(anyhow::Error::from)?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn table(lines: &[Line]) -> String {
+    let column = |line: &Line, index: usize| line.columns.get(index).map_or(0, |c| c.chars().count());
+    let count = lines.iter().map(|line| line.columns.len()).max().unwrap_or(0);
+    let id_width = lines.iter().map(|line| line.id.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> =
+        (0..count).map(|i| lines.iter().map(|line| column(line, i)).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in lines {
+        let mut row = format!("  {:id_width$}", line.id);
+        for (cell, width) in line.columns.iter().zip(&widths) {
+            row.push_str(&format!("  {cell:>width$}"));
+        }
+        row.push_str(&format!("  {}", line.description));
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn parameters(count: f64) -> String {
+    if count >= 1e12 {
+        format!("{:.2} T", count / 1e12)
+    } else if count >= 1e9 {
+        format!("{:.1} B", count / 1e9)
+    } else {
+        format!("{:.0} M", count / 1e6)
+    }
+}
+
+fn device_line(device: &Device) -> Line {
+    let best = device
+        .peaks
+        .given()
+        .map(|(_, _, peak)| peak.get().0)
+        .fold(0.0, f64::max);
+    Line {
+        id: device.id.clone(),
+        columns: vec![
+            device.memory.get().to_string(),
+            device.memory_bandwidth.get().to_string(),
+            motley_units::FlopsPerSec(best).to_string(),
+            device.nvlink.as_ref().map_or_else(
+                || "PCIe".to_owned(),
+                |link| format!("NVLink {}", motley_units::BytesPerSec(
+                    f64::from(*link.links.get()) * link.per_link.get().0,
+                )),
+            ),
+        ],
+        description: device.name.clone(),
+    }
+}
+
+fn node_line(node: &NodeDesign) -> Line {
+    let links = match node.scale_up.get() {
+        ScaleUp::None => "PCIe",
+        ScaleUp::NvSwitch { .. } => "NVSwitch",
+        ScaleUp::Mesh(_) => "NVLink mesh",
+    };
+    Line {
+        id: node.id.clone(),
+        columns: vec![
+            format!("{} x {}", node.gpus, node.device),
+            links.to_owned(),
+            format!("{} x {}", node.pcie.get().nics(), node.nic),
+        ],
+        description: node.name.clone(),
+    }
+}
+
+fn nic_line(nic: &Nic) -> Line {
+    Line {
+        id: nic.id.clone(),
+        columns: vec![
+            format!("{:.0} Gb/s", nic.rate.get().0 * 8.0 / 1e9),
+            format!("{:.0} % achieved", nic.achieved.get() * 100.0),
+        ],
+        description: format!("{} ({:?})", nic.name, nic.technology),
+    }
+}
+
+fn fabric_lines() -> Vec<Line> {
+    [
+        ("SingleSwitch", "all NICs on one switch that does not block"),
+        ("LeafSpine(nodes_per_leaf: n, spines: m)", "a leaf switch for n nodes, m spines; oversubscription on the leaves' uplinks"),
+        ("RailOptimized(nodes_per_pod: n, spines: m)", "NIC i of every node of a pod on leaf i"),
+    ]
+    .into_iter()
+    .map(|(id, description)| Line {
+        id: id.to_owned(),
+        columns: vec![],
+        description: description.to_owned(),
+    })
+    .collect()
+}
+
+/// One entry, whole: the RON of the catalogue, in which every value stands with its source.
+fn entry(hardware: &Hardware, kind: CatalogKind, id: &str, format: Format) -> Result<String, CommandFailure> {
+    match kind {
+        CatalogKind::Devices => whole(hardware.device(id), "card", id, hardware.devices.keys(), format),
+        CatalogKind::Nodes => whole(hardware.node(id), "node design", id, hardware.nodes.keys(), format),
+        CatalogKind::Nics => whole(hardware.nic(id), "NIC", id, hardware.nics.keys(), format),
+        CatalogKind::Sources => whole(hardware.source(id), "source", id, hardware.sources.keys(), format),
+        CatalogKind::Models => {
+            let presets: Vec<_> = Model::presets().collect();
+            let found = presets.iter().find(|preset| preset.model.name == id);
+            whole(found.map(|preset| &preset.model), "model", id, presets.iter().map(|p| &p.model.name), format)
+        }
+        CatalogKind::Fabrics => Err(CommandFailure::input("fabrics have no further entries; see `motley catalog fabrics`")),
+    }
+}
+
+fn whole<'a, T: Serialize>(
+    found: Option<&T>,
+    kind: &str,
+    id: &str,
+    known: impl Iterator<Item = &'a String>,
+    format: Format,
+) -> Result<String, CommandFailure> {
+    let Some(found) = found else {
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        return Err(CommandFailure::input(format!("unknown {kind} \"{id}\"; known are {}", known.join(", "))));
+    };
+    let mut text = match format {
+        Format::Text => ron::ser::to_string_pretty(found, ron::ser::PrettyConfig::new())
+            .map_err(anyhow::Error::from)?,
+        Format::Json => serde_json::to_string_pretty(found).map_err(anyhow::Error::from)?,
+    };
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,41 @@
+//! `motley check`.
+
+use motley::{load, prepare};
+
+use crate::args::Check;
+use crate::exit::{CommandFailure, Exit, color, print, remark};
+
+/// Checks every scenario, whatever the others are like; the worst of them sets the exit code.
+pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
+    let mut worst = Exit::Ok;
+    for path in &arguments.scenarios {
+        let verdict = load(path, &arguments.set).map_err(CommandFailure::from).and_then(|scenario| {
+            if !scenario.warnings.is_empty() {
+                remark(scenario.warnings.render(&scenario.source, color()).trim_end());
+            }
+            let prepared = prepare(&scenario)?;
+            Ok(prepared.out_of_memory())
+        });
+        let exit = match verdict {
+            Ok(short) if short.is_empty() => {
+                print(&format!("{}: ok\n", path.display()))?;
+                Exit::Ok
+            }
+            Ok(short) => {
+                for row in &short {
+                    print(&format!("{}: does not fit: {row}\n", path.display()))?;
+                }
+                Exit::Gate
+            }
+            Err(failure) => {
+                let exit = failure.exit();
+                failure.report();
+                exit
+            }
+        };
+        if exit as u8 > worst as u8 {
+            worst = exit;
+        }
+    }
+    Ok(worst)
+}

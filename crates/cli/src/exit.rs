@@ -1,0 +1,116 @@
+//! Exit codes, and failures on their way to them.
+
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use motley::{Failure, SimulateError};
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything is well.
+    Ok = 0,
+    /// It ran, but the plan does not fit into memory.
+    Gate = 1,
+    /// The input is at fault.
+    Input = 2,
+    /// motley is at fault.
+    Internal = 70,
+    /// A file could not be read or written.
+    Io = 74,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not finish.
+#[derive(Debug)]
+pub(crate) struct CommandFailure {
+    exit: Exit,
+    message: String,
+    /// The message is rendered already, with its own "error:".
+    rendered: bool,
+}
+
+impl CommandFailure {
+    /// The input is at fault; `message` is one sentence.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Input, message: message.into(), rendered: false }
+    }
+
+    /// The exit code that it leads to.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn report(self) -> ExitCode {
+        let mut stderr = std::io::stderr().lock();
+        let prefix = if self.rendered { "" } else { "error: " };
+        // Nobody is left to hear that standard error is closed.
+        let _ = writeln!(stderr, "{prefix}{}", self.message.trim_end());
+        self.exit.into()
+    }
+}
+
+/// Whether messages on standard error may use colour.
+pub(crate) fn color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+impl From<Failure> for CommandFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Rejected(rejected) => {
+                Self { exit: Exit::Input, message: rejected.render(color()), rendered: true }
+            }
+            other => Self { exit: Exit::Io, message: other.to_string(), rendered: false },
+        }
+    }
+}
+
+impl From<SimulateError> for CommandFailure {
+    fn from(error: SimulateError) -> Self {
+        match error {
+            SimulateError::Plan(rejected) => Failure::Rejected(rejected).into(),
+            other => Self {
+                exit: if other.is_input() { Exit::Input } else { Exit::Internal },
+                message: other.to_string(),
+                rendered: false,
+            },
+        }
+    }
+}
+
+impl From<anyhow::Error> for CommandFailure {
+    fn from(error: anyhow::Error) -> Self {
+        let closed = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == ErrorKind::BrokenPipe);
+        let exit = if closed { Exit::Ok } else { Exit::Io };
+        Self { exit, message: format!("{error:#}"), rendered: closed }
+    }
+}
+
+impl From<std::io::Error> for CommandFailure {
+    fn from(error: std::io::Error) -> Self {
+        anyhow::Error::new(error).into()
+    }
+}
+
+/// Writes to standard output. A reader that closes it early, as `head` does, is no failure.
+pub(crate) fn print(text: &str) -> Result<(), CommandFailure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a remark for people to standard error.
+pub(crate) fn remark(text: &str) {
+    // Remarks are a courtesy; a closed standard error does not stop the work.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,112 @@
+//! `motley run`.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use motley::{Provenance, TraceLimits, json, load, prepare, text};
+use motley_engine::Silent;
+
+use crate::args::{Format, Run};
+use crate::exit::{CommandFailure, Exit, color, print, remark};
+use crate::files::write_atomically;
+
+/// Shorter runs show no progress.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
+    let start = Instant::now();
+    // --seed and --iterations are overrides like any other, so that the hash tells them.
+    let mut overrides = arguments.scenario.set.clone();
+    overrides.extend(arguments.seed.map(|seed| format!("seed={seed}")));
+    overrides.extend(arguments.iterations.map(|count| format!("iterations={count}")));
+    let scenario = load(&arguments.scenario.scenario, &overrides)?;
+    if !scenario.warnings.is_empty() {
+        remark(scenario.warnings.render(&scenario.source, color()).trim_end());
+    }
+    let prepared = prepare(&scenario)?;
+    let prepared_at = start.elapsed();
+
+    let progress = Progress::new(scenario.iterations, start);
+    let replays = if let Some(path) = &arguments.trace {
+        let mut trace = prepared.trace(TraceLimits::default());
+        let replays = prepared.replay(&mut trace, &|| progress.step())?;
+        let mut bytes = Vec::new();
+        trace.write(&mut bytes)?;
+        write_atomically(path, &bytes)?;
+        if let Some(note) = trace.note() {
+            remark(&format!("note: {}: {note}", path.display()));
+        }
+        replays
+    } else {
+        prepared.replay(&mut Silent, &|| progress.step())?
+    };
+    progress.finish();
+    let report = prepared.report(&replays)?;
+
+    let wall = start.elapsed();
+    match arguments.format {
+        Format::Text => {
+            print(&text(&report))?;
+            remark(&format!(
+                "simulated in {:.2} s ({:.2} s to read, plan and lower)",
+                wall.as_secs_f64(),
+                prepared_at.as_secs_f64()
+            ));
+        }
+        Format::Json => {
+            let provenance = Provenance {
+                tool_version: env!("CARGO_PKG_VERSION"),
+                scenario_hash: &scenario.hash,
+                seed: scenario.seed,
+            };
+            let document = json(&report, &provenance).map_err(anyhow::Error::from)?;
+            let document = if arguments.timings {
+                with_timings(&document, prepared_at, wall)?
+            } else {
+                document
+            };
+            print(&document)?;
+        }
+    }
+    Ok(if report.fits { Exit::Ok } else { Exit::Gate })
+}
+
+/// The document with the wall-clock figures that it leaves out to be reproducible.
+fn with_timings(document: &str, prepared: Duration, wall: Duration) -> Result<String, CommandFailure> {
+    let timings = serde_json::json!({
+        "prepare_wall_s": prepared.as_secs_f64(),
+        "total_wall_s": wall.as_secs_f64(),
+    });
+    let body = document
+        .trim_end()
+        .strip_suffix('}')
+        .ok_or_else(|| anyhow::anyhow!("the report is not a JSON object"))?;
+    Ok(format!("{},\n  \"timings\": {timings}\n}}\n", body.trim_end()))
+}
+
+/// A bar over iterations, once the run has taken longer than one waits patiently.
+struct Progress {
+    bar: ProgressBar,
+    start: Instant,
+}
+
+impl Progress {
+    fn new(iterations: u32, start: Instant) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(u64::from(iterations)), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {eta} left") {
+            bar.set_style(style);
+        }
+        Self { bar, start }
+    }
+
+    fn step(&self) {
+        if self.bar.is_hidden() && self.start.elapsed() > PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.inc(1);
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,67 @@
+//! From a scenario to a job: everything before the replay.
+
+use motley_engine::draw_slowness;
+use motley_hardware::Catalog;
+use motley_job::RankId;
+use motley_scenario::{PlanChoice, Scenario};
+use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
+use motley_topology::Cluster;
+
+use crate::SimulateError;
+
+/// A scenario made ready to be replayed.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    /// What was asked.
+    pub scenario: &'a Scenario,
+    /// The machine.
+    pub cluster: Cluster,
+    /// The plan, written out.
+    pub plan: Plan,
+    /// The job, and what its ranks stand for.
+    pub lowered: Lowered,
+}
+
+/// Builds the cluster, writes the plan out, checks it and lowers it to a job.
+///
+/// # Errors
+/// If the scenario cannot be simulated; see [`SimulateError`].
+pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
+    let catalog = Catalog::builtin();
+    let (model, training) = (&scenario.model, &scenario.training);
+    let cluster = Cluster::build(scenario.cluster.clone())?;
+    let reject = |errors| SimulateError::Plan(Box::new(scenario.reject_plan(errors)));
+
+    let plan = match &scenario.plan {
+        PlanChoice::Explicit(plan) => plan.clone(),
+        PlanChoice::Uniform(uniform) => {
+            let times = KernelTimes::new(&cluster, catalog, model, training, cluster.gpus())
+                .map_err(reject)?;
+            let speed = ComputeSpeed {
+                times: &times,
+                micro_batch_size: uniform.micro_batch_size,
+                sequence_parallel: uniform.sequence_parallel,
+            };
+            uniform
+                .expand(&cluster, model.layers, scenario.global_batch, &speed)
+                .map_err(reject)?
+        }
+    };
+    let errors = check_plan(&plan, &cluster, catalog, model, training, scenario.global_batch);
+    if !errors.is_empty() {
+        return Err(reject(errors));
+    }
+
+    let times =
+        KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
+    let mut lowered = lower(&plan, &cluster, &times)?;
+    if scenario.noise.card_spread > 0.0 {
+        // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
+        // does with it.
+        for (rank, place) in lowered.job.ranks.iter_mut().zip(&lowered.places) {
+            let card = RankId(place.gpu.0);
+            rank.slowness = draw_slowness(scenario.seed, card, scenario.noise.card_spread);
+        }
+    }
+    Ok(Prepared { scenario, cluster, plan, lowered })
+}

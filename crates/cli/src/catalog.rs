@@ -1,5 +1,7 @@
 //! `motley catalog`.
 
+use std::fmt::Write as _;
+
 use motley_hardware::{Catalog as Hardware, Device, Nic, NodeDesign, ScaleUp};
 use motley_workload::Model;
 use serde::Serialize;
@@ -22,7 +24,8 @@ pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
                 CatalogKind::Models,
             ] {
                 if arguments.format == Format::Text {
-                    all.push_str(&format!("{}\n", title(kind)));
+                    all.push_str(title(kind));
+                    all.push('\n');
                 }
                 all.push_str(&listing(hardware, kind, arguments.format)?);
                 if arguments.format == Format::Text {
@@ -38,7 +41,9 @@ pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
 
 fn title(kind: CatalogKind) -> &'static str {
     match kind {
-        CatalogKind::Devices => "Cards (motley catalog devices ID shows every value with its source)",
+        CatalogKind::Devices => {
+            "Cards (motley catalog devices ID shows every value with its source)"
+        }
         CatalogKind::Nodes => "Node designs",
         CatalogKind::Nics => "Network interfaces",
         CatalogKind::Fabrics => "Fabrics",
@@ -56,22 +61,32 @@ struct Line {
     description: String,
 }
 
-fn listing(hardware: &Hardware, kind: CatalogKind, format: Format) -> Result<String, CommandFailure> {
+fn listing(
+    hardware: &Hardware,
+    kind: CatalogKind,
+    format: Format,
+) -> Result<String, CommandFailure> {
     let lines: Vec<Line> = match kind {
         CatalogKind::Devices => hardware.devices.values().map(device_line).collect(),
         CatalogKind::Nodes => hardware.nodes.values().map(node_line).collect(),
         CatalogKind::Nics => hardware.nics.values().map(nic_line).collect(),
         CatalogKind::Fabrics => fabric_lines(),
-        CatalogKind::Models => Model::presets().map(|preset| Line {
-            id: preset.model.name.clone(),
-            columns: vec![parameters(preset.model.parameters())],
-            description: preset.description.clone(),
-        }).collect(),
-        CatalogKind::Sources => hardware.sources.iter().map(|(key, source)| Line {
-            id: key.clone(),
-            columns: vec![],
-            description: format!("{} ({})", source.what, source.url),
-        }).collect(),
+        CatalogKind::Models => Model::presets()
+            .map(|preset| Line {
+                id: preset.model.name.clone(),
+                columns: vec![parameters(preset.model.parameters())],
+                description: preset.description.clone(),
+            })
+            .collect(),
+        CatalogKind::Sources => hardware
+            .sources
+            .iter()
+            .map(|(key, source)| Line {
+                id: key.clone(),
+                columns: vec![],
+                description: format!("{} ({})", source.what, source.url),
+            })
+            .collect(),
     };
     if format == Format::Json {
         return lines_as_json(&lines);
@@ -89,7 +104,8 @@ fn lines_as_json(lines: &[Line]) -> Result<String, CommandFailure> {
 }
 
 fn table(lines: &[Line]) -> String {
-    let column = |line: &Line, index: usize| line.columns.get(index).map_or(0, |c| c.chars().count());
+    let column =
+        |line: &Line, index: usize| line.columns.get(index).map_or(0, |c| c.chars().count());
     let count = lines.iter().map(|line| line.columns.len()).max().unwrap_or(0);
     let id_width = lines.iter().map(|line| line.id.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> =
@@ -98,9 +114,9 @@ fn table(lines: &[Line]) -> String {
     for line in lines {
         let mut row = format!("  {:id_width$}", line.id);
         for (cell, width) in line.columns.iter().zip(&widths) {
-            row.push_str(&format!("  {cell:>width$}"));
+            let _ = write!(row, "  {cell:>width$}");
         }
-        row.push_str(&format!("  {}", line.description));
+        let _ = write!(row, "  {}", line.description);
         text.push_str(row.trim_end());
         text.push('\n');
     }
@@ -118,11 +134,7 @@ fn parameters(count: f64) -> String {
 }
 
 fn device_line(device: &Device) -> Line {
-    let best = device
-        .peaks
-        .given()
-        .map(|(_, _, peak)| peak.get().0)
-        .fold(0.0, f64::max);
+    let best = device.peaks.given().map(|(_, _, peak)| peak.get().0).fold(0.0, f64::max);
     Line {
         id: device.id.clone(),
         columns: vec![
@@ -131,9 +143,14 @@ fn device_line(device: &Device) -> Line {
             motley_units::FlopsPerSec(best).to_string(),
             device.nvlink.as_ref().map_or_else(
                 || "PCIe".to_owned(),
-                |link| format!("NVLink {}", motley_units::BytesPerSec(
-                    f64::from(*link.links.get()) * link.per_link.get().0,
-                )),
+                |link| {
+                    format!(
+                        "NVLink {}",
+                        motley_units::BytesPerSec(
+                            f64::from(*link.links.get()) * link.per_link.get().0,
+                        )
+                    )
+                },
             ),
         ],
         description: device.name.clone(),
@@ -171,7 +188,10 @@ fn nic_line(nic: &Nic) -> Line {
 fn fabric_lines() -> Vec<Line> {
     [
         ("SingleSwitch", "all NICs on one switch that does not block"),
-        ("LeafSpine(nodes_per_leaf: n, spines: m)", "a leaf switch for n nodes, m spines; oversubscription on the leaves' uplinks"),
+        (
+            "LeafSpine(nodes_per_leaf: n, spines: m)",
+            "a leaf switch for n nodes, m spines; oversubscription on the leaves' uplinks",
+        ),
         ("RailOptimized(nodes_per_pod: n, spines: m)", "NIC i of every node of a pod on leaf i"),
     ]
     .into_iter()
@@ -184,18 +204,37 @@ fn fabric_lines() -> Vec<Line> {
 }
 
 /// One entry, whole: the RON of the catalogue, in which every value stands with its source.
-fn entry(hardware: &Hardware, kind: CatalogKind, id: &str, format: Format) -> Result<String, CommandFailure> {
+fn entry(
+    hardware: &Hardware,
+    kind: CatalogKind,
+    id: &str,
+    format: Format,
+) -> Result<String, CommandFailure> {
     match kind {
-        CatalogKind::Devices => whole(hardware.device(id), "card", id, hardware.devices.keys(), format),
-        CatalogKind::Nodes => whole(hardware.node(id), "node design", id, hardware.nodes.keys(), format),
+        CatalogKind::Devices => {
+            whole(hardware.device(id), "card", id, hardware.devices.keys(), format)
+        }
+        CatalogKind::Nodes => {
+            whole(hardware.node(id), "node design", id, hardware.nodes.keys(), format)
+        }
         CatalogKind::Nics => whole(hardware.nic(id), "NIC", id, hardware.nics.keys(), format),
-        CatalogKind::Sources => whole(hardware.source(id), "source", id, hardware.sources.keys(), format),
+        CatalogKind::Sources => {
+            whole(hardware.source(id), "source", id, hardware.sources.keys(), format)
+        }
         CatalogKind::Models => {
             let presets: Vec<_> = Model::presets().collect();
             let found = presets.iter().find(|preset| preset.model.name == id);
-            whole(found.map(|preset| &preset.model), "model", id, presets.iter().map(|p| &p.model.name), format)
+            whole(
+                found.map(|preset| &preset.model),
+                "model",
+                id,
+                presets.iter().map(|p| &p.model.name),
+                format,
+            )
         }
-        CatalogKind::Fabrics => Err(CommandFailure::input("fabrics have no further entries; see `motley catalog fabrics`")),
+        CatalogKind::Fabrics => Err(CommandFailure::input(
+            "fabrics have no further entries; see `motley catalog fabrics`",
+        )),
     }
 }
 
@@ -208,7 +247,10 @@ fn whole<'a, T: Serialize>(
 ) -> Result<String, CommandFailure> {
     let Some(found) = found else {
         let known: Vec<&str> = known.map(String::as_str).collect();
-        return Err(CommandFailure::input(format!("unknown {kind} \"{id}\"; known are {}", known.join(", "))));
+        return Err(CommandFailure::input(format!(
+            "unknown {kind} \"{id}\"; known are {}",
+            known.join(", ")
+        )));
     };
     let mut text = match format {
         Format::Text => ron::ser::to_string_pretty(found, ron::ser::PrettyConfig::new())

@@ -9,13 +9,14 @@ use crate::exit::{CommandFailure, Exit, color, print, remark};
 pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
     let mut worst = Exit::Ok;
     for path in &arguments.scenarios {
-        let verdict = load(path, &arguments.set).map_err(CommandFailure::from).and_then(|scenario| {
-            if !scenario.warnings.is_empty() {
-                remark(scenario.warnings.render(&scenario.source, color()).trim_end());
-            }
-            let prepared = prepare(&scenario)?;
-            Ok(prepared.out_of_memory())
-        });
+        let verdict =
+            load(path, &arguments.set).map_err(CommandFailure::from).and_then(|scenario| {
+                if !scenario.warnings.is_empty() {
+                    remark(scenario.warnings.render(&scenario.source, color()).trim_end());
+                }
+                let prepared = prepare(&scenario)?;
+                Ok(prepared.out_of_memory())
+            });
         let exit = match verdict {
             Ok(short) if short.is_empty() => {
                 print(&format!("{}: ok\n", path.display()))?;

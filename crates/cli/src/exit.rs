@@ -58,7 +58,8 @@ impl CommandFailure {
 
 /// Whether messages on standard error may use colour.
 pub(crate) fn color() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 impl From<Failure> for CommandFailure {

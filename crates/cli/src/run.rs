@@ -72,7 +72,11 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
 }
 
 /// The document with the wall-clock figures that it leaves out to be reproducible.
-fn with_timings(document: &str, prepared: Duration, wall: Duration) -> Result<String, CommandFailure> {
+fn with_timings(
+    document: &str,
+    prepared: Duration,
+    wall: Duration,
+) -> Result<String, CommandFailure> {
     let timings = serde_json::json!({
         "prepare_wall_s": prepared.as_secs_f64(),
         "total_wall_s": wall.as_secs_f64(),
@@ -92,8 +96,13 @@ struct Progress {
 
 impl Progress {
     fn new(iterations: u32, start: Instant) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(u64::from(iterations)), ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {eta} left") {
+        let bar = ProgressBar::with_draw_target(
+            Some(u64::from(iterations)),
+            ProgressDrawTarget::hidden(),
+        );
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {eta} left")
+        {
             bar.set_style(style);
         }
         Self { bar, start }

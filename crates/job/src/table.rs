@@ -77,7 +77,8 @@ impl JobBuilder {
         if let Some(&id) = self.names.get(name) {
             return id;
         }
-        let id = NameId(u16::try_from(self.job.names.len()).expect("names are kinds, not instances"));
+        let id =
+            NameId(u16::try_from(self.job.names.len()).expect("names are kinds, not instances"));
         self.job.names.push(name.to_owned());
         self.names.insert(name.to_owned(), id);
         id

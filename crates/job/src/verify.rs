@@ -62,7 +62,12 @@ pub enum JobError {
     },
 }
 
-fn inside(what: &'static str, index: usize, len: usize, owner: impl Fn() -> String) -> Result<(), JobError> {
+fn inside(
+    what: &'static str,
+    index: usize,
+    len: usize,
+    owner: impl Fn() -> String,
+) -> Result<(), JobError> {
     if index < len { Ok(()) } else { Err(JobError::Dangling { what, index, owner: owner() }) }
 }
 
@@ -107,12 +112,25 @@ pub fn verify(job: &Job) -> Result<(), JobError> {
             return Err(JobError::Unordered { what: "members", owner: owner() });
         }
         for call in &job.call_sets[communicator.calls.0 as usize].calls {
-            inside("footprint choice", usize::from(call.footprint), communicator.footprints.len(), owner)?;
+            inside(
+                "footprint choice",
+                usize::from(call.footprint),
+                communicator.footprints.len(),
+                owner,
+            )?;
             if !(call.bytes.is_finite() && call.bytes >= 0.0) {
-                return Err(JobError::BadNumber { what: "bytes", owner: owner(), value: call.bytes });
+                return Err(JobError::BadNumber {
+                    what: "bytes",
+                    owner: owner(),
+                    value: call.bytes,
+                });
             }
             if call.rate_cap.is_nan() || call.rate_cap <= 0.0 {
-                return Err(JobError::BadNumber { what: "rate cap", owner: owner(), value: call.rate_cap });
+                return Err(JobError::BadNumber {
+                    what: "rate cap",
+                    owner: owner(),
+                    value: call.rate_cap,
+                });
             }
         }
     }
@@ -154,7 +172,12 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
             inside("slot", usize::from(slot.0), rank.slots.len(), owner)?;
             let set = job.communicators[rank.slots[usize::from(slot.0)].0 as usize].calls;
             if let Some(call) = call {
-                inside("call", usize::from(call), job.call_sets[set.0 as usize].calls.len(), owner)?;
+                inside(
+                    "call",
+                    usize::from(call),
+                    job.call_sets[set.0 as usize].calls.len(),
+                    owner,
+                )?;
             }
             if let Some(stream) = stream {
                 inside("stream", usize::from(stream.0), usize::from(job.streams), owner)?;
@@ -176,8 +199,8 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
             }
             joined[c] += 1;
             let reference = expected[c].get_or_insert_with(|| calls.clone());
-            if let Some(at) = (0..reference.len().max(calls.len()))
-                .find(|&i| reference.get(i) != calls.get(i))
+            if let Some(at) =
+                (0..reference.len().max(calls.len())).find(|&i| reference.get(i) != calls.get(i))
             {
                 return Err(JobError::Mismatched {
                     communicator: c,
@@ -190,7 +213,9 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
         }
     }
     for (c, communicator) in job.communicators.iter().enumerate() {
-        if joined[c] != communicator.members.len() && expected[c].as_ref().is_some_and(|e| !e.is_empty()) {
+        if joined[c] != communicator.members.len()
+            && expected[c].as_ref().is_some_and(|e| !e.is_empty())
+        {
             let owner = format!("communicator {c}");
             return Err(JobError::Dangling { what: "slot for a member", index: joined[c], owner });
         }

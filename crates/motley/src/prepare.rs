@@ -42,9 +42,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
                 micro_batch_size: uniform.micro_batch_size,
                 sequence_parallel: uniform.sequence_parallel,
             };
-            uniform
-                .expand(&cluster, model.layers, scenario.global_batch, &speed)
-                .map_err(reject)?
+            uniform.expand(&cluster, model.layers, scenario.global_batch, &speed).map_err(reject)?
         }
     };
     let errors = check_plan(&plan, &cluster, catalog, model, training, scenario.global_batch);

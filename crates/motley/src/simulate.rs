@@ -51,7 +51,8 @@ impl Prepared<'_> {
             relative_deviation: scenario.noise.kernel_jitter,
             law: Law::default(),
         });
-        let options = |iteration| Options { seed: scenario.seed, iteration, jitter, slowness: None };
+        let options =
+            |iteration| Options { seed: scenario.seed, iteration, jitter, slowness: None };
 
         let mut account = Account::new(&self.lowered);
         let outcome = replay(&engine, &options(0), &mut (&mut account, observer))?;

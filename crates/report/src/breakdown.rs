@@ -55,6 +55,7 @@ pub struct ComputeBreakdown {
 }
 
 /// A time as its number of seconds.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 pub(crate) fn seconds<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_secs_f64())
 }
@@ -107,7 +108,9 @@ impl Breakdown {
     /// [`crate::balanced_slowness`].
     pub(crate) fn new(mean: Time, runs: &[Run], balanced: Option<&Run>) -> Self {
         let mut totals = Totals::default();
-        runs.iter().for_each(|run| totals.add(run));
+        for run in runs {
+            totals.add(run);
+        }
         let bubble = balanced.map_or(totals.dependency, |run| {
             let mut alone = Totals::default();
             alone.add(run);

@@ -134,7 +134,10 @@ impl LinkLoad {
         }
         let mut list: Vec<(Sort, Sum)> =
             sums.into_iter().filter(|(_, sum)| sum.utilisation > 0.0).collect();
-        list.sort_by(|(_, a), (_, b)| b.utilisation.total_cmp(&a.utilisation));
+        // Links in a row are equally busy if they are equally fast; the network's is named first.
+        list.sort_by(|(a_sort, a), (b_sort, b)| {
+            b.utilisation.total_cmp(&a.utilisation).then(b_sort.0.cmp(&a_sort.0))
+        });
         list.truncate(LISTED);
         list.into_iter().map(|(sort, sum)| load(cluster, &traffic, sort.0, sum)).collect()
     }

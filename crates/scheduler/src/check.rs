@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use motley_hardware::Catalog;
 use motley_topology::Cluster;
-use motley_workload::{Model, Shard, Training, card_path, sequence_parallel_limit, tensor_parallel_limits};
+use motley_workload::{
+    Model, Shard, Training, card_path, sequence_parallel_limit, tensor_parallel_limits,
+};
 
 use crate::error::{PlanError, PlanPath};
 use crate::plan::{Pipeline, Plan, Schedule, Stage};
@@ -28,7 +30,10 @@ pub fn check_plan(
 ) -> Vec<PlanError> {
     let mut errors = Vec::new();
     if plan.pipelines.is_empty() {
-        errors.push(PlanError::new(PlanPath::Field("pipelines"), "a plan needs at least one pipeline"));
+        errors.push(PlanError::new(
+            PlanPath::Field("pipelines"),
+            "a plan needs at least one pipeline",
+        ));
     }
     let sequences: u64 = plan.pipelines.iter().map(Pipeline::sequences).sum();
     if sequences != u64::from(global_batch) && !plan.pipelines.is_empty() {
@@ -51,7 +56,13 @@ pub fn check_plan(
     errors
 }
 
-fn check_pipeline(plan: &Plan, p: usize, pipeline: &Pipeline, model: &Model, errors: &mut Vec<PlanError>) {
+fn check_pipeline(
+    plan: &Plan,
+    p: usize,
+    pipeline: &Pipeline,
+    model: &Model,
+    errors: &mut Vec<PlanError>,
+) {
     if pipeline.micro_batches == 0 || pipeline.micro_batches > MAX_MICRO_BATCHES {
         errors.push(PlanError::new(
             PlanPath::PipelineField(p, "micro_batches"),
@@ -65,10 +76,26 @@ fn check_pipeline(plan: &Plan, p: usize, pipeline: &Pipeline, model: &Model, err
         ));
     }
     let Some(first) = pipeline.stages.first() else {
-        errors.push(PlanError::new(PlanPath::PipelineField(p, "stages"), "a pipeline needs at least one stage"));
+        errors.push(PlanError::new(
+            PlanPath::PipelineField(p, "stages"),
+            "a pipeline needs at least one stage",
+        ));
         return;
     };
     let chunks = first.chunks.len();
+    let stages = pipeline.stages.len() as u32;
+    if plan.schedule == Schedule::Interleaved
+        && chunks > 1
+        && !pipeline.micro_batches.is_multiple_of(stages)
+    {
+        errors.push(PlanError::new(
+            PlanPath::PipelineField(p, "micro_batches"),
+            format!(
+                "the interleaved schedule needs a multiple of the {stages} stages, found {} micro-batches",
+                pipeline.micro_batches
+            ),
+        ));
+    }
     for (s, stage) in pipeline.stages.iter().enumerate() {
         check_chunks(plan.schedule, p, s, stage, chunks, pipeline.stages.len(), errors);
     }
@@ -95,8 +122,11 @@ fn check_chunks(
         ));
     } else if schedule != Schedule::Interleaved && chunks != 1 {
         errors.push(
-            PlanError::new(path(), format!("{chunks} model chunks under a schedule that takes one"))
-                .help("set the schedule to Interleaved, or give one range of layers"),
+            PlanError::new(
+                path(),
+                format!("{chunks} model chunks under a schedule that takes one"),
+            )
+            .help("set the schedule to Interleaved, or give one range of layers"),
         );
     } else if schedule == Schedule::Interleaved && stages < 2 && chunks > 1 {
         errors.push(PlanError::new(path(), "interleaving needs at least two stages"));
@@ -104,7 +134,13 @@ fn check_chunks(
 }
 
 /// Virtual stages in visiting order must cover `0..layers` without gap or overlap.
-fn check_coverage(p: usize, pipeline: &Pipeline, chunks: usize, layers: u32, errors: &mut Vec<PlanError>) {
+fn check_coverage(
+    p: usize,
+    pipeline: &Pipeline,
+    chunks: usize,
+    layers: u32,
+    errors: &mut Vec<PlanError>,
+) {
     let mut next = 0;
     for chunk in 0..chunks {
         for (s, stage) in pipeline.stages.iter().enumerate() {
@@ -150,7 +186,10 @@ fn check_cards(plan: &Plan, cluster: &Cluster, errors: &mut Vec<PlanError>) {
                 } else if let Some(&(other_p, other_s)) = owner.get(&gpu.0) {
                     errors.push(PlanError::new(
                         path(),
-                        format!("GPU {} is already used by stage {other_s} of pipeline {other_p}", gpu.0),
+                        format!(
+                            "GPU {} is already used by stage {other_s} of pipeline {other_p}",
+                            gpu.0
+                        ),
                     ));
                 } else {
                     owner.insert(gpu.0, (p, s));
@@ -177,7 +216,9 @@ fn check_sharding(plan: &Plan, model: &Model, training: &Training, errors: &mut 
                 micro_batch_size: pipeline.micro_batch_size,
             };
             let limits = tensor_parallel_limits(model, &shard);
-            for limit in limits.into_iter().chain(sequence_parallel_limit(training.sequence_length, &shard)) {
+            for limit in
+                limits.into_iter().chain(sequence_parallel_limit(training.sequence_length, &shard))
+            {
                 errors.push(PlanError::new(PlanPath::StageField(p, s, "tp"), limit.to_string()));
             }
         }
@@ -201,7 +242,10 @@ fn check_precision(
         let Some(architecture) = catalog.architecture(&device.architecture) else {
             errors.push(PlanError::new(
                 PlanPath::Plan,
-                format!("no kernel constants are known for {} ({})", device.id, device.architecture),
+                format!(
+                    "no kernel constants are known for {} ({})",
+                    device.id, device.architecture
+                ),
             ));
             continue;
         };

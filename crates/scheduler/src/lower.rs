@@ -66,9 +66,14 @@ pub fn lower(plan: &Plan, cluster: &Cluster, times: &KernelTimes) -> Result<Lowe
                 });
                 lowered.model_flops.push(flops);
                 lowered.memory.push(stage_memory(plan, pipeline, s, &shape, kind, times));
-                lowered.paths.push(times.path(kind).clone());
+                lowered.paths.push(*times.path(kind));
             }
-            stages.push(StageRanks { first_rank, programs: members, tensor_calls: built.unwrap_or(0), shape });
+            stages.push(StageRanks {
+                first_rank,
+                programs: members,
+                tensor_calls: built.unwrap_or(0),
+                shape,
+            });
         }
     }
 
@@ -127,7 +132,7 @@ impl Programs {
 }
 
 fn links(cluster: &Cluster) -> Vec<Link> {
-    (0..cluster.link_count() as u32)
+    (0..cluster.link_count())
         .map(|link| Link { capacity: cluster.capacity(LinkId(link)).0 })
         .collect()
 }
@@ -185,7 +190,8 @@ fn stage_shape(
             })
             .collect(),
         overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
-        embedding_shards: communicators::embedding_shards(pipeline, s, times.model()) / tensor_parallel,
+        embedding_shards: communicators::embedding_shards(pipeline, s, times.model())
+            / tensor_parallel,
         gradient_norm: pipeline.stages.iter().map(|stage| stage.gpus.len()).sum::<usize>() > 1,
         parameters: stage_parameters(times.model(), plan, p, s) / f64::from(tensor_parallel),
         reshard_bytes,
@@ -213,8 +219,13 @@ fn stage_memory(
     kind: CardKind,
     times: &KernelTimes,
 ) -> MemoryUse {
-    let order =
-        steps(plan.schedule, shape.stage, shape.stages, shape.micro_batches, shape.chunks.len() as u32);
+    let order = steps(
+        plan.schedule,
+        shape.stage,
+        shape.stages,
+        shape.micro_batches,
+        shape.chunks.len() as u32,
+    );
     let held = |weight: &dyn Fn(&ChunkShape) -> f64| {
         peak_in_flight(&order, |chunk| weight(&shape.chunks[chunk as usize]))
     };

@@ -30,8 +30,16 @@ pub struct Step {
 ///   warm up, then one forward and one backward in turn, then the rest backward.
 /// - `Interleaved` (Narayanan et al. 2021): the same over virtual stages. Micro-batches go in
 ///   groups of `stages` through chunk 0, then through chunk 1, ...; the warm-up is
-///   `2 * (stages - stage - 1) + (chunks - 1) * stages` passes. A last group may be smaller.
-pub fn steps(schedule: Schedule, stage: u32, stages: u32, micro_batches: u32, chunks: u32) -> Vec<Step> {
+///   `2 * (stages - stage - 1) + (chunks - 1) * stages` passes. The micro-batches must
+///   fill the groups; stages would wait for each other in a smaller last one, which is why
+///   Megatron-LM refuses it, too.
+pub fn steps(
+    schedule: Schedule,
+    stage: u32,
+    stages: u32,
+    micro_batches: u32,
+    chunks: u32,
+) -> Vec<Step> {
     let forward = visits(stages, micro_batches, chunks, Direction::Forward);
     let backward = visits(stages, micro_batches, chunks, Direction::Backward);
     let total = forward.len();
@@ -140,6 +148,82 @@ mod tests {
                 let bound = 2 * (stages - stage - 1) + (chunks - 1) * stages + 1;
                 let expected = f64::from(bound.min(micro_batches * chunks));
                 assert!((peak(Schedule::Interleaved, chunks) - expected).abs() < 1e-9);
+            }
+        }
+    }
+
+    /// Plays the schedule with passes of fixed length and free transfers; the time of the last
+    /// pass's end.
+    fn makespan(
+        schedule: Schedule,
+        stages: u32,
+        micro_batches: u32,
+        chunks: u32,
+        f: f64,
+        b: f64,
+    ) -> f64 {
+        let orders: Vec<Vec<Step>> =
+            (0..stages).map(|s| steps(schedule, s, stages, micro_batches, chunks)).collect();
+        let virtual_stages = stages * chunks;
+        let key = |d: Direction, mb: u32, v: u32| {
+            ((d as u32 * micro_batches + mb) * virtual_stages + v) as usize
+        };
+        let mut done = vec![f64::NAN; 2 * (micro_batches * virtual_stages) as usize];
+        let mut next = vec![0usize; stages as usize];
+        let mut clock = vec![0.0f64; stages as usize];
+        loop {
+            let mut progress = false;
+            for stage in 0..stages as usize {
+                while let Some(step) = orders[stage].get(next[stage]) {
+                    let v = step.chunk * stages + stage as u32;
+                    let mb = step.micro_batch;
+                    let (ready, length) = match step.direction {
+                        Direction::Forward if v == 0 => (0.0, f),
+                        Direction::Forward => (done[key(Direction::Forward, mb, v - 1)], f),
+                        Direction::Backward if v + 1 == virtual_stages => {
+                            (done[key(Direction::Forward, mb, v)], b)
+                        }
+                        Direction::Backward => (done[key(Direction::Backward, mb, v + 1)], b),
+                    };
+                    if ready.is_nan() {
+                        break;
+                    }
+                    clock[stage] = clock[stage].max(ready) + length;
+                    done[key(step.direction, mb, v)] = clock[stage];
+                    next[stage] += 1;
+                    progress = true;
+                }
+            }
+            if !progress {
+                break;
+            }
+        }
+        assert!(done.iter().all(|time| !time.is_nan()), "the schedule deadlocks");
+        clock.into_iter().fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn bubbles_equal_their_closed_forms() {
+        let (f, b) = (1.0, 2.0);
+        for (stages, micro_batches) in [(1, 1), (2, 2), (4, 4), (4, 16), (8, 24), (3, 9)] {
+            let ideal = |chunks: u32| {
+                // (m + (p - 1) / v) (f + b) v in units of a chunk's pass.
+                f64::from(micro_batches * chunks + stages - 1) * (f + b)
+            };
+            for schedule in [Schedule::GPipe, Schedule::OneFOneB] {
+                let time = makespan(schedule, stages, micro_batches, 1, f, b);
+                assert!(
+                    (time - ideal(1)).abs() < 1e-9,
+                    "{schedule:?} {stages} {micro_batches}: {time}"
+                );
+            }
+            for chunks in [2, 3] {
+                let time = makespan(Schedule::Interleaved, stages, micro_batches, chunks, f, b);
+                assert!(
+                    (time - ideal(chunks)).abs() < 1e-9,
+                    "interleaved {stages} {micro_batches} {chunks}: {time} != {}",
+                    ideal(chunks)
+                );
             }
         }
     }

@@ -104,7 +104,8 @@ impl<'a> KernelTimes<'a> {
                 continue;
             }
             let Some(architecture) = catalog.architecture(&device.architecture) else {
-                let message = format!("no kernel constants for {} ({})", device.id, device.architecture);
+                let message =
+                    format!("no kernel constants for {} ({})", device.id, device.architecture);
                 errors.push(PlanError::new(PlanPath::Plan, message));
                 continue;
             };
@@ -115,7 +116,10 @@ impl<'a> KernelTimes<'a> {
                     times.kernels.push(KernelModel::new(device, architecture, path));
                 }
                 Err(unsupported) => {
-                    errors.push(PlanError::new(PlanPath::Training("precision"), unsupported.to_string()));
+                    errors.push(PlanError::new(
+                        PlanPath::Training("precision"),
+                        unsupported.to_string(),
+                    ));
                 }
             }
         }
@@ -137,7 +141,8 @@ impl<'a> KernelTimes<'a> {
     /// # Panics
     /// If the card was not among those named in [`KernelTimes::new`].
     pub fn kind(&self, gpu: GpuId) -> CardKind {
-        self.kind_of_group[self.cluster.group_of(gpu)].expect("asked only of the cards it was made for")
+        self.kind_of_group[self.cluster.group_of(gpu)]
+            .expect("asked only of the cards it was made for")
     }
 
     /// How a kind of card runs the training.

@@ -138,7 +138,10 @@ impl UniformPlan {
             ("micro_batch_size", self.micro_batch_size),
         ] {
             if value == 0 {
-                errors.push(PlanError::new(PlanPath::Field(field), format!("{field} must be at least 1")));
+                errors.push(PlanError::new(
+                    PlanPath::Field(field),
+                    format!("{field} must be at least 1"),
+                ));
             }
         }
         if self.chunks == 0 {
@@ -147,8 +150,8 @@ impl UniformPlan {
         if !errors.is_empty() {
             return errors;
         }
-        let world = u64::from(self.dp) * u64::from(self.tp) * u64::from(self.pp);
-        if world != u64::from(gpus) {
+        let world = u128::from(self.dp) * u128::from(self.tp) * u128::from(self.pp);
+        if world != u128::from(gpus) {
             errors.push(
                 PlanError::new(
                     PlanPath::Plan,
@@ -162,7 +165,7 @@ impl UniformPlan {
         }
         let virtual_stages = u64::from(self.pp) * u64::from(self.chunks);
         match &self.layers {
-            LayerSplit::Equal if u64::from(layers) % virtual_stages != 0 => errors.push(
+            LayerSplit::Equal if !u64::from(layers).is_multiple_of(virtual_stages) => errors.push(
                 PlanError::new(
                     PlanPath::Field("layers"),
                     format!("{layers} layers do not divide into {virtual_stages} equal virtual stages"),
@@ -198,7 +201,7 @@ impl UniformPlan {
     }
 
     fn check_batch(&self, global_batch: u32, errors: &mut Vec<PlanError>) {
-        if global_batch % self.micro_batch_size != 0 {
+        if !global_batch.is_multiple_of(self.micro_batch_size) {
             errors.push(PlanError::new(
                 PlanPath::Field("micro_batch_size"),
                 format!(
@@ -210,7 +213,7 @@ impl UniformPlan {
         }
         let total = global_batch / self.micro_batch_size;
         match &self.micro_batches {
-            MicroBatchSplit::Equal if total % self.dp != 0 => errors.push(
+            MicroBatchSplit::Equal if !total.is_multiple_of(self.dp) => errors.push(
                 PlanError::new(
                     PlanPath::Field("dp"),
                     format!(
@@ -287,13 +290,23 @@ impl UniformPlan {
             .enumerate()
             .map(|(stage, gpus)| Stage {
                 gpus,
-                chunks: ranges.iter().skip(stage).step_by(stages).cloned().collect::<Vec<Range<u32>>>(),
+                chunks: ranges
+                    .iter()
+                    .skip(stage)
+                    .step_by(stages)
+                    .cloned()
+                    .collect::<Vec<Range<u32>>>(),
                 recompute: self.recompute,
             })
             .collect()
     }
 
-    fn micro_batch_counts(&self, pipelines: &[Pipeline], global_batch: u32, speed: &dyn Speed) -> Vec<u32> {
+    fn micro_batch_counts(
+        &self,
+        pipelines: &[Pipeline],
+        global_batch: u32,
+        speed: &dyn Speed,
+    ) -> Vec<u32> {
         let total = global_batch / self.micro_batch_size;
         match &self.micro_batches {
             MicroBatchSplit::Equal => vec![total / self.dp; self.dp as usize],
@@ -306,7 +319,8 @@ impl UniformPlan {
                     .map(|pipeline| {
                         let last = pipeline.stages.len() - 1;
                         let stage_time = |(s, stage): (usize, &Stage)| {
-                            let mut time = speed.layer(&stage.gpus).0 * f64::from(stage.layer_count());
+                            let mut time =
+                                speed.layer(&stage.gpus).0 * f64::from(stage.layer_count());
                             if s == 0 {
                                 time += speed.embedding(&stage.gpus).0;
                             }
@@ -361,8 +375,12 @@ mod tests {
             for items in speeds.len() as u32..14 {
                 let counts = deal(items, speeds.len(), |h, c| speeds[h] * f64::from(c));
                 assert_eq!(counts.iter().sum::<u32>(), items);
-                let worst = counts.iter().zip(&speeds).map(|(&c, s)| f64::from(c) * s).fold(0.0, f64::max);
-                assert!((worst - brute(items, &speeds)).abs() < 1e-12, "{items} over {speeds:?}: {counts:?}");
+                let worst =
+                    counts.iter().zip(&speeds).map(|(&c, s)| f64::from(c) * s).fold(0.0, f64::max);
+                assert!(
+                    (worst - brute(items, &speeds)).abs() < 1e-12,
+                    "{items} over {speeds:?}: {counts:?}"
+                );
             }
         }
     }

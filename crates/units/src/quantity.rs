@@ -155,7 +155,10 @@ display!(
     FlopsPerSec,
     &[(1e18, "EFLOP/s"), (1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1.0, "FLOP/s")]
 );
-display!(Flops, &[(1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1.0, "FLOP")]);
+display!(
+    Flops,
+    &[(1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"), (1.0, "FLOP")]
+);
 display!(Hertz, &[(1e9, "GHz"), (1e6, "MHz"), (1.0, "Hz")]);
 display!(Watts, &[(1e6, "MW"), (1e3, "kW"), (1.0, "W")]);
 

@@ -68,7 +68,8 @@ impl<'a> KernelModel<'a> {
             Work::Softmax { .. } => streamed(*memory.softmax.get()),
             Work::Elementwise { .. } => streamed(*memory.elementwise.get()),
             Work::Dropout { drawn, .. } => {
-                let rate = f64::from(self.sm_count()) * INTEGER_LANES * self.device.boost_clock.get().0;
+                let rate =
+                    f64::from(self.sm_count()) * INTEGER_LANES * self.device.boost_clock.get().0;
                 streamed(*memory.elementwise.get()) + drawn * RANDOM_INSTRUCTIONS / rate
             }
             Work::Norm { .. } => streamed(*memory.norm.get()),

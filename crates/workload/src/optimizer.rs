@@ -62,6 +62,7 @@ mod tests {
             attention_fallback: false,
             optimizer,
             gradient_bytes,
+            fused_gradient_accumulation: true,
         };
         let bytes: f64 =
             optimizer_step(&training, 1e6).iter().map(|op| op.work.bytes(4).0).sum::<f64>() / 1e6;
@@ -74,7 +75,12 @@ mod tests {
         check(Precision::Fp32, Optimizer::Adam { fused: true }, 4, clip + 28.0 + 4.0);
         check(Precision::Bf16, Optimizer::Adam { fused: true }, 4, clip + 28.0 + 6.0 + 4.0);
         check(Precision::Fp16, Optimizer::Adam { fused: true }, 4, 8.0 + clip + 28.0 + 6.0 + 4.0);
-        check(Precision::Fp16, Optimizer::Adam { fused: true }, 2, 6.0 + 8.0 + clip + 28.0 + 6.0 + 2.0);
+        check(
+            Precision::Fp16,
+            Optimizer::Adam { fused: true },
+            2,
+            6.0 + 8.0 + clip + 28.0 + 6.0 + 2.0,
+        );
         check(Precision::Fp32, Optimizer::Adam { fused: false }, 4, clip + 300.0 + 4.0);
         check(Precision::Fp32, Optimizer::Sgd, 4, clip + 20.0 + 4.0);
     }

@@ -93,4 +93,7 @@ pub struct Training {
     pub optimizer: Optimizer,
     /// Bytes of a gradient in the buffer and in the all-reduce, 2 or 4.
     pub gradient_bytes: u32,
+    /// The weight-gradient product adds to the gradient buffer itself; else a kernel of its own
+    /// does after each micro-batch. Megatron-LM fuses since 2022.
+    pub fused_gradient_accumulation: bool,
 }

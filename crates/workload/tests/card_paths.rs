@@ -23,6 +23,7 @@ fn ask(
         attention_fallback,
         optimizer: Optimizer::Sgd,
         gradient_bytes: 4,
+        fused_gradient_accumulation: true,
     };
     card_path(device, architecture, &training)
 }

@@ -22,6 +22,7 @@ fn training(precision: Precision) -> Training {
         attention_fallback: true,
         optimizer: Optimizer::Adam { fused: true },
         gradient_bytes: 4,
+        fused_gradient_accumulation: true,
     }
 }
 

@@ -16,6 +16,7 @@ fn training(precision: Precision, gradient_bytes: u32) -> Training {
         attention_fallback: true,
         optimizer: Optimizer::Adam { fused: true },
         gradient_bytes,
+        fused_gradient_accumulation: true,
     }
 }
 

@@ -23,27 +23,25 @@ pub(super) enum Lane {
 /// Kinds of transfers that have threads of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    TensorParallel,
-    PipelineParallel,
-    DataParallel,
+    Tensor,
+    Pipeline,
+    Data,
 }
 
 impl Kind {
     fn of(class: Traffic) -> Self {
         match class {
-            Traffic::TensorParallel => Self::TensorParallel,
-            Traffic::PipelineParallel => Self::PipelineParallel,
-            Traffic::DataParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => {
-                Self::DataParallel
-            }
+            Traffic::TensorParallel => Self::Tensor,
+            Traffic::PipelineParallel => Self::Pipeline,
+            Traffic::DataParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => Self::Data,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Self::TensorParallel => "tensor-parallel",
-            Self::PipelineParallel => "pipeline-parallel",
-            Self::DataParallel => "data-parallel",
+            Self::Tensor => "tensor-parallel",
+            Self::Pipeline => "pipeline-parallel",
+            Self::Data => "data-parallel",
         }
     }
 }
@@ -112,7 +110,7 @@ impl Tracks {
         let mut list = Vec::new();
         for (node, ranks) in by_node {
             // Zero is the idle process of Linux.
-            let pid = node.0 as i32 + 1;
+            let pid = node.0.cast_signed() + 1;
             let process = FIRST_PROCESS + u64::from(node.0);
             list.push(TrackDescriptor {
                 uuid: Some(process),

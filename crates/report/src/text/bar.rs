@@ -11,9 +11,9 @@ const LENGTH: u64 = 60;
 /// By part of the breakdown: what fills the bar, and the part's name.
 const PARTS: [(char, &str); 6] = [
     ('#', "compute"),
-    ('T', "tensor-parallel"),
+    ('T', "tensor"),
     ('P', "pipeline"),
-    ('D', "data-parallel"),
+    ('D', "gradients"),
     ('.', "bubble"),
     ('~', "waiting for stragglers"),
 ];

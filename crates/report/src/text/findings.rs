@@ -11,7 +11,7 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
     let parts = &worst.parts;
     let lines = [
         format!(
-            "!!! OUT OF MEMORY on {} of {} cards: this plan does not run !!!",
+            "!!! OUT OF MEMORY on {} of {} cards: does not run; figures as if it did",
             number::count(cards.into()),
             number::count(report.plan.used_card_count.into()),
         ),
@@ -38,18 +38,15 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
 
 pub(super) fn speed(report: &Report) -> Vec<String> {
     let time = &report.iteration_time;
-    let mut iteration = number::seconds(time.mean.as_secs_f64());
+    let mut iteration = vec![number::seconds(time.mean.as_secs_f64())];
     if let Some(half_width) = time.ci95_half_width_s {
-        iteration += &format!(
-            " +- {} (95 %, {} iterations of {} to {})",
+        iteration.push(format!(
+            "+- {} (95 %, {} iterations of {} to {})",
             number::seconds(half_width),
             time.iteration_count,
             number::seconds(time.min.as_secs_f64()),
             number::seconds(time.max.as_secs_f64()),
-        );
-    }
-    if !report.fits {
-        iteration += ", if memory sufficed";
+        ));
     }
     let found = &report.efficiency;
     let throughput = format!(
@@ -58,7 +55,7 @@ pub(super) fn speed(report: &Report) -> Vec<String> {
         number::four_digits(found.samples_per_s),
         number::four_digits(found.tokens_per_card_per_s),
     );
-    let mut lines = labelled("Iteration", &iteration);
+    let mut lines = labelled("Iteration", &iteration.join(" "));
     lines.extend(labelled("Speed", &throughput));
     lines.extend(labelled("Efficiency", &utilisation(report)));
     lines
@@ -67,26 +64,26 @@ pub(super) fn speed(report: &Report) -> Vec<String> {
 fn utilisation(report: &Report) -> String {
     let found = &report.efficiency;
     let unknown = || "unknown (a card's peak is not in the catalogue)".to_owned();
-    let mut text = format!("MFU {}", found.mfu_ratio.map_or_else(unknown, number::percent));
+    let mut parts = vec![format!("MFU {}", found.mfu_ratio.map_or_else(unknown, number::percent))];
     let unlike = report.card_types.iter().filter(|card| card.used_count > 0).count() > 1;
     let own = found.heterogeneous_mfu_ratio.map(number::percent);
     if let Some(own) = own
         && (unlike || found.mfu_ratio.map(number::percent).as_ref() != Some(&own))
     {
-        text += &format!(", heterogeneous MFU {own}");
+        parts.push(format!("heterogeneous MFU {own}"));
     }
     if let (Some(hfu), Some(mfu)) = (found.hfu_ratio, found.mfu_ratio)
         && hfu > mfu
     {
-        text += &format!(", HFU {}", number::percent(hfu));
+        parts.push(format!("HFU {}", number::percent(hfu)));
     }
     if let Some(hourly) = report.cost_per_hour_usd {
-        text += &format!("; {hourly:.2} USD/h");
+        parts.push(format!("{hourly:.2} USD/h"));
     }
     if let Some(cost) = report.cost_per_million_tokens_usd {
-        text += &format!(", {} USD/Mtoken", number::four_digits(cost));
+        parts.push(format!("{} USD/Mtoken", number::four_digits(cost)));
     }
-    text
+    parts.join(", ")
 }
 
 pub(super) fn cards(report: &Report) -> Vec<String> {
@@ -137,7 +134,7 @@ pub(super) fn imbalance(report: &Report) -> Vec<String> {
 pub(super) fn links(report: &Report) -> Vec<String> {
     let Some(worst) = report.links.first() else { return Vec::new() };
     let text = format!(
-        "{}, {} busy, mostly {}",
+        "{}: {} busy, {}",
         worst.link,
         number::percent(worst.utilisation_ratio),
         worst.traffic,
@@ -160,9 +157,11 @@ pub(super) fn published(report: &Report) -> Vec<String> {
         let error = comparison.error_ratio.map(number::signed_percent).unwrap_or_default();
         let text =
             format!("{} {}, predicted {predicted} {error}", show(published), comparison.what);
-        // One line each; the full source is in the JSON.
+        // If they are many, one line each; the full source is in the JSON.
         let room = (WIDTH - INDENT).saturating_sub(text.chars().count() + 3);
-        labelled("Published", &format!("{text} ({})", clip(&comparison.source, room)))
+        let alone = report.published.len() == 1;
+        let source = if alone { comparison.source.clone() } else { clip(&comparison.source, room) };
+        labelled("Published", &format!("{text} ({source})"))
     });
     lines.collect()
 }

@@ -18,16 +18,15 @@ pub(super) fn cluster(report: &Report) -> Vec<String> {
             format!("{nodes} x {design} ({} x {})", group.card_count, group.card_name)
         })
         .collect();
-    let mut text = groups.join(" + ");
+    let mut parts = vec![groups.join(" + ")];
     if let Some(fabric) = &report.cluster.fabric {
-        let gigabits = number::four_digits(fabric.port_bytes_per_s * 8.0 / 1e9);
-        let gigabits = gigabits.trim_end_matches('0').trim_end_matches('.');
-        text += &format!(", {} {gigabits} Gb/s, {}", fabric.technology, fabric.shape);
-        if fabric.oversubscription_ratio > 1.0 {
-            text += &format!(" {}:1", fabric.oversubscription_ratio);
-        }
+        let gigabits = fabric.port_bytes_per_s * 8.0 / 1e9;
+        parts.push(format!("{} {gigabits} Gb/s", fabric.technology));
+        let ratio = fabric.oversubscription_ratio;
+        let ratio = if ratio > 1.0 { format!(" {ratio}:1") } else { String::new() };
+        parts.push(format!("{}{ratio}", fabric.shape));
     }
-    labelled("Cluster", &text)
+    labelled("Cluster", &parts.join(", "))
 }
 
 pub(super) fn model(report: &Report) -> Vec<String> {
@@ -48,32 +47,32 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
     let classes = &plan.pipeline_classes;
     let pp = number::span(classes.iter().map(|class| class.stage_count));
     let tp = number::span(report.stages.iter().map(|stage| stage.tensor_parallel_count));
-    let mut text = format!("dp {}, pp {pp}, tp {tp}, {}", plan.pipeline_count, plan.schedule);
     let chunks = report.stages.iter().map(|stage| stage.chunk_count).max().unwrap_or(1);
-    if chunks > 1 {
-        text += &format!(" of {chunks} chunks");
-    }
-    text += &format!(", micro-batches {}", micro_batches(report));
+    let chunks = if chunks > 1 { format!(" of {chunks} chunks") } else { String::new() };
     let sizes = number::span(classes.iter().map(|class| class.sequences_per_micro_batch_count));
-    text += &format!(" of size {sizes}");
-    if let Some(layers) = layers(report) {
-        text += &format!(", layers {layers}");
-    }
+    let mut parts = vec![
+        format!("dp {}", plan.pipeline_count),
+        format!("pp {pp}"),
+        format!("tp {tp}"),
+        format!("{}{chunks}", plan.schedule),
+        format!("micro-batches {} of size {sizes}", micro_batches(report)),
+    ];
+    parts.extend(layers(report).map(|layers| format!("layers {layers}")));
     let mut recompute = report.stages.iter().map(|stage| stage.recompute);
     if let Some(first) = recompute.next() {
         if recompute.any(|other| other != first) {
-            text += ", recompute where set";
+            parts.push("recompute on some stages".to_owned());
         } else if first != "none" {
-            text += &format!(", {first} recompute");
+            parts.push(format!("{first} recompute"));
         }
     }
     if plan.sequence_parallel {
-        text += ", sequence parallel";
+        parts.push("sequence parallel".to_owned());
     }
     if plan.idle_card_count > 0 {
-        text += &format!(", {} cards idle", number::count(u64::from(plan.idle_card_count)));
+        parts.push(format!("{} cards idle", number::count(u64::from(plan.idle_card_count))));
     }
-    labelled("Plan", &text)
+    labelled("Plan", &parts.join(", "))
 }
 
 /// `8`, or by the cards of the pipelines `12 (V100) / 4 (P100)`.

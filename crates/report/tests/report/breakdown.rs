@@ -6,7 +6,7 @@ use motley_report::{Report, ReportError, Run, balanced_slowness};
 use motley_scheduler::Traffic;
 use motley_units::Time;
 
-use crate::fixture::{DATA, Fixture, Hand, mixed, plan, run};
+use crate::fixture::{DATA, Fixture, Hand, Stages, mixed, plan, run};
 
 const MICRO: u64 = 1_000_000;
 
@@ -28,7 +28,7 @@ fn two_stages(job: motley_job::Job) -> Fixture {
 }
 
 fn two_pipelines(job: motley_job::Job) -> Fixture {
-    let pipelines: [(u32, &[(&[u32], u32)]); 2] = [(1, &[(&[0], 12)]), (1, &[(&[2], 12)])];
+    let pipelines: [(u32, Stages); 2] = [(1, &[(&[0], 12)]), (1, &[(&[2], 12)])];
     Fixture::new(plan(&pipelines), job, vec![1e9, 1e9])
 }
 

@@ -196,11 +196,15 @@ fn training() -> Training {
         attention_fallback: false,
         optimizer: Optimizer::Adam { fused: true },
         gradient_bytes: 2,
+        fused_gradient_accumulation: true,
     }
 }
 
+/// Cards and layers by stage.
+pub(crate) type Stages<'a> = &'a [(&'a [u32], u32)];
+
 /// A plan of pipelines, each with its micro-batches and, by stage, its cards and layers.
-pub(crate) fn plan(pipelines: &[(u32, &[(&[u32], u32)])]) -> Plan {
+pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
     let pipelines = pipelines.iter().map(|&(micro_batches, stages)| {
         let mut next = 0;
         let stages = stages.iter().map(|&(gpus, layers)| {
@@ -301,7 +305,7 @@ impl Hand {
 /// Two pipelines of two stages, one on fast cards and one on slow ones, with gradients averaged
 /// between them: a training step as the scheduler would write it.
 pub(crate) fn mixed() -> Fixture {
-    let stages: [&[(&[u32], u32)]; 2] = [&[(&[0], 6), (&[1], 6)], &[(&[2], 6), (&[3], 6)]];
+    let stages: [Stages; 2] = [&[(&[0], 6), (&[1], 6)], &[(&[2], 6), (&[3], 6)]];
     let plan = plan(&[(6, stages[0]), (2, stages[1])]);
     let mut hand = Hand::new();
     let link = motley_job::LinkId;

@@ -19,7 +19,7 @@ fn check(name: &str, found: &str) {
     assert_eq!(found, expected, "{name} differs; UPDATE_GOLDEN=1 accepts");
 }
 
-fn check_page(page: &str) {
+pub(crate) fn check_page(page: &str) {
     assert!(page.lines().count() <= 24, "{page}");
     for line in page.lines() {
         assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line}");

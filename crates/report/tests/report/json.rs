@@ -36,7 +36,7 @@ fn provenance() -> Provenance<'static> {
 fn every_number_names_its_unit() {
     let fixture = mixed();
     let run = fixture.run();
-    let report = Report::new(&fixture.subject(), &[run.clone()], Some(&run)).unwrap();
+    let report = Report::new(&fixture.subject(), std::slice::from_ref(&run), Some(&run)).unwrap();
     let text = json(&report, &provenance()).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     let mut numbers = 0;
@@ -59,7 +59,7 @@ fn what_has_no_value_is_null() {
     }
     fixture.lowered.job.programs.push(motley_job::Program::default());
     let run = fixture.run();
-    let report = Report::new(&fixture.subject(), &[run.clone()], Some(&run)).unwrap();
+    let report = Report::new(&fixture.subject(), std::slice::from_ref(&run), Some(&run)).unwrap();
     let value: Value = serde_json::from_str(&json(&report, &provenance()).unwrap()).unwrap();
     check_units("", &value, &mut 0);
     assert_eq!(value["efficiency"]["heterogeneous_mfu_ratio"], Value::Null);

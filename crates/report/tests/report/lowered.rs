@@ -9,7 +9,8 @@ use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup};
 use motley_units::Time;
 use motley_workload::{Recompute, layer_forward_flops, model_flops};
 
-use crate::fixture::{Fixture, mixed, plan, run};
+use crate::fixture::{Fixture, Stages, mixed, plan, run};
+use crate::golden::check_page;
 
 /// A tensor-parallel pipeline on V100 and another on P100, in a cluster of 16 cards.
 pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
@@ -32,7 +33,7 @@ pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
     };
     let cluster = Cluster::build(ClusterSpec { groups: groups.into(), fabric }).unwrap();
     let mut fixture = mixed();
-    let pipelines: [(u32, &[(&[u32], u32)]); 2] = [
+    let pipelines: [(u32, Stages); 2] = [
         (3 * micro_batches, &[(&[0, 1], 7), (&[2, 3], 5)]),
         (micro_batches, &[(&[8, 9], 6), (&[10, 11], 6)]),
     ];
@@ -42,7 +43,7 @@ pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
     assert_eq!(check_plan(plan, &cluster, catalog, model, training, 4 * micro_batches), []);
     let times = KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).unwrap();
     let lowered = lower(plan, &cluster, &times).unwrap();
-    Fixture { lowered, cluster, ..fixture }
+    Fixture { cluster, lowered, ..fixture }
 }
 
 #[test]
@@ -90,6 +91,7 @@ fn what_was_scheduled_is_what_is_reported() {
     assert_eq!(report.stages.len(), 4);
     assert_eq!(report.imbalance.as_ref().unwrap().kind, "straggler loss of the mix");
     let page = text(&report);
+    check_page(&page);
     assert!(page.contains("micro-batches 12 (V100) / 4 (P100)"), "{page}");
     assert!(page.contains("8 cards idle"), "{page}");
 }

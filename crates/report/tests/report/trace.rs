@@ -262,17 +262,3 @@ fn ranks_are_left_out_whole_and_not_silently() {
         }
     }
 }
-
-#[test]
-fn zz_dump() {
-    let fixture = from_catalogue(2);
-    let engine = Engine::new(&fixture.lowered.job).unwrap();
-    let mut trace = Trace::new(&fixture.cluster, &fixture.lowered, TraceLimits::default());
-    motley_engine::replay(&engine, &Options::default(), &mut trace).unwrap();
-    let mut bytes = Vec::new();
-    trace.write(&mut bytes).unwrap();
-    std::fs::write("/tmp/report.pftrace", &bytes).unwrap();
-    let report = motley_report::Report::new(&fixture.subject(), &[fixture.run()], None).unwrap();
-    println!("{}", motley_report::text(&report));
-    println!("{:#?}", report.links);
-}

@@ -26,6 +26,10 @@ pub struct RawTraining {
     /// unless given; 2 is its choice for fp16.
     #[serde(default = "fp32_gradients")]
     pub gradient_bytes: u32,
+    /// The weight-gradient product adds to the gradient buffer itself; the default, and
+    /// Megatron-LM's since 2022.
+    #[serde(default = "fused")]
+    pub fused_gradient_accumulation: bool,
 }
 
 fn fp32_gradients() -> u32 {

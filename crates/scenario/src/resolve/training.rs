@@ -28,6 +28,7 @@ impl Resolver<'_> {
             attention_fallback,
             optimizer: raw.optimizer.into(),
             gradient_bytes: raw.gradient_bytes,
+            fused_gradient_accumulation: raw.fused_gradient_accumulation,
         })
     }
 }

@@ -1,12 +1,17 @@
 //! Every mistake gives one message, at its place, with what would be right.
 
-use motley_scenario::load_text;
+use motley_scenario::{Rejected, load_text};
 
 use crate::base::{EXPLICIT, UNIFORM, changed};
 
+fn rejected(text: &str) -> Rejected {
+    let Err(rejected) = load_text("test.ron", text, &[]) else { panic!("accepted: {text}") };
+    rejected
+}
+
 /// The messages about `text` are as many as `expected`, in its order, and each contains its part.
 fn check(text: &str, expected: &[&str]) {
-    let Err(rejected) = load_text("test.ron", text, &[]) else { panic!("accepted: {text}") };
+    let rejected = rejected(text);
     let shown: Vec<String> = rejected
         .diagnostics
         .iter()
@@ -60,8 +65,8 @@ fn deep_nesting_is_one_message() {
 fn a_long_line_is_shown_in_part() {
     let text = changed(UNIFORM, &[("(design", &format!("{}(design", " ".repeat(1_000_000)))]);
     let text = text.replace("count: 2)", "cuont: 2)");
-    let rejected = load_text("test.ron", &text, &[]).unwrap_err();
-    assert!(rejected.render(false).len() < 2_000, "{}", rejected.render(false).len());
+    let shown = rejected(&text).render(false);
+    assert!(shown.len() < 2_000, "{}", shown.len());
 }
 
 #[test]
@@ -210,6 +215,11 @@ fn plans_that_cannot_run() {
         &["error[E0404]: v100", "error[E0404]: p100"],
     );
     uniform(&[("micro_batch_size: 1", "micro_batch_size: 0")], &["`plan.micro_batch_size` is 0"]);
+    let wide = ("dp: 2, tp: 8, pp: 2", "dp: 1, tp: 32, pp: 1");
+    uniform(
+        &[wide],
+        &["heads 16 cannot be split over tensor_parallel 32", "kv_heads 16 cannot be split"],
+    );
     explicit(
         &[("14..24", "15..24")],
         &["\

@@ -2,7 +2,7 @@
 
 use motley_scenario::raw::RawScenario;
 use motley_scenario::{PlanChoice, Scenario, SourceFile, load_text, parse};
-use motley_scheduler::{GradientSync, Schedule};
+use motley_scheduler::{GradientSync, PlanError, PlanPath, Schedule};
 use motley_topology::GpuId;
 use motley_units::{Bytes, BytesPerSec};
 use motley_workload::Recompute;
@@ -60,6 +60,23 @@ fn a_repeated_pipeline_is_written_out() {
     let PlanChoice::Explicit(plan) = read(&text).plan else { panic!() };
     let last: Vec<_> = plan.pipelines.iter().map(|p| p.stages[0].gpus.clone()).collect();
     assert_eq!(last, [vec![GpuId(0), GpuId(1)], vec![GpuId(3)], vec![GpuId(7)]]);
+}
+
+/// Faults that come to light later are shown at the stage of the file that the copy is of.
+#[test]
+fn later_faults_have_their_places() {
+    let repeat = "micro_batches: 2, repeat: (count: 2, stride: 1)";
+    let text = changed(EXPLICIT, &[("micro_batches: 4", repeat), ("[3..6, 7]", "[3]")]);
+    let fault = |path| vec![PlanError::new(path, "does not fit").help("buy more")];
+    let check = |text: &str, path: PlanPath, place: &str| {
+        let shown = read(text).reject_plan(fault(path)).render(false);
+        assert!(shown.starts_with("error[E0501]: does not fit"), "{shown}");
+        assert!(shown.contains(place) && shown.contains("help: buy more"), "{shown}");
+    };
+    check(&text, PlanPath::StageField(2, 0, "layers"), "test.ron:12:37");
+    check(&text, PlanPath::StageField(0, 1, "gpus"), "test.ron:9:24");
+    check(UNIFORM, PlanPath::StageField(1, 1, "gpus"), "test.ron:13:11");
+    check(UNIFORM, PlanPath::StageField(1, 1, "tp"), "test.ron:13:30");
 }
 
 #[test]

@@ -2,9 +2,7 @@
 //! cluster's routes.
 
 use motley_collectives::{CollectiveKind, Group, transfer};
-use motley_job::{
-    CallSet, CommId, Communicator, FootprintId, JobBuilder, Rank, RankId,
-};
+use motley_job::{CallSet, CommId, Communicator, FootprintId, JobBuilder, Rank, RankId};
 use motley_topology::{Cluster, GpuId, RouteError};
 use motley_workload::Model;
 
@@ -103,7 +101,12 @@ impl<'a> Communicators<'a> {
     }
 
     /// Activations from each virtual stage to the next, gradients back.
-    fn boundaries(&mut self, p: usize, pipeline: &Pipeline, job: &mut JobBuilder) -> Result<(), RouteError> {
+    fn boundaries(
+        &mut self,
+        p: usize,
+        pipeline: &Pipeline,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
         let stages = pipeline.stages.len();
         let chunks = pipeline.stages[0].chunks.len();
         for virtual_stage in 0..stages * chunks - 1 {
@@ -126,7 +129,13 @@ impl<'a> Communicators<'a> {
     /// A boundary from stage `from` to stage `to`: the activations of a micro-batch are cut into
     /// as many slices as the degrees' least common multiple; each travels from the tensor rank
     /// that holds it to the one that needs it, all at once.
-    fn send(&mut self, p: usize, from: usize, to: usize, job: &mut JobBuilder) -> Result<CommId, RouteError> {
+    fn send(
+        &mut self,
+        p: usize,
+        from: usize,
+        to: usize,
+        job: &mut JobBuilder,
+    ) -> Result<CommId, RouteError> {
         let (sender, receiver) = (self.stage(p, from), self.stage(p, to));
         let (sending, receiving) = (sender.shape.tensor_parallel, receiver.shape.tensor_parallel);
         let slices = least_common_multiple(sending, receiving);
@@ -152,10 +161,16 @@ impl<'a> Communicators<'a> {
         }))
     }
 
-    fn tied_embedding(&mut self, p: usize, pipeline: &Pipeline, job: &mut JobBuilder) -> Result<(), RouteError> {
+    fn tied_embedding(
+        &mut self,
+        p: usize,
+        pipeline: &Pipeline,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
         let last = pipeline.stages.len() - 1;
         let shards = embedding_shards(pipeline, 0, self.times.model());
-        let bytes = word_embedding(self.times.model()) * f64::from(self.times.training().gradient_bytes);
+        let bytes =
+            word_embedding(self.times.model()) * f64::from(self.times.training().gradient_bytes);
         for shard in 0..shards {
             let ends = [0, last].map(|s| self.shard_rank(p, s, shard, shards));
             let request =
@@ -192,7 +207,8 @@ impl<'a> Communicators<'a> {
                 let comm = self.group(&ranks, &requests, Traffic::DataParallel, job)?;
                 for (&(p, s), &(rank, ordinal)) in group.holders.iter().zip(&holders) {
                     // The rank's own numbering counts only the groups that its stage is in.
-                    let own = self.groups[..g].iter().filter(|other| other.holders[p] == (p, s)).count();
+                    let own =
+                        self.groups[..g].iter().filter(|other| other.holders[p] == (p, s)).count();
                     let slot = SlotUse::Gradient { group: own, shard: ordinal };
                     self.connect(&[rank], self.stage(p, s), slot, comm);
                 }
@@ -232,7 +248,8 @@ impl<'a> Communicators<'a> {
         let group = Group::new(self.cluster, &gpus)?;
         let footprints: Vec<FootprintId> =
             group.footprints().iter().map(|footprint| job.footprint(footprint.clone())).collect();
-        let calls = requests.iter().map(|request| group.call(request.kind, request.bytes).call).collect();
+        let calls =
+            requests.iter().map(|request| group.call(request.kind, request.bytes).call).collect();
         let calls = job.call_set(CallSet { calls });
         let mut members = ranks.to_vec();
         members.sort_unstable();

@@ -71,7 +71,11 @@ pub(super) fn stage_parameters(model: &Model, plan: &Plan, pipeline: usize, stag
 /// The gradient groups of a plan, in the order of their highest items, highest first. Every rank
 /// issues its buckets in that order or in the order of readiness; both descend, so no two ranks
 /// wait for each other.
-pub(super) fn gradient_groups(plan: &Plan, model: &Model, gradient_bytes: u32) -> Vec<GradientGroup> {
+pub(super) fn gradient_groups(
+    plan: &Plan,
+    model: &Model,
+    gradient_bytes: u32,
+) -> Vec<GradientGroup> {
     if plan.pipelines.len() < 2 {
         return Vec::new();
     }
@@ -100,7 +104,9 @@ pub(super) fn gradient_groups(plan: &Plan, model: &Model, gradient_bytes: u32) -
                 .collect();
             let buckets = match plan.gradient_sync {
                 GradientSync::AtEnd => fill(&sized, f64::INFINITY),
-                GradientSync::Overlapped { bucket } => fill(&sized, bucket.0 / f64::from(gradient_bytes)),
+                GradientSync::Overlapped { bucket } => {
+                    fill(&sized, bucket.0 / f64::from(gradient_bytes))
+                }
             };
             GradientGroup { holders, shards, buckets }
         })

@@ -79,7 +79,12 @@ pub(super) struct Built {
 }
 
 /// Builds the program of a stage of `shape` on cards of `kind`.
-pub(super) fn build(shape: &StageShape, kind: CardKind, times: &KernelTimes, names: Names) -> Built {
+pub(super) fn build(
+    shape: &StageShape,
+    kind: CardKind,
+    times: &KernelTimes,
+    names: Names,
+) -> Built {
     let model = times.model();
     let mut builder = Builder {
         shape,
@@ -97,9 +102,13 @@ pub(super) fn build(shape: &StageShape, kind: CardKind, times: &KernelTimes, nam
         tensor_calls: Vec::new(),
         tensor_instances: 0,
     };
-    for step in
-        steps(shape.schedule, shape.stage, shape.stages, shape.micro_batches, shape.chunks.len() as u32)
-    {
+    for step in steps(
+        shape.schedule,
+        shape.stage,
+        shape.stages,
+        shape.micro_batches,
+        shape.chunks.len() as u32,
+    ) {
         match step.direction {
             Direction::Forward => builder.forward(step),
             Direction::Backward => builder.backward(step),
@@ -126,7 +135,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn forward(&mut self, step: Step) {
         let chunk = self.shape.chunks[step.chunk as usize];
-        let tag = self.tag(self.names.forward, step);
+        let tag = tag(self.names.forward, step);
         if chunk.embedding {
             let embedding = self.block(Block::Embedding, Pass::Forward).main;
             self.compute(tag, embedding);
@@ -171,12 +180,12 @@ impl Builder<'_> {
         }
         for layer in (chunk.first_layer..chunk.first_layer + chunk.layers).rev() {
             if self.shape.recompute == Recompute::Full {
-                self.layer_forward(step, self.tag(self.names.recompute, step));
+                self.layer_forward(step, tag(self.names.recompute, step));
             }
             self.block_backward(Block::Mlp, step, true);
             if self.shape.recompute == Recompute::Selective {
                 let core = self.times.attention_core(self.kind, self.shard);
-                self.compute(self.tag(self.names.recompute, step), core);
+                self.compute(tag(self.names.recompute, step), core);
             }
             self.block_backward(Block::Attention, step, true);
             if last_visit {
@@ -185,7 +194,7 @@ impl Builder<'_> {
         }
         if chunk.embedding {
             let embedding = self.block(Block::Embedding, Pass::Backward).main;
-            self.compute(self.tag(self.names.backward, step), embedding);
+            self.compute(tag(self.names.backward, step), embedding);
             if last_visit {
                 self.gradients_ready(0);
             }
@@ -200,8 +209,8 @@ impl Builder<'_> {
     /// without, it is all-reduced.
     fn block_backward(&mut self, block: Block, step: Step, gather_output: bool) {
         let time = self.block(block, Pass::Backward);
-        let tag = self.tag(self.names.backward, step);
-        let weight = self.tag(self.names.weight_gradient, step);
+        let weight = tag(self.names.weight_gradient, step);
+        let tag = tag(self.names.backward, step);
         let overlap = self.shape.overlap_weight_gradient;
         if self.shape.tensor_parallel == 1 {
             self.compute(tag, time.main.then(time.deferrable));
@@ -214,7 +223,8 @@ impl Builder<'_> {
             if overlap {
                 let gathered = self.tensor_issue(CollectiveKind::AllGather, self.activation, step);
                 self.compute(tag, time.main);
-                let reduced = self.tensor_issue(CollectiveKind::ReduceScatter, self.activation, step);
+                let reduced =
+                    self.tensor_issue(CollectiveKind::ReduceScatter, self.activation, step);
                 self.tensor_await(gathered, step);
                 self.compute(weight, time.deferrable);
                 self.tensor_await(reduced, step);
@@ -247,26 +257,32 @@ impl Builder<'_> {
             }
         }
         let reshard = self.reshard();
-        let tag = self.whole(self.names.gradient);
+        let tag = whole(self.names.gradient);
         for group in 0..self.shape.gradients.len() {
-            let (shards, buckets) =
-                (self.shape.gradients[group].shards, self.shape.gradients[group].ready.len() as u32);
+            let (shards, buckets) = (
+                self.shape.gradients[group].shards,
+                self.shape.gradients[group].ready.len() as u32,
+            );
             for shard in 0..shards {
                 let slot = self.slot(SlotUse::Gradient { group, shard });
                 self.ops.push(Op::Await { tag, slot, sequence: buckets - 1 });
             }
         }
-        self.compute(self.whole(self.names.reshard), reshard);
+        self.compute(whole(self.names.reshard), reshard);
         for shard in 0..self.shape.embedding_shards {
             let slot = self.slot(SlotUse::Embedding { shard });
-            self.ops.push(Op::Collective { tag: self.whole(self.names.embedding_gradient), slot, call: 0 });
+            self.ops.push(Op::Collective {
+                tag: whole(self.names.embedding_gradient),
+                slot,
+                call: 0,
+            });
         }
         if self.shape.gradient_norm {
             let slot = self.slot(SlotUse::GradientNorm);
-            self.ops.push(Op::Collective { tag: self.whole(self.names.gradient_norm), slot, call: 0 });
+            self.ops.push(Op::Collective { tag: whole(self.names.gradient_norm), slot, call: 0 });
         }
         let optimizer = self.times.optimizer(self.kind, self.shape.parameters);
-        self.compute(self.whole(self.names.optimizer), optimizer);
+        self.compute(whole(self.names.optimizer), optimizer);
     }
 
     /// Copying gradients into the order of shards before they are averaged, and back after: both
@@ -295,28 +311,31 @@ impl Builder<'_> {
     fn issue_bucket(&mut self, group: usize, bucket: usize) {
         for shard in 0..self.shape.gradients[group].shards {
             let slot = self.slot(SlotUse::Gradient { group, shard });
-            let tag = self.whole(self.names.gradient);
+            let tag = whole(self.names.gradient);
             self.ops.push(Op::Issue { tag, slot, call: bucket as u16, stream: streams::DATA });
         }
     }
 
     fn receive(&mut self, from: SlotUse, step: Step) {
         let slot = self.slot(from);
-        let tag = self.tag(self.names.receive, step);
-        self.ops.push(Op::Await { tag, slot, sequence: step.micro_batch });
+        self.ops.push(Op::Await {
+            tag: tag(self.names.receive, step),
+            slot,
+            sequence: step.micro_batch,
+        });
         // Each tensor rank receives its part of the activations (scatter/gather optimisation,
         // Narayanan et al. 2021, section 4.1); with sequence parallelism a part is all it needs.
         if self.shape.tensor_parallel > 1 && !self.shape.sequence_parallel {
             let call = self.tensor_call(CollectiveKind::AllGather, self.activation);
             let slot = self.slot(SlotUse::TensorParallel);
             self.tensor_instances += 1;
-            self.ops.push(Op::Collective { tag: self.tag(self.names.gather, step), slot, call });
+            self.ops.push(Op::Collective { tag: tag(self.names.gather, step), slot, call });
         }
     }
 
     fn send(&mut self, to: SlotUse, stream: Stream, step: Step) {
         let slot = self.slot(to);
-        self.ops.push(Op::Issue { tag: self.tag(self.names.send, step), slot, call: 0, stream });
+        self.ops.push(Op::Issue { tag: tag(self.names.send, step), slot, call: 0, stream });
     }
 
     /// Before a column-parallel linear layer under sequence parallelism: every rank needs the whole
@@ -355,14 +374,14 @@ impl Builder<'_> {
         let call = self.tensor_call(kind, bytes);
         let slot = self.slot(SlotUse::TensorParallel);
         self.tensor_instances += 1;
-        self.ops.push(Op::Collective { tag: self.tag(self.names.tensor_parallel, step), slot, call });
+        self.ops.push(Op::Collective { tag: tag(self.names.tensor_parallel, step), slot, call });
     }
 
     /// Issues a collective and returns its sequence number, to await it by.
     fn tensor_issue(&mut self, kind: CollectiveKind, bytes: f64, step: Step) -> u32 {
         let call = self.tensor_call(kind, bytes);
         let slot = self.slot(SlotUse::TensorParallel);
-        let tag = self.tag(self.names.tensor_parallel, step);
+        let tag = tag(self.names.tensor_parallel, step);
         self.ops.push(Op::Issue { tag, slot, call, stream: streams::TENSOR });
         self.tensor_instances += 1;
         self.tensor_instances - 1
@@ -370,7 +389,7 @@ impl Builder<'_> {
 
     fn tensor_await(&mut self, sequence: u32, step: Step) {
         let slot = self.slot(SlotUse::TensorParallel);
-        self.ops.push(Op::Await { tag: self.tag(self.names.tensor_parallel, step), slot, sequence });
+        self.ops.push(Op::Await { tag: tag(self.names.tensor_parallel, step), slot, sequence });
     }
 
     fn tensor_call(&mut self, kind: CollectiveKind, bytes: f64) -> u16 {
@@ -405,12 +424,14 @@ impl Builder<'_> {
         let position = self.slots.iter().position(|&slot| slot == wanted);
         Slot(position.expect("a shape lists every slot that its program uses") as u16)
     }
+}
 
-    fn tag(&self, name: NameId, step: Step) -> Tag {
-        Tag { name, index: step.micro_batch as u16 }
-    }
+/// The tag of an operation on a micro-batch.
+fn tag(name: NameId, step: Step) -> Tag {
+    Tag { name, index: step.micro_batch as u16 }
+}
 
-    fn whole(&self, name: NameId) -> Tag {
-        Tag { name, index: Tag::NO_INDEX }
-    }
+/// The tag of an operation on the whole iteration.
+fn whole(name: NameId) -> Tag {
+    Tag { name, index: Tag::NO_INDEX }
 }

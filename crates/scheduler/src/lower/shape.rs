@@ -7,6 +7,7 @@ use super::gradients::Item;
 use crate::plan::Schedule;
 
 /// The shape of one stage.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each a plan's own choice")]
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StageShape {
     pub schedule: Schedule,

@@ -41,7 +41,7 @@ pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
     ops.extend(rows.dropout_backward());
     ops.extend(rows.bias_backward(rows.own_tokens, rows.hidden()));
     ops.push(projection.input_gradient("projection input gradient"));
-    ops.push(projection.weight_gradient("projection weight gradient"));
+    ops.extend(projection.weight_gradient(rows, "projection weight gradient"));
     match unfused_core_backward(rows) {
         Some(core) => ops.extend(core),
         None => ops.push(flash(rows, Pass::Backward)),
@@ -51,7 +51,7 @@ pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
     ops.push(qkv.input_gradient("qkv input gradient"));
     ops.push(rows.norm_backward());
     ops.push(rows.residual_backward());
-    ops.push(qkv.deferrable_weight_gradient("qkv weight gradient"));
+    ops.extend(qkv.deferrable_weight_gradient(rows, "qkv weight gradient"));
     ops
 }
 

@@ -59,8 +59,8 @@ pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
         ops.push(elementwise("head activation backward", moved));
         ops.extend(rows.bias_backward(rows.tokens as f64, rows.hidden()));
         ops.push(dense.input_gradient("head dense input gradient"));
-        ops.push(dense.weight_gradient("head dense weight gradient"));
+        ops.extend(dense.weight_gradient(rows, "head dense weight gradient"));
     }
-    ops.push(logits.deferrable_weight_gradient("logits weight gradient"));
+    ops.extend(logits.deferrable_weight_gradient(rows, "logits weight gradient"));
     ops
 }

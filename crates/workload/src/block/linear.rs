@@ -1,5 +1,6 @@
 //! The three products of a linear layer.
 
+use super::rows::{Rows, elementwise};
 use crate::{Operator, Work};
 
 /// A linear layer of `tokens` rows from `inputs` to `outputs` columns.
@@ -20,14 +21,25 @@ impl Linear {
         gemm(name, self.tokens, self.inputs, self.outputs, 1)
     }
 
-    /// `dW = X^T dY`.
-    pub(super) fn weight_gradient(&self, name: &'static str) -> Operator {
-        gemm(name, self.inputs, self.outputs, self.tokens, 1)
+    /// `dW = X^T dY`, and adding it to the gradient buffer where the product does not.
+    pub(super) fn weight_gradient(&self, rows: &Rows, name: &'static str) -> Vec<Operator> {
+        let mut ops = vec![gemm(name, self.inputs, self.outputs, self.tokens, 1)];
+        let weights = self.inputs as f64 * self.outputs as f64;
+        ops.extend(
+            rows.accumulation.map(|bytes| elementwise("accumulate gradient", bytes * weights)),
+        );
+        ops
     }
 
     /// `dW`, which may run while the input's gradient is all-reduced.
-    pub(super) fn deferrable_weight_gradient(&self, name: &'static str) -> Operator {
-        Operator { deferrable: true, ..self.weight_gradient(name) }
+    pub(super) fn deferrable_weight_gradient(
+        &self,
+        rows: &Rows,
+        name: &'static str,
+    ) -> impl Iterator<Item = Operator> + use<> {
+        self.weight_gradient(rows, name)
+            .into_iter()
+            .map(|operator| Operator { deferrable: true, ..operator })
     }
 }
 

@@ -42,12 +42,12 @@ pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
     ops.extend(rows.dropout_backward());
     ops.extend(rows.bias_backward(rows.own_tokens, rows.hidden()));
     ops.push(down.input_gradient("mlp down input gradient"));
-    ops.push(down.weight_gradient("mlp down weight gradient"));
+    ops.extend(down.weight_gradient(rows, "mlp down weight gradient"));
     ops.push(elementwise("activation backward", rows.element * rows.tokens as f64 * moved));
     ops.extend(rows.bias_backward(rows.tokens as f64, up.outputs));
     ops.push(up.input_gradient("mlp up input gradient"));
     ops.push(rows.norm_backward());
     ops.push(rows.residual_backward());
-    ops.push(up.deferrable_weight_gradient("mlp up weight gradient"));
+    ops.extend(up.deferrable_weight_gradient(rows, "mlp up weight gradient"));
     ops
 }

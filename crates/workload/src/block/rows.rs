@@ -22,6 +22,9 @@ pub(super) struct Rows<'a> {
     pub(super) element: f64,
     /// Bytes of an element's dropout mask; zero without dropout.
     pub(super) mask: f64,
+    /// Bytes moved to add a weight's gradient to the gradient buffer, where a kernel of its own
+    /// does it: the gradient is read, the buffer read and written.
+    pub(super) accumulation: Option<f64>,
 }
 
 impl<'a> Rows<'a> {
@@ -44,6 +47,10 @@ impl<'a> Rows<'a> {
             split: u64::from(shard.tensor_parallel.max(1)),
             element: f64::from(path.precision.element_bytes()),
             mask: if model.dropout { 1.0 } else { 0.0 },
+            accumulation: (!training.fused_gradient_accumulation).then(|| {
+                let element = f64::from(path.precision.element_bytes());
+                element + 2.0 * f64::from(training.gradient_bytes)
+            }),
         }
     }
 

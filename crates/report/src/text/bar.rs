@@ -33,8 +33,8 @@ pub(super) fn time(report: &Report) -> Vec<String> {
     let shares = allot(1000, &weights);
     let entry = |&part: &usize| {
         let (fill, name) = PARTS[part];
-        // What was not there needs no entry, and no line.
-        (weights[part] > 0)
+        // What rounds to nothing needs no entry, and no line.
+        (shares[part] > 0)
             .then(|| format!("{fill} {name} {}", number::percent(shares[part] as f64 / 1000.0)))
     };
     let mut lines = vec![format!("{:<INDENT$}{bar}", "Time goes")];

@@ -72,18 +72,18 @@ fn utilisation(report: &Report) -> String {
     {
         parts.push(format!("heterogeneous MFU {own}"));
     }
-    if let (Some(hfu), Some(mfu)) = (found.hfu_ratio, found.mfu_ratio)
-        && hfu > mfu
+    let hfu = found.hfu_ratio.map(number::percent);
+    if let Some(hfu) = hfu
+        && found.mfu_ratio.map(number::percent).as_ref() != Some(&hfu)
     {
-        parts.push(format!("HFU {}", number::percent(hfu)));
+        parts.push(format!("HFU {hfu}"));
     }
-    if let Some(hourly) = report.cost_per_hour_usd {
-        parts.push(format!("{hourly:.2} USD/h"));
-    }
-    if let Some(cost) = report.cost_per_million_tokens_usd {
-        parts.push(format!("{} USD/Mtoken", number::four_digits(cost)));
-    }
-    parts.join(", ")
+    let hourly = report.cost_per_hour_usd.map(|cost| format!("{cost:.2} USD/h"));
+    let by_token = report.cost_per_million_tokens_usd;
+    let by_token = by_token.map(|cost| format!("{} USD/Mtoken", number::four_digits(cost)));
+    let costs: Vec<String> = hourly.into_iter().chain(by_token).collect();
+    let found = parts.join(", ");
+    if costs.is_empty() { found } else { format!("{found}; {}", costs.join(", ")) }
 }
 
 pub(super) fn cards(report: &Report) -> Vec<String> {
@@ -154,14 +154,15 @@ pub(super) fn published(report: &Report) -> Vec<String> {
             Figures::Mfu { .. } => number::percent(value),
         };
         let predicted = predicted.map_or_else(|| "unknown".to_owned(), show);
-        let error = comparison.error_ratio.map(number::signed_percent).unwrap_or_default();
-        let text =
-            format!("{} {}, predicted {predicted} {error}", show(published), comparison.what);
+        let error = comparison
+            .error_ratio
+            .map_or_else(String::new, |error| format!(" ({})", number::signed_percent(error)));
+        let text = format!("{} {}, predicted {predicted}{error}", show(published), comparison.what);
         // If they are many, one line each; the full source is in the JSON.
-        let room = (WIDTH - INDENT).saturating_sub(text.chars().count() + 3);
+        let room = (WIDTH - INDENT).saturating_sub(text.chars().count() + 2);
         let alone = report.published.len() == 1;
         let source = if alone { comparison.source.clone() } else { clip(&comparison.source, room) };
-        labelled("Published", &format!("{text} ({source})"))
+        labelled("Published", &format!("{text}; {source}"))
     });
     lines.collect()
 }

@@ -1,11 +1,11 @@
 //! What was simulated: question, machine, model, plan.
 
-use super::wrap::{clip, labelled};
+use super::wrap::{clip, labelled, wrapped};
 use super::{WIDTH, number};
 use crate::{PipelineClass, Report};
 
 pub(super) fn title(report: &Report) -> Vec<String> {
-    report.title.iter().map(|title| clip(title, WIDTH)).collect()
+    report.title.iter().flat_map(|title| wrapped(title, WIDTH)).collect()
 }
 
 pub(super) fn cluster(report: &Report) -> Vec<String> {

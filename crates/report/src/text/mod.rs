@@ -41,7 +41,7 @@ impl Section {
 /// The report as at most 24 lines of at most 80 columns, without colour.
 pub fn text(report: &Report) -> String {
     let mut sections = vec![
-        Section::new(headings::title(report)),
+        Section::new(headings::title(report)).least(1),
         Section::new(headings::cluster(report)).least(1).blank(4),
         Section::new(headings::model(report)).least(1),
         Section::new(headings::plan(report)).least(1),

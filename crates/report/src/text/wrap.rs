@@ -9,7 +9,12 @@ const DOTS: &str = "...";
 
 /// `label` and `text` in as many lines as they need.
 pub(super) fn labelled(label: &str, text: &str) -> Vec<String> {
-    let room = WIDTH - INDENT;
+    let lines = wrapped(text, WIDTH - INDENT).into_iter().enumerate();
+    lines.map(|(i, line)| format!("{:<INDENT$}{line}", if i == 0 { label } else { "" })).collect()
+}
+
+/// `text` in as many lines of at most `room` columns as it needs, at least one.
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -24,10 +29,6 @@ pub(super) fn labelled(label: &str, text: &str) -> Vec<String> {
     }
     lines.push(line);
     lines
-        .into_iter()
-        .enumerate()
-        .map(|(i, line)| format!("{:<INDENT$}{line}", if i == 0 { label } else { "" }))
-        .collect()
 }
 
 /// `text` in at most so many columns, cut with dots.

@@ -42,7 +42,7 @@ impl Prepared<'_> {
     /// If the job cannot finish, which would be a defect.
     pub fn replay(
         &self,
-        observer: &mut impl Observer,
+        observer: &mut (impl Observer + Send),
         progress: &(impl Fn() + Sync),
     ) -> Result<Replays, SimulateError> {
         let scenario = self.scenario;
@@ -54,11 +54,14 @@ impl Prepared<'_> {
         let options =
             |iteration| Options { seed: scenario.seed, iteration, jitter, slowness: None };
 
-        let mut account = Account::new(&self.lowered);
-        let outcome = replay(&engine, &options(0), &mut (&mut account, observer))?;
-        progress();
-        let first = Run { outcome, account };
-        let balanced = self.balanced(&engine, &first.account)?;
+        let first = || {
+            let mut account = Account::new(&self.lowered);
+            let outcome = replay(&engine, &options(0), &mut (&mut account, observer))?;
+            progress();
+            Ok::<_, SimulateError>(Run { outcome, account })
+        };
+        let (first, balanced) = rayon::join(first, || self.balanced(&engine));
+        let (first, balanced) = (first?, balanced?);
 
         let later: Vec<Run> = (1..scenario.iterations)
             .into_par_iter()
@@ -75,8 +78,8 @@ impl Prepared<'_> {
     }
 
     /// The what-if in which every card works as long as every other.
-    fn balanced(&self, engine: &Engine, account: &Account) -> Result<Option<Run>, SimulateError> {
-        let slowness = balanced_slowness(&self.lowered, account);
+    fn balanced(&self, engine: &Engine) -> Result<Option<Run>, SimulateError> {
+        let slowness = balanced_slowness(&self.lowered);
         let ranks = &self.lowered.job.ranks;
         if slowness.iter().zip(ranks).all(|(s, rank)| (s / rank.slowness - 1.0).abs() < BALANCED) {
             return Ok(None);

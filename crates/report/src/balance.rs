@@ -1,21 +1,19 @@
 //! The what-if of perfectly balanced compute.
 
-use motley_job::{Op, RankId};
+use motley_job::Op;
 use motley_scheduler::Lowered;
 use motley_units::Time;
-
-use crate::Account;
 
 /// The slowness of each rank with which every rank computes equally long, and all together as long
 /// as if the model's work were spread freely over the cards, each at its own speed.
 ///
-/// Rank r did work F_r ([`Lowered::model_flops`]) in the compute time t_r that `account` saw, so it
-/// works at the rate F_r / t_r, on the shapes and in the precision that it really runs. Spread in
-/// proportion to these rates, the work takes every rank `sum F / sum (F / t)`. The slowness is that
-/// time over the rank's nominal compute time, so the replay wants no other slowness and no jitter.
-/// A rank without work of its own (a stage of an embedding alone) keeps its time, and one that
-/// computes nothing keeps slowness 1.
-pub fn balanced_slowness(lowered: &Lowered, account: &Account) -> Vec<f64> {
+/// Rank r does work F_r ([`Lowered::model_flops`]) in the compute time t_r that its program takes
+/// on its card without jitter, so it works at the rate F_r / t_r, on the shapes and in the
+/// precision that it really runs. Spread in proportion to these rates, the work takes every rank
+/// `sum F / sum (F / t)`. The slowness is that time over the rank's nominal compute time, so the
+/// replay wants no other slowness and no jitter. A rank without work of its own (a stage of an
+/// embedding alone) keeps its time, and one that computes nothing keeps slowness 1.
+pub fn balanced_slowness(lowered: &Lowered) -> Vec<f64> {
     let nominal_of_program: Vec<Time> = lowered
         .job
         .programs
@@ -28,11 +26,14 @@ pub fn balanced_slowness(lowered: &Lowered, account: &Account) -> Vec<f64> {
             durations.sum()
         })
         .collect();
-    let seen: Vec<f64> = (0..lowered.job.ranks.len())
-        .map(|rank| account.computing(RankId(rank as u32)).as_secs_f64())
+    let alone: Vec<f64> = lowered
+        .job
+        .ranks
+        .iter()
+        .map(|rank| nominal_of_program[rank.program.0 as usize].as_secs_f64() * rank.slowness)
         .collect();
     let (mut work, mut rate) = (0.0, 0.0);
-    for (&flops, &time) in lowered.model_flops.iter().zip(&seen) {
+    for (&flops, &time) in lowered.model_flops.iter().zip(&alone) {
         if flops > 0.0 && time > 0.0 {
             work += flops;
             rate += flops / time;
@@ -44,7 +45,7 @@ pub fn balanced_slowness(lowered: &Lowered, account: &Account) -> Vec<f64> {
         .ranks
         .iter()
         .zip(&lowered.model_flops)
-        .zip(&seen)
+        .zip(&alone)
         .map(|((rank, &flops), &time)| {
             let nominal = nominal_of_program[rank.program.0 as usize].as_secs_f64();
             let wanted = if flops > 0.0 && time > 0.0 { balanced } else { time };

@@ -53,7 +53,7 @@ fn a_stage_waits_for_the_one_before() {
 #[test]
 fn dependency_waits_beyond_those_of_balanced_compute_are_straggling() {
     let fixture = hand_over();
-    let slowness = balanced_slowness(&fixture.lowered, &fixture.run().account);
+    let slowness = balanced_slowness(&fixture.lowered);
     // Both take 2 / (1 / 10 + 1 / 5) = 6 2/3.
     assert!((slowness[0] - 2.0 / 3.0).abs() < 1e-12 && (slowness[1] - 4.0 / 3.0).abs() < 1e-12);
     let balanced =
@@ -152,7 +152,7 @@ fn sums_are_exact_under_jitter() {
             assert_eq!(account.computing(rank) + waits, account.finish_of(rank));
         }
     }
-    let slowness = balanced_slowness(&fixture.lowered, &runs[0].account);
+    let slowness = balanced_slowness(&fixture.lowered);
     let balanced =
         run(&fixture.lowered, &Options { slowness: Some(&slowness), ..Options::default() });
     for balanced in [None, Some(&balanced)] {
@@ -175,7 +175,7 @@ fn sums_are_exact_under_jitter() {
 fn balanced_compute_is_equal_and_as_fast_as_all_cards_together() {
     let fixture = mixed();
     let before = fixture.run();
-    let slowness = balanced_slowness(&fixture.lowered, &before.account);
+    let slowness = balanced_slowness(&fixture.lowered);
     let after = run(&fixture.lowered, &Options { slowness: Some(&slowness), ..Options::default() });
     let seconds = |run: &Run, rank| run.account.computing(RankId(rank)).as_secs_f64();
     let flops = &fixture.lowered.model_flops;

@@ -27,7 +27,7 @@ pub(crate) fn check_page(page: &str) {
 }
 
 fn report(fixture: &Fixture, runs: &[Run]) -> Report {
-    let slowness = balanced_slowness(&fixture.lowered, &runs[0].account);
+    let slowness = balanced_slowness(&fixture.lowered);
     let balanced =
         run(&fixture.lowered, &Options { slowness: Some(&slowness), ..Options::default() });
     Report::new(&fixture.subject(), runs, Some(&balanced)).unwrap()

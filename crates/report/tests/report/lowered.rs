@@ -59,7 +59,7 @@ fn what_was_scheduled_is_what_is_reported() {
             assert_eq!(spent, kind != ComputeKind::Recompute || again, "{rank:?} {kind:?}");
         }
     }
-    let slowness = balanced_slowness(&fixture.lowered, &one.account);
+    let slowness = balanced_slowness(&fixture.lowered);
     let balanced =
         run(&fixture.lowered, &Options { slowness: Some(&slowness), ..Options::default() });
     let report =

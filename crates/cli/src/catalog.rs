@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use motley_hardware::{Catalog as Hardware, Device, Nic, NodeDesign, ScaleUp};
+use motley_hardware::{Catalog as Hardware, Device, MathPath, Nic, NodeDesign, ScaleUp};
 use motley_workload::Model;
 use serde::Serialize;
 
@@ -32,6 +32,11 @@ pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
                     all.push('\n');
                 }
             }
+            if arguments.format == Format::Text {
+                all.push_str(
+                    "`motley catalog devices ID` shows an entry with the source of every value.\n",
+                );
+            }
             all
         }
     };
@@ -42,12 +47,12 @@ pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
 fn title(kind: CatalogKind) -> &'static str {
     match kind {
         CatalogKind::Devices => {
-            "Cards (motley catalog devices ID shows every value with its source)"
+            "Cards: memory, its bandwidth, dense 16-bit peak, links in one direction"
         }
-        CatalogKind::Nodes => "Node designs",
+        CatalogKind::Nodes => "Node designs: cards, links between them, NICs",
         CatalogKind::Nics => "Network interfaces",
         CatalogKind::Fabrics => "Fabrics",
-        CatalogKind::Models => "Models",
+        CatalogKind::Models => "Models: parameters",
         CatalogKind::Sources => "Sources",
     }
 }
@@ -134,13 +139,16 @@ fn parameters(count: f64) -> String {
 }
 
 fn device_line(device: &Device) -> Line {
-    let best = device.peaks.given().map(|(_, _, peak)| peak.get().0).fold(0.0, f64::max);
+    // The path that 16-bit training takes, or fp32 where the card has nothing better.
+    let training = [MathPath::Bf16Tensor, MathPath::Fp16Tensor, MathPath::Fp32]
+        .into_iter()
+        .find_map(|path| device.peak(path).map(|peak| (path, peak)));
     Line {
         id: device.id.clone(),
         columns: vec![
             device.memory.get().to_string(),
             device.memory_bandwidth.get().to_string(),
-            motley_units::FlopsPerSec(best).to_string(),
+            training.map_or_else(String::new, |(path, peak)| format!("{peak} {path:?}")),
             device.nvlink.as_ref().map_or_else(
                 || "PCIe".to_owned(),
                 |link| {

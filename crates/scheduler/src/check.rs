@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use motley_hardware::Catalog;
-use motley_topology::Cluster;
+use motley_topology::{Cluster, GpuId};
 use motley_workload::{
     Model, Shard, Training, card_path, sequence_parallel_limit, tensor_parallel_limits,
 };
@@ -52,7 +52,7 @@ pub fn check_plan(
     }
     check_cards(plan, cluster, &mut errors);
     check_sharding(plan, model, training, &mut errors);
-    check_precision(plan, cluster, catalog, training, &mut errors);
+    errors.extend(check_precision(cluster, catalog, training, plan.gpus()));
     errors
 }
 
@@ -225,15 +225,17 @@ fn check_sharding(plan: &Plan, model: &Model, training: &Training, errors: &mut 
     }
 }
 
-fn check_precision(
-    plan: &Plan,
+/// Whether each kind of card among `gpus` can run the training's precision and attention, or the
+/// fallback that the training names.
+pub fn check_precision(
     cluster: &Cluster,
     catalog: &Catalog,
     training: &Training,
-    errors: &mut Vec<PlanError>,
-) {
+    gpus: impl IntoIterator<Item = GpuId>,
+) -> Vec<PlanError> {
+    let mut errors = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
-    for gpu in plan.gpus().filter(|gpu| gpu.0 < cluster.gpu_count()) {
+    for gpu in gpus.into_iter().filter(|gpu| gpu.0 < cluster.gpu_count()) {
         let device = cluster.device(gpu);
         if seen.contains(&device.id.as_str()) {
             continue;
@@ -253,4 +255,5 @@ fn check_precision(
             errors.push(PlanError::new(PlanPath::Training("precision"), unsupported.to_string()));
         }
     }
+    errors
 }

@@ -16,7 +16,7 @@ mod plan;
 mod times;
 mod uniform;
 
-pub use check::{MAX_MICRO_BATCHES, check_plan};
+pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic};

@@ -11,7 +11,8 @@ use motley_workload::{
     card_path, operators, optimizer_step,
 };
 
-use crate::error::{PlanError, PlanPath};
+use crate::check::check_precision;
+use crate::error::PlanError;
 use crate::uniform::Speed;
 
 /// Compute time of a block: what must be done in order, and the weight gradient that may wait
@@ -91,39 +92,29 @@ impl<'a> KernelTimes<'a> {
             cluster,
             cache: RefCell::default(),
         };
-        let mut errors = Vec::new();
-        let mut wanted = vec![false; times.kind_of_group.len()];
-        for gpu in gpus {
-            wanted[cluster.group_of(gpu)] = true;
+        let gpus: Vec<GpuId> = gpus.into_iter().collect();
+        let errors = check_precision(cluster, catalog, training, gpus.iter().copied());
+        if !errors.is_empty() {
+            return Err(errors);
         }
         let mut kinds: Vec<&str> = Vec::new();
-        for (group, _) in wanted.iter().enumerate().filter(|&(_, &wanted)| wanted) {
-            let device = &cluster.spec().groups[group].device;
-            if let Some(known) = kinds.iter().position(|&id| id == device.id) {
-                times.kind_of_group[group] = Some(CardKind(known as u32));
+        for gpu in gpus {
+            let group = cluster.group_of(gpu);
+            if times.kind_of_group[group].is_some() {
                 continue;
             }
-            let Some(architecture) = catalog.architecture(&device.architecture) else {
-                let message =
-                    format!("no kernel constants for {} ({})", device.id, device.architecture);
-                errors.push(PlanError::new(PlanPath::Plan, message));
-                continue;
-            };
-            match card_path(device, architecture, training) {
-                Ok(path) => {
-                    times.kind_of_group[group] = Some(CardKind(kinds.len() as u32));
-                    kinds.push(&device.id);
-                    times.kernels.push(KernelModel::new(device, architecture, path));
-                }
-                Err(unsupported) => {
-                    errors.push(PlanError::new(
-                        PlanPath::Training("precision"),
-                        unsupported.to_string(),
-                    ));
-                }
+            let device = cluster.device(gpu);
+            let known = kinds.iter().position(|&id| id == device.id);
+            times.kind_of_group[group] = Some(CardKind(known.unwrap_or(kinds.len()) as u32));
+            if known.is_none()
+                && let Some(architecture) = catalog.architecture(&device.architecture)
+                && let Ok(path) = card_path(device, architecture, training)
+            {
+                kinds.push(&device.id);
+                times.kernels.push(KernelModel::new(device, architecture, path));
             }
         }
-        if errors.is_empty() { Ok(times) } else { Err(errors) }
+        Ok(times)
     }
 
     /// The model.

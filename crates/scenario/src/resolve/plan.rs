@@ -2,7 +2,7 @@
 
 use motley_scheduler::{
     GradientSync, LayerSplit, MicroBatchSplit, Pipeline, Plan, PlanError, PlanPath, RankOrder,
-    Schedule, Speed, Stage, UniformPlan, check_plan,
+    Schedule, Speed, Stage, UniformPlan, check_plan, check_precision,
 };
 use motley_topology::{Cluster, GpuId};
 use motley_units::Seconds;
@@ -215,7 +215,11 @@ impl Resolver<'_> {
             PlanChoice::Explicit(plan) => Ok(plan.clone()),
         };
         let errors = match expanded {
-            Err(errors) => errors,
+            Err(mut errors) => {
+                // The shorthand uses every card, so these mistakes can be told at once, too.
+                errors.extend(check_precision(cluster, self.catalog, training, cluster.gpus()));
+                errors
+            }
             Ok(plan) => {
                 self.groups_across_nodes(&raw.plan, &plan, cluster, warnings);
                 check_plan(&plan, cluster, self.catalog, model, training, batch)

@@ -1,0 +1,14 @@
+//! The whole path, from a scenario's text to the report, judged by laws and by published figures.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, with the value in the message")]
+
+mod conservation;
+mod explicit;
+mod mixing;
+mod network;
+mod published;
+mod random_plans;
+mod scaling;
+mod schedules;
+mod setup;
+mod symmetry;

@@ -7,7 +7,7 @@ use motley_units::Time;
 use thiserror::Error;
 
 use crate::Engine;
-use crate::prepare::{Communicator, Cursor, Instruction};
+use crate::prepare::{Communicator, Cursor, Instruction, NONE};
 use crate::streams::Streams;
 
 /// How many of the waiting ranks, and of the ranks that one waits for, are kept.
@@ -130,6 +130,25 @@ impl Stuck<'_> {
             .map(|rank| rank.0 as usize)
             .filter(move |&rank| {
                 !self.places(rank).any(|place| self.has_joined(place, communicator))
+                    && !self.has_issued_eagerly(rank, communicator)
+            })
+    }
+
+    /// Whether a rank has issued the current instance of a communicator that ends without events,
+    /// and whose calls are on no stream therefore.
+    fn has_issued_eagerly(&self, rank: usize, communicator: usize) -> bool {
+        let comm = &self.communicators[communicator];
+        let tables = &self.engine.tables;
+        let Cursor { at, slots, .. } = self.cursors[rank];
+        let passed = tables.cursors[rank].at as usize..at as usize;
+        comm.eager != NONE
+            && tables.instructions[passed].iter().any(|instruction| match *instruction {
+                Instruction::Issue { slot, sequence, .. } => {
+                    sequence == comm.completed
+                        && tables.slots[slots as usize + usize::from(slot.0)] as usize
+                            == communicator
+                }
+                _ => false,
             })
     }
 

@@ -19,6 +19,7 @@
 
 mod deadlock;
 mod digest;
+mod eager;
 mod engine;
 mod flow;
 mod noise;

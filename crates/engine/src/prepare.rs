@@ -48,9 +48,9 @@ pub(crate) struct Communicator {
     pub(crate) footprints: u32,
     /// Its index among those that share links, or [`NONE`].
     pub(crate) flow: u32,
-    /// Its members only ever stand and wait for it, and nobody else does: an instance that needs
-    /// no solver ends without an event.
-    pub(crate) local: bool,
+    /// Its index among those whose instances end without an event, or [`NONE`]; see
+    /// [`crate::eager`].
+    pub(crate) eager: u32,
 
     /// Which call the instance in progress makes.
     pub(crate) call: u16,
@@ -108,6 +108,8 @@ pub(crate) struct Tables {
     pub(crate) operations: u64,
     /// The links that may be shared, and who crosses them.
     pub(crate) fabric: Fabric,
+    /// How many communicators end without events.
+    pub(crate) eager: u32,
 }
 
 /// Verifies and lays out `job`. With `reduce`, links that need no solver are found and left to
@@ -145,9 +147,11 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         kernels,
         operations,
         fabric,
+        eager: 0,
     };
     let idle_rates: Vec<f64> = job.footprints.iter().map(|f| idle_rate(job, f)).collect();
     let mut shapes = BTreeMap::new();
+    let mut eager = 0;
     for (c, comm) in job.communicators.iter().enumerate() {
         // Communicators with the same call set and equal footprints, as far as closed forms can
         // tell them apart, share their calls.
@@ -175,7 +179,12 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
             calls,
             footprints: tables.footprints.len() as u32,
             flow: tables.fabric.flow(c as u32).unwrap_or(NONE),
-            local: reduce && usage.only_blocks(c),
+            eager: if reduce && usage.among_members(c) && private(&tables, &usage, c) {
+                eager += 1;
+                eager - 1
+            } else {
+                NONE
+            },
             call: 0,
             joined: 0,
             completed: 0,
@@ -186,7 +195,14 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         tables.members.extend(comm.members.iter().map(|rank| rank.0));
         tables.footprints.extend(comm.footprints.iter().map(|footprint| footprint.0));
     }
+    tables.eager = eager;
     Ok(tables)
+}
+
+/// Whether no call of a communicator shares links.
+fn private(tables: &Tables, usage: &Usage, communicator: usize) -> bool {
+    let used = usage.footprints(communicator);
+    used.iter().all(|used| tables.fabric.path(used.footprint).is_empty())
 }
 
 /// The rate of a connection when no other footprint is active, bytes per picosecond; infinite

@@ -15,7 +15,7 @@
 //! - An instance that is complete at the clock ended at or before it, thus at or before the local
 //!   time of any rank that asks. An await of such an instance takes no time, and no completion
 //!   time need be kept. (Instances that end without an event are counted complete ahead of the
-//!   clock; they belong to communicators that nobody awaits.)
+//!   clock; their ends are kept, in [`crate::eager`].)
 //! - A stream that is empty became free at or before the clock, so a call issued on it joins at
 //!   its time of issue.
 //!
@@ -29,6 +29,7 @@ use motley_units::Time;
 
 use crate::deadlock::{self, Deadlock};
 use crate::digest::Digest;
+use crate::eager::{Instance, Window};
 use crate::flow::Network;
 use crate::noise::Noise;
 use crate::prepare::{Communicator, Cursor, Instruction, NONE, Tables};
@@ -61,6 +62,8 @@ struct Replay<'a, O> {
     next_waiter: Vec<u32>,
     /// Ranks that can go on.
     ready: Vec<u32>,
+    /// Of the communicators that need no events.
+    windows: Vec<Window>,
     streams: Streams,
     queue: Queue,
     network: Network<'a>,
@@ -90,6 +93,7 @@ impl<'a, O: Observer> Replay<'a, O> {
             communicators: tables.communicators.clone(),
             next_waiter: vec![NONE; ranks],
             ready: (0..ranks as u32).rev().collect(),
+            windows: vec![Window::default(); tables.eager as usize],
             streams: Streams::new(ranks, engine.job.streams),
             queue: Queue::new(tables.communicators.len()),
             network: Network::new(&tables.fabric),
@@ -143,49 +147,54 @@ impl<'a, O: Observer> Replay<'a, O> {
                 Instruction::Collective { tag, slot, call, sequence } => {
                     let c = tables.slots[slots as usize + usize::from(slot.0)];
                     let comm = &mut self.communicators[c as usize];
-                    if comm.completed < sequence {
+                    if comm.eager == NONE {
+                        if comm.completed < sequence {
+                            self.wait_for(rank, c);
+                            break;
+                        }
+                        comm.latest = comm.latest.max(now);
+                        comm.joined += 1;
+                        if comm.joined == comm.size {
+                            self.launch(c, call);
+                        }
+                        break;
+                    }
+                    let Some(instance) = self.join_eager(c, call, sequence, now) else {
                         self.wait_for(rank, c);
                         break;
-                    }
-                    comm.latest = comm.latest.max(now);
-                    comm.joined += 1;
-                    if comm.joined < comm.size {
-                        break;
-                    }
-                    let known = &tables.calls[comm.calls as usize + usize::from(call)];
-                    if !comm.local || known.shared {
-                        self.launch(c, call);
-                        break;
-                    }
-                    // Nothing can happen at its end but that its members go on: no event.
-                    comm.call = call;
-                    let (start, end) = (comm.latest, comm.latest + known.duration);
-                    let members = comm.members as usize..(comm.members + comm.size) as usize;
-                    self.count_completion(c, end);
-                    for &member in &tables.members[members] {
-                        if member != rank {
-                            let other = self.cursors[member as usize];
-                            self.tell_wait(member, other, c, start, end);
-                            self.go_on(member, end, 1);
-                        }
-                    }
+                    };
+                    let Instance { start, end, .. } = instance;
                     if end > now {
                         self.observer.wait(RankId(rank), CommId(c), call, tag, now, start, end);
                     }
                     now = end;
                 }
-                Instruction::Issue { slot, stream, sequence, .. } => {
+                Instruction::Issue { slot, call, stream, sequence } => {
                     let c = tables.slots[slots as usize + usize::from(slot.0)];
+                    if self.communicators[c as usize].eager != NONE {
+                        self.join_eager(c, call, sequence, now);
+                        at += 1;
+                        continue;
+                    }
                     let stream = usize::from(stream.0);
                     if self.streams.push(r, stream, Issued::new(now, c, sequence, at)) {
                         self.join_head(r, stream);
                     }
                 }
-                Instruction::Await { slot, sequence, .. } => {
+                Instruction::Await { tag, slot, sequence } => {
                     let c = tables.slots[slots as usize + usize::from(slot.0)];
-                    if self.communicators[c as usize].completed <= sequence {
+                    let comm = &self.communicators[c as usize];
+                    if comm.completed <= sequence {
                         self.wait_for(rank, c);
                         break;
+                    }
+                    if comm.eager != NONE {
+                        let &Instance { start, end, call, .. } =
+                            self.windows[comm.eager as usize].instance(sequence);
+                        if end > now {
+                            self.observer.wait(RankId(rank), CommId(c), call, tag, now, start, end);
+                            now = end;
+                        }
                     }
                 }
                 Instruction::End => {
@@ -200,7 +209,46 @@ impl<'a, O: Observer> Replay<'a, O> {
         (cursor.now, cursor.at) = (now, at);
     }
 
-    /// Enters a rank in the list of those that wait for a communicator without having joined it.
+    /// A member joins an instance of a communicator that needs no events. If it is the last, the
+    /// instance is settled: all that wait for it go on, and it is returned.
+    fn join_eager(&mut self, c: u32, call: u16, sequence: u32, at: Time) -> Option<Instance> {
+        let comm = &mut self.communicators[c as usize];
+        let duration = self.tables.calls[comm.calls as usize + usize::from(call)].duration;
+        let window = &mut self.windows[comm.eager as usize];
+        let instance = window.join(sequence, comm.size, at, call, duration)?;
+        comm.completed += 1;
+        comm.digest.fold(instance.end.as_picos());
+        self.instances += 1;
+        self.last = self.last.max(instance.end);
+        self.observer.transfer(CommId(c), call, sequence, instance.start, instance.end);
+
+        let comm = &mut self.communicators[c as usize];
+        let mut waiting = std::mem::replace(&mut comm.waiters, NONE);
+        while waiting != NONE {
+            let rank = waiting;
+            waiting = self.next_waiter[rank as usize];
+            let cursor = self.cursors[rank as usize];
+            let instruction = self.tables.instructions[cursor.at as usize];
+            let (Instruction::Collective { tag, sequence: wanted, .. }
+            | Instruction::Await { tag, sequence: wanted, .. }) = instruction
+            else {
+                continue;
+            };
+            if wanted > sequence {
+                self.wait_for(rank, c);
+                continue;
+            }
+            let window = &self.windows[self.communicators[c as usize].eager as usize];
+            let &Instance { start, end, call, .. } = window.instance(wanted);
+            if end > cursor.now {
+                self.observer.wait(RankId(rank), CommId(c), call, tag, cursor.now, start, end);
+            }
+            self.go_on(rank, end.max(cursor.now), 1);
+        }
+        Some(instance)
+    }
+
+    /// Enters a rank in the list of those that wait for a communicator.
     fn wait_for(&mut self, rank: u32, communicator: u32) {
         let waiters = &mut self.communicators[communicator as usize].waiters;
         self.next_waiter[rank as usize] = *waiters;

@@ -1,6 +1,8 @@
 //! Who calls what from where: the static facts on which sharing is decided.
 
-use motley_job::{Job, JobError, Op, Program, Stream};
+use std::collections::BTreeMap;
+
+use motley_job::{Job, JobError, Op, Program, Slot, Stream};
 
 /// From where a rank makes all its calls of one communicator.
 ///
@@ -32,8 +34,8 @@ pub(crate) struct Usage {
     /// Lanes of members, grouped by communicator, parallel to its members; and where each begins.
     lanes: Vec<Lane>,
     first_lane: Vec<u32>,
-    /// Only blocking calls, and nobody awaits it.
-    only_blocks: Vec<bool>,
+    /// See [`Usage::among_members`].
+    among_members: Vec<bool>,
 }
 
 /// What a program does with one of its slots.
@@ -45,11 +47,28 @@ struct SlotUse {
     count: usize,
     lane: Option<Lane>,
     awaited: bool,
+    /// Never more than [`OUTSTANDING`] of its calls are neither awaited nor blocked on, and only
+    /// those are awaited.
+    few_outstanding: bool,
+    /// The streams that it calls from carry no other slot's calls.
+    own_streams: bool,
+    /// Calls up to here are known to be complete.
+    settled: usize,
 }
+
+/// Calls of one communicator that a rank may have made and not yet waited for, if the communicator
+/// is to end without events; see [`crate::eager`].
+pub(crate) const OUTSTANDING: usize = 2;
 
 fn slots_of(program: &Program) -> Vec<SlotUse> {
     let mut slots: Vec<SlotUse> = Vec::new();
+    // By stream, the slot whose calls it carries, if it is only one.
+    let mut carried: BTreeMap<Stream, Option<Slot>> = BTreeMap::new();
     for op in &program.ops {
+        if let Op::Issue { slot, stream, .. } = *op {
+            let only = carried.entry(stream).or_insert(Some(slot));
+            *only = only.filter(|&other| other == slot);
+        }
         let (slot, called) = match *op {
             Op::Compute { .. } => continue,
             Op::Collective { slot, call, .. } => (slot, Some((call, Lane::Compute))),
@@ -58,14 +77,25 @@ fn slots_of(program: &Program) -> Vec<SlotUse> {
         };
         let slot = usize::from(slot.0);
         if slots.len() <= slot {
-            slots.resize_with(slot + 1, SlotUse::default);
+            let unused = SlotUse { few_outstanding: true, own_streams: true, ..SlotUse::default() };
+            slots.resize(slot + 1, unused);
         }
         let used = &mut slots[slot];
         let Some((call, lane)) = called else {
             used.awaited = true;
+            if let Op::Await { sequence, .. } = *op {
+                let sequence = sequence as usize;
+                used.few_outstanding &=
+                    sequence < used.count && sequence + OUTSTANDING >= used.count;
+                used.settled = used.settled.max(sequence + 1);
+            }
             continue;
         };
         used.count += 1;
+        used.few_outstanding &= used.count - used.settled <= OUTSTANDING;
+        if lane == Lane::Compute {
+            used.settled = used.count;
+        }
         if !used.calls.contains(&call) {
             used.calls.push(call);
         }
@@ -74,6 +104,11 @@ fn slots_of(program: &Program) -> Vec<SlotUse> {
             Some(before) if before == lane => lane,
             Some(_) => Lane::Mixed,
         });
+    }
+    for op in &program.ops {
+        if let Op::Issue { slot, stream, .. } = *op {
+            slots[usize::from(slot.0)].own_streams &= carried[&stream].is_some();
+        }
     }
     slots
 }
@@ -96,7 +131,7 @@ impl Usage {
 
         let programs: Vec<Vec<SlotUse>> = job.programs.iter().map(slots_of).collect();
         let mut lanes = vec![Lane::Mixed; members as usize];
-        let mut only_blocks = vec![true; communicators];
+        let mut among_members = vec![true; communicators];
         // Per communicator: the last member seen, how many were seen, and (program, slot) of one.
         let mut seen: Vec<Option<(usize, u32)>> = vec![None; communicators];
         let mut example: Vec<Option<(usize, usize)>> = vec![None; communicators];
@@ -104,9 +139,11 @@ impl Usage {
             let program = rank.program.0 as usize;
             for (s, (used, comm)) in programs[program].iter().zip(&rank.slots).enumerate() {
                 let c = comm.0 as usize;
-                only_blocks[c] &= !used.awaited;
-                let Some(lane) = used.lane else { continue };
-                only_blocks[c] &= lane == Lane::Compute;
+                among_members[c] &= used.few_outstanding && used.own_streams;
+                let Some(lane) = used.lane else {
+                    among_members[c] &= !used.awaited;
+                    continue;
+                };
                 let nth = match seen[c] {
                     Some((last, _)) if last == r => {
                         return Err(JobError::Mismatched {
@@ -147,7 +184,7 @@ impl Usage {
             }
         }
         first_footprint.push(footprints.len() as u32);
-        Ok(Self { footprints, first_footprint, lanes, first_lane, only_blocks })
+        Ok(Self { footprints, first_footprint, lanes, first_lane, among_members })
     }
 
     /// The footprints that a communicator puts bytes on, each once.
@@ -162,9 +199,10 @@ impl Usage {
         &self.lanes[range.start as usize..range.end as usize]
     }
 
-    /// The members of a communicator call it from their compute streams only, and nobody awaits
-    /// it: nothing can happen at its completion but that its members go on.
-    pub(super) fn only_blocks(&self, communicator: usize) -> bool {
-        self.only_blocks[communicator]
+    /// Nobody but its members waits for a communicator, each has few calls of it outstanding, and
+    /// those that are issued share no stream with calls of others: all that happens at a completion
+    /// is that members go on, and what they need to know of past ones is bounded.
+    pub(super) fn among_members(&self, communicator: usize) -> bool {
+        self.among_members[communicator]
     }
 }

@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod deadlocks;
+mod eager;
 mod jobs;
 mod laws;
 mod random;

@@ -1,0 +1,84 @@
+//! Communicators whose instances end without an event behave as if each end were one.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::jobs::{Hand, collective, compute, issue, moves, run, run_unreduced, wait_for};
+
+/// One phase of every member's program, with the compute times of each member.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Compute, then a blocking call.
+    Blocking(Vec<u64>),
+    /// A call behind compute.
+    Hidden(Vec<u64>),
+    /// Two calls behind compute, the second issued before the first is awaited.
+    Nested(Vec<u64>),
+}
+
+fn phase() -> impl Strategy<Value = Phase> {
+    let times = || vec(0u64..50, 8);
+    prop_oneof![
+        times().prop_map(Phase::Blocking),
+        times().prop_map(Phase::Hidden),
+        times().prop_map(Phase::Nested),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn settling_at_once_is_exact(
+        ranks in 2u32..5,
+        phases in vec(phase(), 1..12),
+        sizes in vec(1.0f64..80.0, 2),
+    ) {
+        let mut hand = Hand::new(&[1e9, 1e9]);
+        let members: Vec<u32> = (0..ranks).collect();
+        // Two groups, so that events of others fall between; each with a link of its own.
+        let calls = [moves(sizes[0]), moves(sizes[1])];
+        let group = hand.comm(&members, &[(0, 1.0)], &calls);
+        let sent = hand.comm(&[0], &[(1, 1.0)], &calls);
+        let mut programs = Vec::new();
+        for rank in 0..ranks {
+            let time = |times: &[u64], nth: usize| compute(times[(rank as usize + 4 * nth) % 8]);
+            let (mut ops, mut called) = (Vec::new(), 0);
+            for (nth, phase) in phases.iter().enumerate() {
+                match phase {
+                    Phase::Blocking(times) => {
+                        ops.extend([time(times, 0), collective(group, (nth % 2) as u16)]);
+                        called += 1;
+                    }
+                    Phase::Hidden(times) => {
+                        ops.extend([issue(group, 0, 0), time(times, 0), wait_for(group, called)]);
+                        called += 1;
+                    }
+                    Phase::Nested(times) => {
+                        ops.extend([
+                            issue(group, 0, 0),
+                            time(times, 0),
+                            issue(group, 1, 0),
+                            wait_for(group, called),
+                            time(times, 1),
+                            wait_for(group, called + 1),
+                        ]);
+                        called += 2;
+                    }
+                }
+                // The first rank sends, the last receives: a queue event in between.
+                if rank == 0 {
+                    ops.push(issue(sent, 0, 1));
+                }
+                if rank + 1 == ranks {
+                    ops.push(wait_for(sent, nth as u32));
+                }
+            }
+            programs.push(ops);
+        }
+        let job = hand.job(programs);
+        let (fast, slow) = (run(&job), run_unreduced(&job));
+        prop_assert_eq!(&fast.finish, &slow.finish);
+        prop_assert_eq!(fast.digest, slow.digest);
+    }
+}

@@ -1,0 +1,156 @@
+//! What every job conserves: parameters, floating-point operations, gradients, time.
+
+use std::collections::BTreeMap;
+
+use motley::{Prepared, Replays, Scenario};
+use motley_collectives::{Algorithm, CollectiveKind, Group, Protocol};
+use motley_job::{CommId, RankId};
+use motley_scheduler::{Pipeline, Traffic};
+use motley_topology::GpuId;
+use motley_units::Time;
+use motley_workload::{Model, head_forward_flops, layer_forward_flops};
+
+use crate::setup::{near, played};
+
+/// All laws of this file hold for the scenario.
+pub(crate) fn check(scenario: &Scenario) {
+    let (prepared, replays) = played(scenario);
+    check_parameters(&prepared);
+    check_flops(&prepared);
+    check_gradients(&prepared, &replays);
+    check_time(&prepared, &replays);
+}
+
+/// Parameters of a stage, over its tensor ranks. The output matrix of tied embeddings is a copy on
+/// a stage of its own.
+fn stage_parameters(model: &Model, pipeline: &Pipeline, stage: usize) -> f64 {
+    let last = stage + 1 == pipeline.stages.len();
+    let layers = f64::from(pipeline.stages[stage].layer_count()) * model.layer_parameters();
+    let embedding = if stage == 0 { model.embedding_parameters() } else { 0.0 };
+    let head = if last { model.head_parameters() } else { 0.0 };
+    let copy = if last && stage > 0 { tied_matrix(model) } else { 0.0 };
+    layers + embedding + head + copy
+}
+
+fn tied_matrix(model: &Model) -> f64 {
+    if model.tied_embeddings { f64::from(model.vocab) * f64::from(model.hidden) } else { 0.0 }
+}
+
+/// The ranks of a pipeline hold the model once, each the share of its stage that its
+/// tensor-parallel degree gives it.
+fn check_parameters(prepared: &Prepared<'_>) {
+    let model = &prepared.scenario.model;
+    let lowered = &prepared.lowered;
+    let mut held = vec![0.0; prepared.plan.pipelines.len()];
+    for (rank, place) in lowered.places.iter().enumerate() {
+        let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
+        let stage = &pipeline.stages[place.stage as usize];
+        let element = f64::from(lowered.paths[rank].precision.element_bytes());
+        let own = lowered.memory[rank].parameters.0 / element;
+        let share = stage_parameters(model, pipeline, place.stage as usize)
+            / f64::from(stage.tensor_parallel());
+        near(own, share, 1e-9, &format!("parameters of rank {rank}"));
+        held[place.pipeline as usize] += own;
+    }
+    for (p, (held, pipeline)) in held.into_iter().zip(&prepared.plan.pipelines).enumerate() {
+        let copy = if pipeline.stages.len() > 1 { tied_matrix(model) } else { 0.0 };
+        near(held, model.parameters() + copy, 1e-9, &format!("parameters of pipeline {p}"));
+    }
+}
+
+/// All ranks together do the model's work on every sequence once.
+fn check_flops(prepared: &Prepared<'_>) {
+    let scenario = prepared.scenario;
+    let length = scenario.training.sequence_length;
+    let layers =
+        f64::from(scenario.model.layers) * layer_forward_flops(&scenario.model, length).0;
+    let sequence = 3.0 * (layers + head_forward_flops(&scenario.model, length).0);
+    let done: f64 = prepared.lowered.model_flops.iter().sum();
+    near(done, sequence * f64::from(scenario.global_batch), 1e-9, "floating-point operations");
+}
+
+/// Bytes that a communicator reduces, from what its calls put on a connection: a connection carries
+/// a fixed share of the message under each algorithm.
+fn reduced_bytes(prepared: &Prepared<'_>, comm: CommId) -> f64 {
+    let job = &prepared.lowered.job;
+    let communicator = &job.communicators[comm.0 as usize];
+    let gpus: Vec<GpuId> =
+        communicator.members.iter().map(|&rank| prepared.lowered.place(rank).gpu).collect();
+    let group = Group::new(&prepared.cluster, &gpus).unwrap();
+    let mut share = BTreeMap::new();
+    for algorithm in Algorithm::ALL {
+        for protocol in Protocol::ALL {
+            let call = group.call_with(CollectiveKind::AllReduce, 1e9, algorithm, protocol);
+            share.extend(call.map(|call| (call.call.footprint, call.call.bytes / 1e9)));
+        }
+    }
+    let calls = &job.call_sets[communicator.calls.0 as usize].calls;
+    calls.iter().map(|call| call.bytes / share[&call.footprint]).sum()
+}
+
+/// Every rank averages each of its gradients once with every other pipeline, whatever cuts and
+/// degrees they have.
+fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
+    let (model, plan, lowered) = (&prepared.scenario.model, &prepared.plan, &prepared.lowered);
+    let pipelines = plan.pipelines.len();
+    let deep = plan.pipelines.iter().any(|pipeline| pipeline.stages.len() > 1);
+    let mut averaged = vec![0.0; lowered.places.len()];
+    for (c, communicator) in lowered.job.communicators.iter().enumerate() {
+        let comm = CommId(c as u32);
+        if lowered.traffic(comm) != Traffic::DataParallel {
+            continue;
+        }
+        let mut met: Vec<u32> =
+            communicator.members.iter().map(|&rank| lowered.place(rank).pipeline).collect();
+        met.sort_unstable();
+        let all: Vec<u32> = (0..pipelines as u32).collect();
+        assert_eq!(met, all, "communicator {c} has one card of every pipeline");
+        let bytes = reduced_bytes(prepared, comm);
+        for &rank in &communicator.members {
+            averaged[rank.0 as usize] += bytes;
+        }
+        let calls = &lowered.job.call_sets[communicator.calls.0 as usize].calls;
+        for call in 0..calls.len() as u16 {
+            for run in &replays.runs {
+                assert_eq!(run.account.calls(comm, call), 1, "communicator {c}, call {call}");
+            }
+        }
+    }
+    if pipelines == 1 {
+        assert!(averaged.iter().all(|&bytes| bytes == 0.0));
+        return;
+    }
+    for (rank, place) in lowered.places.iter().enumerate() {
+        let pipeline = &plan.pipelines[place.pipeline as usize];
+        let stage = place.stage as usize;
+        let mut held = stage_parameters(model, pipeline, stage);
+        // A pipeline of one stage has one matrix at both ends and meets both copies of others.
+        if deep && pipeline.stages.len() == 1 {
+            held += tied_matrix(model);
+        }
+        let share = held / f64::from(pipeline.stages[stage].tensor_parallel());
+        let bytes = share * f64::from(prepared.scenario.training.gradient_bytes);
+        near(averaged[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
+    }
+}
+
+/// Each rank's compute, transfers, waits and idle rest make up the iteration, and the report's parts
+/// its iteration time.
+fn check_time(prepared: &Prepared<'_>, replays: &Replays) {
+    for run in &replays.runs {
+        let last = run.outcome.finish.iter().max().unwrap();
+        assert_eq!(*last, run.outcome.end, "the iteration ends with its last rank");
+        for rank in (0..prepared.lowered.places.len()).map(|rank| RankId(rank as u32)) {
+            let account = &run.account;
+            let mut sum = account.computing(rank);
+            for class in Traffic::ALL {
+                sum += account.exposed(rank, class) + account.waiting(rank, class);
+            }
+            assert_eq!(sum, account.finish_of(rank), "rank {rank:?}");
+            assert_eq!(account.finish_of(rank), run.outcome.finish[rank.0 as usize]);
+        }
+    }
+    let report = prepared.report(replays).unwrap();
+    assert!(report.iteration_time.mean > Time::ZERO);
+    assert_eq!(report.breakdown.total(), report.iteration_time.mean);
+}

@@ -1,0 +1,129 @@
+//! Every plan that is accepted runs to its end and conserves what plans conserve.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use crate::conservation;
+use crate::setup::{Setup, scenario};
+
+/// Cards of the cluster.
+const CARDS: u32 = 24;
+
+/// Layers of the model.
+const LAYERS: u32 = 10;
+
+/// Tensor-parallel degree, where its layers end, recomputation.
+type Stage = (u32, Index, &'static str);
+
+/// Groups of micro-batches, their size, stages. A group has as many micro-batches as there are
+/// stages, which the interleaved schedule wants.
+type Pipeline = (u32, u32, Vec<Stage>);
+
+fn stages() -> impl Strategy<Value = Vec<Stage>> {
+    let degree = select(vec![1, 1, 2, 2, 3, 4]);
+    let recompute = select(vec!["None", "Selective", "Full"]);
+    prop::collection::vec((degree, any::<Index>(), recompute), 1..4)
+}
+
+fn pipelines() -> impl Strategy<Value = Vec<Pipeline>> {
+    prop::collection::vec((1..4_u32, 1..4_u32, stages()), 1..5)
+}
+
+/// Cuts `0..LAYERS` into `count` ranges, none of them empty.
+fn cut(count: usize, at: &[Index]) -> Vec<(u32, u32)> {
+    let mut ends: Vec<u32> = (1..LAYERS).collect();
+    while ends.len() >= count {
+        let turn = at[ends.len() % at.len()].index(ends.len());
+        ends.remove(turn);
+    }
+    let starts = std::iter::once(0).chain(ends.clone());
+    starts.zip(ends.iter().copied().chain([LAYERS])).collect()
+}
+
+/// The plan's text and its global batch; pipelines for which no cards are left are dropped.
+fn plan(
+    pipelines: &[Pipeline],
+    cards: &[u32],
+    interleaved: bool,
+    options: &str,
+) -> Option<(String, u32)> {
+    let chunks = if interleaved { 2 } else { 1 };
+    let mut free = cards.iter();
+    let mut batch = 0;
+    let mut text = String::new();
+    for (groups, size, stages) in pipelines {
+        let wanted: u32 = stages.iter().map(|stage| stage.0).sum();
+        if wanted as usize > free.len() || (interleaved && stages.len() < 2) {
+            continue;
+        }
+        let at: Vec<Index> = stages.iter().map(|stage| stage.1).collect();
+        let ranges = cut(stages.len() * chunks, &at);
+        let count = groups * stages.len() as u32;
+        batch += count * size;
+        text += &format!("(micro_batches: {count}, micro_batch_size: {size}, stages: [\n");
+        for (s, (degree, _, recompute)) in stages.iter().enumerate() {
+            let gpus: Vec<u32> = free.by_ref().take(*degree as usize).copied().collect();
+            let layers: Vec<String> = ranges
+                .iter()
+                .skip(s)
+                .step_by(stages.len())
+                .map(|(start, end)| format!("{start}..{end}"))
+                .collect();
+            let layers = layers.join(", ");
+            text += &format!("(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute}),\n");
+        }
+        text += "]),\n";
+    }
+    (batch > 0).then(|| (format!("Explicit({options}, pipelines: [{text}])"), batch))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn accepted_plans_run(
+        pipelines in pipelines(),
+        cards in Just((0..CARDS).collect::<Vec<u32>>()).prop_shuffle(),
+        shuffled in any::<bool>(),
+        schedule in select(vec!["GPipe", "OneFOneB", "Interleaved(chunks: 2)"]),
+        sync in select(vec![
+            "AtEnd",
+            "Overlapped(bucket: B(1))",
+            "Overlapped(bucket: MiB(3))",
+            "Overlapped(bucket: GiB(1))",
+        ]),
+        sequence_parallel in any::<bool>(),
+        overlap in any::<bool>(),
+        tied in any::<bool>(),
+    ) {
+        let cards = if shuffled { cards } else { (0..CARDS).collect() };
+        let options = format!(
+            "schedule: {schedule}, gradient_sync: {sync}, \
+             sequence_parallel: {sequence_parallel}, overlap_weight_gradient: {overlap}"
+        );
+        let interleaved = schedule.starts_with("Interleaved");
+        let Some((plan, batch)) = plan(&pipelines, &cards, interleaved, &options) else {
+            return Ok(());
+        };
+        let model = format!(
+            "Shape(name: \"small\", layers: {LAYERS}, hidden: 768, heads: 12, vocab: 1536, \
+             positions: Rotary, tied_embeddings: {tied})"
+        );
+        let training = format!(
+            "global_batch: {batch}, sequence_length: 384, precision: Fp16, gradient_bytes: 2"
+        );
+        let setup = Setup {
+            groups: r#"(design: "dgx1-v100", count: 1), (design: "pcie8-dual-root", count: 1),
+                       (design: "dgx-a100", count: 1)"#,
+            shape: "LeafSpine(nodes_per_leaf: 2, spines: 2), oversubscription: 2.0",
+            model: &model,
+            training: &training,
+            plan: &plan,
+        };
+        conservation::check(&scenario(&setup.text()));
+    }
+}

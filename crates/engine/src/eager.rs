@@ -61,13 +61,26 @@ impl Window {
             instance.start = instance.start.max(at);
         }
         instance.joined += 1;
-        if instance.joined < size {
-            return None;
-        }
-        instance.joined = 0;
-        instance.start = instance.start.max(before);
-        instance.end = instance.start + duration;
-        Some(*instance)
+        (instance.joined == size).then(|| {
+            let start = instance.start.max(before);
+            *instance = Instance { start, end: start + duration, joined: 0, call: instance.call };
+            *instance
+        })
+    }
+
+    /// All members join instance `sequence`, the last at `at`.
+    pub(crate) fn join_all(
+        &mut self,
+        sequence: u32,
+        at: Time,
+        call: u16,
+        duration: Time,
+    ) -> Instance {
+        let before = self.0[(sequence as usize + WINDOW - 1) % WINDOW].end;
+        let start = at.max(before);
+        let instance = Instance { start, end: start + duration, joined: 0, call };
+        self.0[sequence as usize % WINDOW] = instance;
+        instance
     }
 }
 

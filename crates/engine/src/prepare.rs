@@ -3,6 +3,7 @@
 //! [`usage`] finds out who calls what from where, [`sharing`] which links can be shared at all,
 //! and this module lays both out as the flat tables that the replay reads.
 
+mod gangs;
 mod instruction;
 mod sharing;
 mod usage;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use motley_job::{Job, JobError, verify};
 use motley_units::Time;
 
+pub(crate) use gangs::Gang;
 pub(crate) use instruction::Instruction;
 use instruction::lower;
 pub(crate) use usage::Usage;
@@ -110,6 +112,12 @@ pub(crate) struct Tables {
     pub(crate) fabric: Fabric,
     /// How many communicators end without events.
     pub(crate) eager: u32,
+    /// The ranks that walk side by side.
+    pub(crate) gangs: Vec<Gang>,
+    /// By rank, the gang that it leads, or [`NONE`].
+    pub(crate) led: Vec<u32>,
+    /// The ranks that are in no gang or lead one, last first.
+    pub(crate) starters: Vec<u32>,
 }
 
 /// Verifies and lays out `job`. With `reduce`, links that need no solver are found and left to
@@ -148,6 +156,9 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         operations,
         fabric,
         eager: 0,
+        gangs: Vec::new(),
+        led: Vec::new(),
+        starters: Vec::new(),
     };
     let idle_rates: Vec<f64> = job.footprints.iter().map(|f| idle_rate(job, f)).collect();
     let mut shapes = BTreeMap::new();
@@ -196,6 +207,7 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         tables.footprints.extend(comm.footprints.iter().map(|footprint| footprint.0));
     }
     tables.eager = eager;
+    gangs::find(&mut tables);
     Ok(tables)
 }
 

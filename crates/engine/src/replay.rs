@@ -24,6 +24,8 @@
 //! which takes effect only where a rank calls one communicator from several streams; there it
 //! keeps the order of the program.
 
+mod gang;
+
 use motley_job::{CommId, RankId, Tag};
 use motley_units::Time;
 
@@ -32,7 +34,7 @@ use crate::digest::Digest;
 use crate::eager::{Instance, Window};
 use crate::flow::Network;
 use crate::noise::Noise;
-use crate::prepare::{Communicator, Cursor, Instruction, NONE, Tables};
+use crate::prepare::{Communicator, Cursor, Gang, Instruction, NONE, Tables};
 use crate::queue::{Kind, Queue};
 use crate::streams::{Issued, Streams};
 use crate::{Engine, Observer, Options, Outcome};
@@ -60,6 +62,8 @@ struct Replay<'a, O> {
     communicators: Vec<Communicator>,
     /// By rank, the next in the list of waiters that it is in.
     next_waiter: Vec<u32>,
+    /// By rank, the gang that it leads as long as that holds together, or [`NONE`].
+    led: Vec<u32>,
     /// Ranks that can go on.
     ready: Vec<u32>,
     /// Of the communicators that need no events.
@@ -92,7 +96,8 @@ impl<'a, O: Observer> Replay<'a, O> {
             cursors,
             communicators: tables.communicators.clone(),
             next_waiter: vec![NONE; ranks],
-            ready: (0..ranks as u32).rev().collect(),
+            led: tables.led.clone(),
+            ready: tables.starters.clone(),
             windows: vec![Window::default(); tables.eager as usize],
             streams: Streams::new(ranks, engine.job.streams),
             queue: Queue::new(tables.communicators.len()),
@@ -124,8 +129,16 @@ impl<'a, O: Observer> Replay<'a, O> {
 
     fn run_ready(&mut self) {
         while let Some(rank) = self.ready.pop() {
-            self.run(rank);
+            match self.gang_of(rank) {
+                Some(gang) => self.run_gang(gang),
+                None => self.run(rank),
+            }
         }
+    }
+
+    /// The gang that a rank leads.
+    fn gang_of(&self, rank: u32) -> Option<Gang> {
+        self.tables.gangs.get(self.led[rank as usize] as usize).copied()
     }
 
     /// Runs a rank until it must wait or its program is over.
@@ -377,6 +390,10 @@ impl<'a, O: Observer> Replay<'a, O> {
                     continue;
                 }
             };
+            if let Some(gang) = self.gang_of(rank) {
+                self.gang_goes_on(gang, communicator, start, end);
+                continue;
+            }
             self.tell_wait(rank, cursor, communicator, start, end);
             self.go_on(rank, end.max(cursor.now), skip);
         }

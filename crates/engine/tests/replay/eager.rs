@@ -1,5 +1,6 @@
 //! Communicators whose instances end without an event behave as if each end were one.
 
+use motley_engine::{Engine, Jitter, Law, Options, Silent, replay};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -80,5 +81,77 @@ proptest! {
         let (fast, slow) = (run(&job), run_unreduced(&job));
         prop_assert_eq!(&fast.finish, &slow.finish);
         prop_assert_eq!(fast.digest, slow.digest);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// Two tensor-parallel groups, one behind the other, each of one program and unlike cards: their
+    /// members are taken through it together, and no time differs from taking them one by one.
+    #[test]
+    fn walking_side_by_side_is_exact(
+        slow in vec(0.5f64..2.0, 2..9),
+        phases in vec(phase(), 1..8),
+        sizes in vec(1.0f64..80.0, 3),
+        jitter in any::<bool>(),
+    ) {
+        let size = slow.len() as u32 / 2;
+        let (first, second) = slow.split_at(size as usize);
+        let ranks = slow.len() as u32;
+        let mut hand = Hand::new(&[1e9, 1e9, 1e9]);
+        let calls = [moves(sizes[0]), moves(sizes[1])];
+        let members = [(0..size).collect::<Vec<_>>(), (size..ranks).collect()];
+        let groups =
+            [hand.comm(&members[0], &[(0, 1.0)], &calls), hand.comm(&members[1], &[(1, 1.0)], &calls)];
+        // Both directions of one boundary share a link.
+        let down = hand.comm(&members[0], &[(2, 1.0)], &[moves(sizes[2])]);
+        let up = hand.comm(&members[1], &[(2, 2.0)], &[moves(sizes[2])]);
+        let all = hand.comm(&(0..ranks).collect::<Vec<_>>(), &[(2, 1.0)], &[moves(1.0)]);
+        let program = |stage: usize| {
+            let (group, mut ops, mut called) = (groups[stage], Vec::new(), 0);
+            for (nth, phase) in phases.iter().enumerate() {
+                if stage == 1 {
+                    ops.push(wait_for(down, nth as u32));
+                }
+                let (Phase::Blocking(times) | Phase::Hidden(times) | Phase::Nested(times)) = phase;
+                match phase {
+                    Phase::Blocking(_) => {
+                        ops.extend([compute(times[stage]), collective(group, 0)]);
+                        called += 1;
+                    }
+                    Phase::Hidden(_) => {
+                        ops.extend([issue(group, 1, 0), compute(times[stage]), wait_for(group, called)]);
+                        called += 1;
+                    }
+                    Phase::Nested(_) => {
+                        ops.extend([
+                            issue(group, 0, 0),
+                            compute(times[stage]),
+                            issue(group, 1, 0),
+                            wait_for(group, called),
+                            compute(times[stage + 2]),
+                            wait_for(group, called + 1),
+                        ]);
+                        called += 2;
+                    }
+                }
+                ops.push(issue([down, up][stage], 0, 1));
+            }
+            if stage == 0 {
+                ops.extend((0..phases.len() as u32).map(|nth| wait_for(up, nth)));
+            }
+            ops.extend([collective(all, 0), compute(3), collective(group, 1)]);
+            ops
+        };
+        let job = hand.job_of_groups(vec![(program(0), first.to_vec()), (program(1), second.to_vec())]);
+        let jitter = jitter.then_some(Jitter { relative_deviation: 0.3, law: Law::default() });
+        let options = Options { jitter, ..Options::default() };
+        let outcome = |engine: &Engine| replay(engine, &options, &mut Silent).unwrap();
+        let fast = outcome(&Engine::new(&job).unwrap());
+        let slow = outcome(&Engine::unreduced(&job).unwrap());
+        prop_assert_eq!(&fast.finish, &slow.finish);
+        prop_assert_eq!(fast.digest, slow.digest);
+        prop_assert_eq!(fast.instances, slow.instances);
     }
 }

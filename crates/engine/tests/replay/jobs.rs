@@ -96,6 +96,20 @@ impl Hand {
     }
 }
 
+impl Hand {
+    /// The job in which each program is run by a run of ranks, one for each slowness.
+    pub(crate) fn job_of_groups(mut self, groups: Vec<(Vec<Op>, Vec<f64>)>) -> Job {
+        for (ops, slow) in groups {
+            let program = self.builder.program(Program { ops });
+            for slowness in slow {
+                let slots = (0..self.comms).map(CommId).collect();
+                self.builder.rank(Rank { program, slowness, slots });
+            }
+        }
+        self.builder.finish()
+    }
+}
+
 pub(crate) fn engine(job: &Job) -> Engine<'_> {
     Engine::new(job).expect("well-formed")
 }

@@ -62,8 +62,7 @@ fn check_parameters(prepared: &Prepared<'_>) {
 fn check_flops(prepared: &Prepared<'_>) {
     let scenario = prepared.scenario;
     let length = scenario.training.sequence_length;
-    let layers =
-        f64::from(scenario.model.layers) * layer_forward_flops(&scenario.model, length).0;
+    let layers = f64::from(scenario.model.layers) * layer_forward_flops(&scenario.model, length).0;
     let sequence = 3.0 * (layers + head_forward_flops(&scenario.model, length).0);
     let done: f64 = prepared.lowered.model_flops.iter().sum();
     near(done, sequence * f64::from(scenario.global_batch), 1e-9, "floating-point operations");

@@ -111,19 +111,31 @@ fn interleaved_chunks_of_unlike_sizes() {
     );
 }
 
-/// A cluster of which a plan uses a part runs like the part alone, and the rest stays idle.
+/// A cluster of which a plan uses a part runs like the part alone, noise included, and the rest
+/// stays idle.
 #[test]
 fn idle_cards_do_not_matter() {
     let plan = "Explicit(pipelines: [
         (micro_batches: 12, micro_batch_size: 1, stages: [(gpus: 0..4, layers: 0..12)]),
         (micro_batches: 12, micro_batch_size: 1, stages: [(gpus: 4..8, layers: 0..12)])])";
-    let whole = scenario(&setup(plan));
-    let alone = scenario(&setup(plan).replace(r#", (design: "dgx1-p100", count: 1)"#, ""));
-    let (whole, alone) = (played(&whole), played(&alone));
-    assert_eq!(whole.1.runs[0].outcome.digest, alone.1.runs[0].outcome.digest);
-    let report = whole.0.report(&whole.1).unwrap();
-    assert_eq!(report.plan.idle_card_count, 8);
-    assert_eq!(report.card_types[1].used, None);
+    let mut digests = Vec::new();
+    for noise in ["", "noise: (kernel_jitter: 0.1, card_spread: 0.1), iterations: 3,"] {
+        let text = setup(plan).replace("plan:", &format!("{noise} plan:"));
+        let whole = scenario(&text);
+        let alone = scenario(&text.replace(r#", (design: "dgx1-p100", count: 1)"#, ""));
+        let (whole, alone) = (played(&whole), played(&alone));
+        for (one, other) in whole.1.runs.iter().zip(&alone.1.runs) {
+            assert_eq!(one.outcome.digest, other.outcome.digest);
+            digests.push(one.outcome.digest);
+        }
+        let report = whole.0.report(&whole.1).unwrap();
+        assert_eq!(report.plan.idle_card_count, 8);
+        assert_eq!(report.card_types[1].used, None);
+    }
+    let all = digests.len();
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!((all, digests.len()), (4, 4), "every iteration has its own noise");
 }
 
 /// Work in proportion to speed, cards in any order: a pipeline is as fast as its cards, whichever
@@ -131,9 +143,7 @@ fn idle_cards_do_not_matter() {
 #[test]
 fn equal_cards_can_change_places() {
     let plan = |gpus: &str| {
-        format!(
-            "Explicit(pipelines: [(micro_batches: 24, micro_batch_size: 1, stages: [{gpus}])])"
-        )
+        format!("Explicit(pipelines: [(micro_batches: 24, micro_batch_size: 1, stages: [{gpus}])])")
     };
     let time = |stages: &str| {
         let scenario = scenario(&setup(&plan(stages)).replace("dgx1-v100", "dgx-a100"));

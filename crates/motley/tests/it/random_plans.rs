@@ -44,16 +44,15 @@ fn cut(count: usize, at: &[Index]) -> Vec<(u32, u32)> {
 fn plan(
     pipelines: &[Pipeline],
     cards: &[u32],
-    interleaved: bool,
+    chunks: usize,
     options: &str,
 ) -> Option<(String, u32)> {
-    let chunks = if interleaved { 2 } else { 1 };
     let mut free = cards.iter();
     let mut batch = 0;
     let mut text = String::new();
     for (groups, size, stages) in pipelines {
         let wanted: u32 = stages.iter().map(|stage| stage.0).sum();
-        if wanted as usize > free.len() || (interleaved && stages.len() < 2) {
+        if wanted as usize > free.len() || (chunks > 1 && stages.len() < 2) {
             continue;
         }
         let at: Vec<Index> = stages.iter().map(|stage| stage.1).collect();
@@ -89,7 +88,13 @@ proptest! {
         pipelines in pipelines(),
         cards in Just((0..CARDS).collect::<Vec<u32>>()).prop_shuffle(),
         shuffled in any::<bool>(),
-        schedule in select(vec!["GPipe", "OneFOneB", "Interleaved(chunks: 2)"]),
+        (schedule, chunks) in select(vec![
+            ("GPipe", 1),
+            ("OneFOneB", 1),
+            ("Interleaved(chunks: 1)", 1),
+            ("Interleaved(chunks: 2)", 2),
+            ("Interleaved(chunks: 3)", 3),
+        ]),
         sync in select(vec![
             "AtEnd",
             "Overlapped(bucket: B(1))",
@@ -105,8 +110,7 @@ proptest! {
             "schedule: {schedule}, gradient_sync: {sync}, \
              sequence_parallel: {sequence_parallel}, overlap_weight_gradient: {overlap}"
         );
-        let interleaved = schedule.starts_with("Interleaved");
-        let Some((plan, batch)) = plan(&pipelines, &cards, interleaved, &options) else {
+        let Some((plan, batch)) = plan(&pipelines, &cards, chunks, &options) else {
             return Ok(());
         };
         let model = format!(

@@ -53,9 +53,8 @@ fn activations(report: &Report) -> f64 {
 
 /// Megatron-LM's GPT 22B on one DGX A100.
 fn gpt(options: &str, attention: &str) -> Report {
-    let training = format!(
-        "global_batch: 4, sequence_length: 2048, precision: Fp16, attention: {attention}"
-    );
+    let training =
+        format!("global_batch: 4, sequence_length: 2048, precision: Fp16, attention: {attention}");
     let plan = format!("Uniform(dp: 1, tp: 8, pp: 1, micro_batch_size: 4, {options})");
     Setup {
         groups: r#"(design: "dgx-a100", count: 1)"#,
@@ -70,8 +69,9 @@ fn gpt(options: &str, attention: &str) -> Report {
 #[test]
 fn recomputation_trades_time_for_memory() {
     for sequence_parallel in ["sequence_parallel: false", "sequence_parallel: true"] {
-        let [none, selective, full] = ["None", "Selective", "Full"]
-            .map(|recompute| gpt(&format!("recompute: {recompute}, {sequence_parallel}"), "Unfused"));
+        let [none, selective, full] = ["None", "Selective", "Full"].map(|recompute| {
+            gpt(&format!("recompute: {recompute}, {sequence_parallel}"), "Unfused")
+        });
         assert!(activations(&none) > 1.5 * activations(&selective), "{sequence_parallel}");
         assert!(activations(&selective) > 2.0 * activations(&full), "{sequence_parallel}");
         assert!(seconds(&none) < seconds(&selective), "{sequence_parallel}");
@@ -106,7 +106,8 @@ fn sequence_parallelism_saves_memory_and_costs_little() {
 #[test]
 fn one_forward_one_backward_saves_memory_not_time() {
     let plan = |schedule: &str| {
-        let plan = format!("Uniform(dp: 1, tp: 1, pp: 8, micro_batch_size: 1, schedule: {schedule})");
+        let plan =
+            format!("Uniform(dp: 1, tp: 1, pp: 8, micro_batch_size: 1, schedule: {schedule})");
         let training = "global_batch: 32, sequence_length: 2048, precision: Bf16, optimizer: Sgd";
         Setup { plan: &plan, training, ..DEEP }.report()
     };

@@ -14,8 +14,7 @@ pub(crate) struct Setup<'a> {
 }
 
 /// A transformer without learned positions whose embedding and head are negligible.
-pub(crate) const HEADLESS: &str =
-    r#"Shape(name: "headless", layers: 16, hidden: 4096, heads: 32, vocab: 128, positions: Rotary)"#;
+pub(crate) const HEADLESS: &str = r#"Shape(name: "headless", layers: 16, hidden: 4096, heads: 32, vocab: 128, positions: Rotary)"#;
 
 /// BERT-large, data-parallel over two DGX-1.
 pub(crate) const BERT: Setup = Setup {

@@ -40,8 +40,8 @@ fn the_order_of_equal_nodes_does_not_matter() {
     let swapped = r#"(name: "y", design: "dgx1-v100", count: 1),
                      (name: "x", design: "dgx1-v100", count: 1)"#;
     for plan in PLANS {
-        let [one, two, three] = [together, apart, swapped]
-            .map(|groups| Setup { groups, plan, ..BERT }.scenario());
+        let [one, two, three] =
+            [together, apart, swapped].map(|groups| Setup { groups, plan, ..BERT }.scenario());
         assert_eq!(digest(&one), digest(&two), "{plan}");
         assert_eq!(digest(&two), digest(&three), "{plan}");
         let renamed = document(&two)

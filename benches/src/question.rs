@@ -1,0 +1,72 @@
+//! Whole scenarios, as a person would run them.
+
+use anyhow::{Context, Result};
+use motley::{Scenario, load_text};
+
+/// A scenario file with overrides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    file: &'static str,
+    text: &'static str,
+    overrides: &'static [&'static str],
+}
+
+/// A file of `scenarios/`, compiled in.
+macro_rules! scenario_file {
+    ($file:literal, $overrides:expr) => {
+        Question {
+            file: $file,
+            text: include_str!(concat!("../../scenarios/", $file)),
+            overrides: $overrides,
+        }
+    };
+}
+
+impl Question {
+    /// BERT-large on 16 V100 and 16 P100: two classes of pipelines, overlapped gradients.
+    pub const BERT_V100_P100: Self = scenario_file!("v100_p100_bert_large_balanced.ron", &[]);
+
+    /// GPT 1T on 512 A100: 64 stages, interleaved, selective recomputation.
+    pub const KORTHIKANTI_1T_SELECTIVE: Self =
+        scenario_file!("measured/korthikanti_2022_1t_selective.ron", &[]);
+
+    /// GPT-3 175B on 1,024 A100, the run of Narayanan et al. 2021, section 5.1 (tensor 8,
+    /// pipeline 8, batch 1,536).
+    pub const GPT3_1024: Self = scenario_file!(
+        "measured/sc21_76b.ron",
+        &[
+            "model=Preset(\"gpt3-175b\")",
+            "training.global_batch=1536",
+            "plan.dp=16",
+            "plan.pp=8",
+            "plan.micro_batch_size=1",
+        ]
+    );
+
+    /// Reads and resolves the text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load(&self) -> Result<Scenario> {
+        let overrides: Vec<String> = self.overrides.iter().map(|&each| each.to_owned()).collect();
+        load_text(self.file, self.text, &overrides).with_context(|| self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_question_can_be_planned() {
+        for (question, ranks) in [
+            (Question::BERT_V100_P100, 32),
+            (Question::KORTHIKANTI_1T_SELECTIVE, 512),
+            (Question::GPT3_1024, 1024),
+        ] {
+            let scenario = question.load().unwrap();
+            let prepared = motley::prepare(&scenario).unwrap();
+            assert_eq!(prepared.lowered.job.ranks.len(), ranks, "{question:?}");
+        }
+    }
+}

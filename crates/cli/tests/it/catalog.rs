@@ -1,0 +1,105 @@
+//! `motley catalog`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::command::{answer, motley};
+
+/// Kinds whose entries can be shown.
+const KINDS: [&str; 5] = ["devices", "nodes", "nics", "models", "sources"];
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn ids(kind: &str) -> Vec<String> {
+    let listing = answer(here(), &["catalog", kind, "--format", "json"]);
+    let id = |line: &str| {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert!(!entry["description"].as_str().unwrap().is_empty(), "{line}");
+        entry["id"].as_str().unwrap().to_owned()
+    };
+    listing.lines().map(id).collect()
+}
+
+/// The table lists what the JSON does, one line each, in the same order.
+#[test]
+fn both_formats_list_the_same() {
+    for kind in KINDS.into_iter().chain(["fabrics"]) {
+        let ids = ids(kind);
+        assert!(!ids.is_empty(), "{kind}");
+        let table = answer(here(), &["catalog", kind]);
+        assert_eq!(table.lines().count(), ids.len(), "{kind}");
+        for (line, id) in table.lines().zip(&ids) {
+            assert!(line.trim_start().starts_with(id.as_str()), "{id} is not in {line}");
+        }
+    }
+    let all = answer(here(), &["catalog"]);
+    for kind in ["devices", "nodes", "nics", "fabrics", "models"] {
+        assert!(all.contains(&answer(here(), &["catalog", kind])), "{kind}");
+    }
+}
+
+#[test]
+fn every_entry_can_be_shown() {
+    for kind in KINDS {
+        // Sources are many and all alike.
+        let step = if kind == "sources" { 10 } else { 1 };
+        for id in ids(kind).iter().step_by(step) {
+            let text = answer(here(), &["catalog", kind, id]);
+            assert!(text.lines().count() > 1, "{kind} {id}: {text}");
+            let json = answer(here(), &["catalog", kind, id, "--format", "json"]);
+            let entry: Value = serde_json::from_str(&json).unwrap();
+            assert!(entry.is_object(), "{kind} {id}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    for kind in KINDS {
+        for format in ["text", "json"] {
+            let ran = motley(here(), &["catalog", kind, "no-such-thing", "--format", format]);
+            assert_eq!(ran.code, Some(2), "{kind}");
+            assert_eq!(ran.stdout, "");
+            assert!(ran.stderr.starts_with("error: unknown "), "{}", ran.stderr);
+            assert!(ran.stderr.contains("no-such-thing"), "{}", ran.stderr);
+        }
+    }
+    let ran = motley(here(), &["catalog", "gpus"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("devices"), "{}", ran.stderr);
+}
+
+/// Every card, node and model that is listed can be used.
+#[test]
+fn every_listed_model_and_node_runs() {
+    let run = |design: &str, fabric: &str, model: &str| {
+        let text = format!(
+            "Scenario(
+                cluster: (groups: [(design: \"{design}\", count: 2)], fabric: (technology: {fabric})),
+                model: Preset(\"{model}\"),
+                training: (global_batch: 64, sequence_length: 512, precision: Fp16),
+                plan: Explicit(pipelines: [(micro_batches: 64, micro_batch_size: 1, stages: [
+                    (gpus: 0..2, layers: 0..1),
+                ])]),
+            )"
+        );
+        let folder = crate::command::folder_with("it.ron", text);
+        motley(folder.path(), &["check", "it.ron"])
+    };
+    for design in ids("nodes") {
+        let fits = ["InfiniBand", "RoCE", "Ethernet", "Efa"]
+            .map(|fabric| run(&design, fabric, "gpt3-125m").stderr)
+            .into_iter()
+            .filter(|stderr| !stderr.contains("E0402"))
+            .count();
+        assert_eq!(fits, 1, "{design}: its NICs speak one technology");
+    }
+    for model in ids("models") {
+        let ran = run("dgx-a100", "InfiniBand", &model);
+        assert_eq!(ran.stderr.matches("error").count(), 1, "{model}: {}", ran.stderr);
+        assert!(ran.stderr.contains("the stages hold 1 layers"), "{model}: {}", ran.stderr);
+    }
+}

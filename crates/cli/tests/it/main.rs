@@ -1,0 +1,15 @@
+//! The `motley` binary as its users meet it: exit codes, streams, messages, formats.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, with the value in the message")]
+
+mod bad_input;
+mod catalog;
+mod command;
+mod determinism;
+mod dot;
+mod json;
+mod page;
+mod perfetto;
+mod shipped;
+mod streams;
+mod trace;

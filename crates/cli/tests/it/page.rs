@@ -1,0 +1,70 @@
+//! The page of text: it fits a terminal window, whatever the scenario.
+
+use crate::command::{MIXED, changed, folder_with, motley};
+
+/// At most 24 lines of 80 columns, without trailing spaces or tabs, with the parts that every page
+/// has.
+pub(crate) fn check(page: &str, what: &str) {
+    let lines: Vec<&str> = page.lines().collect();
+    assert!(lines.len() <= 24, "{what}: {} lines\n{page}", lines.len());
+    for line in &lines {
+        assert!(line.chars().count() <= 80, "{what}: {line:?}");
+        assert_eq!(line.trim_end(), *line, "{what}");
+        assert!(!line.contains(['\t', '\r']), "{what}: {line:?}");
+    }
+    for part in ["Cluster ", "Model ", "Plan ", "Iteration ", "Speed ", "Time goes "] {
+        assert!(lines.iter().any(|line| line.starts_with(part)), "{what}: no {part}\n{page}");
+    }
+}
+
+fn check_changed(changes: &[(&str, &str)], code: i32) {
+    let folder = folder_with("it.ron", changed(MIXED, changes));
+    let ran = motley(folder.path(), &["run", "it.ron"]);
+    assert_eq!(ran.code, Some(code), "{changes:?}: {}", ran.stderr);
+    check(&ran.stdout, &format!("{changes:?}"));
+}
+
+#[test]
+fn long_words_do_not_widen_the_page() {
+    let question = "What does the mix cost?";
+    for words in [
+        "x".repeat(500),
+        "word ".repeat(200),
+        "日本語の質問です".repeat(20),
+        "a\\nb\\tc\\rd".to_owned(),
+        String::new(),
+    ] {
+        check_changed(&[(question, &words)], 0);
+    }
+    let name = format!(r#"(name: "{}", design:"#, "n".repeat(200));
+    check_changed(&[("(design:", &name)], 0);
+    let shape = format!(
+        r#"Shape(name: "{}", layers: 24, hidden: 1024, heads: 16, vocab: 51200, positions: Rotary)"#,
+        "m".repeat(300)
+    );
+    check_changed(&[(r#"Preset("gpt3-350m")"#, &shape)], 0);
+}
+
+#[test]
+fn many_rows_do_not_lengthen_the_page() {
+    let designs = ["pcie8-dual-root", "pcie8-v100", "dgx-a100", "hgx-h800", "hgx-a100-40"];
+    let groups: String =
+        designs.iter().map(|design| format!("(design: \"{design}\", count: 2),")).collect();
+    check_changed(
+        &[("groups: [", &format!("groups: [{groups}")), ("dp: 4", "dp: 24"), ("64", "96")],
+        0,
+    );
+    let published: String = (0..12)
+        .map(|i| format!(r#"(what: "figure {i}", value: TokensPerSec(1e5), source: "page {i}"),"#))
+        .collect();
+    check_changed(&[("cluster:", &format!("published: [{published}], cluster:"))], 0);
+    // Out of memory on two kinds of cards, with noise.
+    check_changed(
+        &[
+            ("gpt3-350m", "gpt3-13b"),
+            ("dp: 4, tp: 2, pp: 2", "dp: 1, tp: 1, pp: 16, layers: Proportional"),
+            ("noise:", "iterations: 3, noise:"),
+        ],
+        1,
+    );
+}

@@ -1,0 +1,81 @@
+//! The scenarios that come with the tool.
+
+use std::path::{Path, PathBuf};
+
+use crate::command::{answer, motley, root};
+use crate::{json, page};
+
+/// A shipped scenario by its path from the root, and the overrides that make it small enough to be
+/// run here.
+type Shipped = (String, &'static [&'static str]);
+
+/// Scenarios of a million cards show that the tool can; a test has 128.
+const FEWER: [&str; 6] = [
+    "--set",
+    "cluster.groups[0].count=16",
+    "--set",
+    "plan.dp=1",
+    "--set",
+    "training.global_batch=16",
+];
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "ron") {
+            found.push(path);
+        }
+    }
+}
+
+fn shipped() -> Vec<Shipped> {
+    let mut found = Vec::new();
+    collect(&root().join("scenarios"), &mut found);
+    found.sort();
+    assert!(found.len() >= 30, "{found:?}");
+    found
+        .into_iter()
+        .map(|path| {
+            let path = path.strip_prefix(root()).unwrap();
+            let overrides: &[&str] = if path.starts_with("scenarios/scale") { &FEWER } else { &[] };
+            (path.to_str().unwrap().to_owned(), overrides)
+        })
+        .collect()
+}
+
+#[test]
+fn pages_fit_a_terminal() {
+    for (path, overrides) in shipped() {
+        page::check(&answer(&root(), &[&["run", &path], overrides].concat()), &path);
+    }
+}
+
+#[test]
+fn documents_keep_their_contract() {
+    for (path, overrides) in shipped() {
+        let arguments = [&["run", &path, "--format", "json"], overrides].concat();
+        let report = json::check(&answer(&root(), &arguments));
+        assert!(report["title"].is_string(), "{path} asks no question");
+        assert_eq!(report["fits"], true, "{path}");
+        assert!(report["iteration_time"]["mean_s"].as_f64().unwrap() > 0.0, "{path}");
+    }
+}
+
+#[test]
+fn all_pass_the_check() {
+    let (small, large): (Vec<Shipped>, Vec<Shipped>) =
+        shipped().into_iter().partition(|(_, overrides)| overrides.is_empty());
+    for (files, overrides) in [(small, &[][..]), (large, &FEWER)] {
+        let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+        if paths.is_empty() {
+            continue;
+        }
+        let ran = motley(&root(), &[&["check"], paths.as_slice(), overrides].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let lines: Vec<String> = paths.iter().map(|path| format!("{path}: ok")).collect();
+        assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), lines);
+        assert_eq!(ran.stderr, "");
+    }
+}

@@ -45,7 +45,7 @@ pub struct Flow {
     pub from: usize,
     /// The host that receives.
     pub to: usize,
-    /// What is sent, bytes.
+    /// What is sent, in whole bytes.
     pub bytes: f64,
     /// What it crosses.
     pub route: Vec<LinkId>,
@@ -91,7 +91,7 @@ impl ClosedLoop {
                 let (ahead, bytes) = match self.pattern {
                     Pattern::Group | Pattern::Spread => (
                         below(among - 1, coordinates),
-                        0.5e9 + 1e9 * unit([!coordinates[0], coordinates[1]]),
+                        (0.5e9 + 1e9 * unit([!coordinates[0], coordinates[1]])).floor(),
                     ),
                     Pattern::Lockstep => (send % (among - 1), 1e9),
                 };

@@ -56,7 +56,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub seed: Option<u64>,
     /// How many iterations to simulate, instead of the scenario's number
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub iterations: Option<u32>,
     /// Add wall-clock figures to the JSON
     #[arg(long)]
@@ -111,6 +111,9 @@ pub(crate) enum Export {
     Dot {
         #[command(flatten)]
         scenario: ScenarioArguments,
+        /// Draw only so many nodes of each group
+        #[arg(long, value_name = "COUNT")]
+        nodes_per_group: Option<u32>,
         /// Write to a file instead of standard output
         #[arg(short, long, value_name = "FILE.dot")]
         output: Option<PathBuf>,

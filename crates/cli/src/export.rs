@@ -1,17 +1,18 @@
 //! `motley export`.
 
 use motley::load;
-use motley_topology::Cluster;
+use motley_topology::{Cluster, DotOptions, dot_with};
 
 use crate::args::Export;
 use crate::exit::{CommandFailure, Exit, print};
 use crate::files::write_atomically;
 
 pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
-    let Export::Dot { scenario, output } = arguments;
+    let Export::Dot { scenario, nodes_per_group, output } = arguments;
     let scenario = load(&scenario.scenario, &scenario.set)?;
     let cluster = Cluster::build(scenario.cluster).map_err(motley::SimulateError::from)?;
-    let drawing = motley_topology::dot(&cluster);
+    let options = DotOptions { nodes_per_group: *nodes_per_group };
+    let drawing = dot_with(&cluster, options);
     match output {
         Some(path) => write_atomically(path, drawing.as_bytes())?,
         None => print(&drawing)?,

@@ -41,6 +41,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
                 times: &times,
                 micro_batch_size: uniform.micro_batch_size,
                 sequence_parallel: uniform.sequence_parallel,
+                recompute: uniform.recompute,
             };
             uniform.expand(&cluster, model.layers, scenario.global_batch, &speed).map_err(reject)?
         }

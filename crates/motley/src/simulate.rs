@@ -131,6 +131,7 @@ fn published(figure: &motley_scenario::Published) -> Published {
             Measure::IterationTime(time) => PublishedValue::Seconds(time.0),
             Measure::TokensPerSec(rate) => PublishedValue::TokensPerSec(rate),
             Measure::TflopsPerGpu(rate) => PublishedValue::TflopsPerGpu(rate),
+            Measure::HardwareTflopsPerGpu(rate) => PublishedValue::HardwareTflopsPerGpu(rate),
             Measure::Mfu(ratio) => PublishedValue::Mfu(ratio),
         },
         source: figure.source.clone(),

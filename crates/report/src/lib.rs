@@ -36,7 +36,7 @@
 //! # What the mix loses
 //!
 //! [`Imbalance`] is 1 - T_balanced / T, the share of the iteration time that would be saved if all
-//! compute could be spread freely in proportion to the speed at which each card was seen to work,
+//! compute could be spread freely in proportion to the speed at which each card does its own part,
 //! transfers, schedule and links left as they are. The baseline is part of every figure.
 
 mod account;

@@ -1,20 +1,34 @@
 //! The identity of a scenario.
 
-use crate::raw::RawScenario;
+use motley_topology::ClusterSpec;
+use motley_workload::Model;
+
+use crate::raw::{RawModel, RawScenario};
 
 /// A change of the form that is hashed changes this, and with it every hash.
 const FORM: &str = "motley scenario 1\n";
 
-/// BLAKE3 of everything that the simulation depends on, in hexadecimal.
+/// BLAKE3 of everything that the simulation depends on, in hexadecimal. `cluster` and `model` are
+/// what `raw` resolves to.
 ///
 /// Texts that mean the same have the same hash: spaces, comments, the order of fields, the unit
 /// that a quantity is written in and whether a default is written out do not matter; nor do
 /// question, sources and published figures, which no result depends on.
-pub fn scenario_hash(raw: &RawScenario) -> String {
+pub fn scenario_hash(raw: &RawScenario, cluster: &ClusterSpec, model: &Model) -> String {
     let mut bare = raw.clone();
     bare.question = None;
     bare.sources.clear();
     bare.published.clear();
+    for (group, resolved) in bare.cluster.groups.iter_mut().zip(&cluster.groups) {
+        group.name = Some(resolved.name.clone());
+        group.device = Some(resolved.device.id.clone());
+        group.nic = Some(resolved.nic.id.clone());
+    }
+    if let RawModel::Shape { ffn, kv_heads, head_dim, .. } = &mut bare.model {
+        *ffn = Some(model.ffn);
+        *kv_heads = Some(model.kv_heads);
+        *head_dim = Some(model.head_dim);
+    }
     let mut hasher = blake3::Hasher::new();
     hasher.update(FORM.as_bytes());
     hasher.update(bare.to_ron().as_bytes());

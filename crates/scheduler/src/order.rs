@@ -26,7 +26,7 @@ pub struct Step {
 /// direction.
 ///
 /// - `GPipe` (Huang et al. 2019): all forward, then all backward passes.
-/// - `OneFOneB` (Narayanan et al. 2019, `PipeDream`-Flush): `stages - stage - 1` forward passes to
+/// - `OneFOneB` (`PipeDream`-Flush, Narayanan et al. 2020, arXiv 2006.09503): `stages - stage - 1` forward passes to
 ///   warm up, then one forward and one backward in turn, then the rest backward.
 /// - `Interleaved` (Narayanan et al. 2021): the same over virtual stages. Micro-batches go in
 ///   groups of `stages` through chunk 0, then through chunk 1, ...; the warm-up is

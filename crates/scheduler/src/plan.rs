@@ -87,7 +87,7 @@ pub enum GradientSync {
     AtEnd,
     /// In buckets, each as soon as the last micro-batch's backward pass has filled it.
     Overlapped {
-        /// Gradient bytes of a bucket on one card.
+        /// Gradient bytes of a bucket, of one shard; see the gradient groups of lowering.
         bucket: Bytes,
     },
 }

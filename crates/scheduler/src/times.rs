@@ -7,8 +7,8 @@ use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Block, CardPath, KernelModel, Model, Operator, Pass, Shard, Training, attention_core_forward,
-    card_path, operators, optimizer_step,
+    Block, CardPath, KernelModel, Model, Operator, Pass, Recompute, Shard, Training,
+    attention_core_forward, card_path, operators, optimizer_step,
 };
 
 use crate::check::check_precision;
@@ -203,26 +203,36 @@ pub struct ComputeSpeed<'a> {
     pub micro_batch_size: u32,
     /// See [`crate::Plan::sequence_parallel`].
     pub sequence_parallel: bool,
+    /// See [`crate::Stage::recompute`].
+    pub recompute: Recompute,
 }
 
 impl ComputeSpeed<'_> {
-    /// The slowest card of the group sets the pace.
+    /// Forward and backward time of `blocks`; the slowest card of the group sets the pace. Layers
+    /// pay for what is computed again.
     fn slowest(&self, gpus: &[GpuId], blocks: &[Block]) -> Seconds {
         let shard = Shard {
             tensor_parallel: gpus.len() as u32,
             sequence_parallel: self.sequence_parallel,
             micro_batch_size: self.micro_batch_size,
         };
+        let layer = blocks.contains(&Block::Attention);
         let time = |&gpu: &GpuId| {
             let kind = self.times.kind(gpu);
-            let mut sum = 0.0;
-            for &block in blocks {
-                for pass in [Pass::Forward, Pass::Backward] {
-                    let time = self.times.block(kind, shard, block, pass);
-                    sum += time.main.then(time.deferrable).time.as_secs_f64();
+            let pass = |block, pass| {
+                let time = self.times.block(kind, shard, block, pass);
+                time.main.then(time.deferrable).time.as_secs_f64()
+            };
+            let forward: f64 = blocks.iter().map(|&block| pass(block, Pass::Forward)).sum();
+            let backward: f64 = blocks.iter().map(|&block| pass(block, Pass::Backward)).sum();
+            let again = match self.recompute {
+                Recompute::Full if layer => forward,
+                Recompute::Selective if layer => {
+                    self.times.attention_core(kind, shard).time.as_secs_f64()
                 }
-            }
-            sum
+                _ => 0.0,
+            };
+            forward + again + backward
         };
         Seconds(gpus.iter().map(time).fold(0.0, f64::max))
     }

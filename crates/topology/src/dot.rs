@@ -57,15 +57,9 @@ pub fn dot_with(cluster: &Cluster, options: DotOptions) -> String {
 
 fn draw_node(cluster: &Cluster, node: NodeId, group: &str, text: &mut String) {
     line(text, format_args!("  subgraph \"cluster node {}\" {{", node.0));
-    line(
-        text,
-        format_args!(
-            "    label=\"node {}: {} ({})\";",
-            node.0,
-            escaped(group),
-            escaped(&cluster.design(node).id)
-        ),
-    );
+    let design = &cluster.design(node).id;
+    let group = if group == design { String::new() } else { format!("{} ", escaped(group)) };
+    line(text, format_args!("    label=\"node {}: {group}{}\";", node.0, escaped(design)));
     let device = cluster.node_gpus(node).start;
     let device = escaped(&cluster.device(crate::GpuId(device)).id);
     for local in 0..cluster.node_gpus(node).len() {
@@ -87,13 +81,16 @@ fn draw_node(cluster: &Cluster, node: NodeId, group: &str, text: &mut String) {
 }
 
 fn draw_edge(indent: &str, link: &Link, text: &mut String) {
+    // Cards are peers: links between them must not put one above the other.
+    let peers = matches!((link.from, link.to), (Component::Gpu { .. }, Component::Gpu { .. }));
     line(
         text,
         format_args!(
-            "{indent}\"{}\" -- \"{}\" [label=\"{}\"];",
+            "{indent}\"{}\" -- \"{}\" [label=\"{}\"{}];",
             key(link.from),
             key(link.to),
-            link.capacity
+            link.capacity,
+            if peers { ", constraint=false" } else { "" }
         ),
     );
 }

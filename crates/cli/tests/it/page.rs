@@ -48,15 +48,13 @@ fn long_words_do_not_widen_the_page() {
 #[test]
 fn many_rows_do_not_lengthen_the_page() {
     let designs = ["pcie8-dual-root", "pcie8-v100", "dgx-a100", "hgx-h800", "hgx-a100-40"];
-    let groups: String =
-        designs.iter().map(|design| format!("(design: \"{design}\", count: 2),")).collect();
+    let groups = designs.map(|design| format!("(design: \"{design}\", count: 2),")).concat();
     check_changed(
         &[("groups: [", &format!("groups: [{groups}")), ("dp: 4", "dp: 24"), ("64", "96")],
         0,
     );
-    let published: String = (0..12)
-        .map(|i| format!(r#"(what: "figure {i}", value: TokensPerSec(1e5), source: "page {i}"),"#))
-        .collect();
+    let figure = r#"(what: "figure", value: TokensPerSec(1e5), source: "a page of a paper"),"#;
+    let published = figure.repeat(12);
     check_changed(&[("cluster:", &format!("published: [{published}], cluster:"))], 0);
     // Out of memory on two kinds of cards, with noise.
     check_changed(

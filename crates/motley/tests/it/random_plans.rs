@@ -49,7 +49,7 @@ fn plan(
 ) -> Option<(String, u32)> {
     let mut free = cards.iter();
     let mut batch = 0;
-    let mut text = String::new();
+    let mut written = Vec::new();
     for (groups, size, stages) in pipelines {
         let wanted: u32 = stages.iter().map(|stage| stage.0).sum();
         if wanted as usize > free.len() || (chunks > 1 && stages.len() < 2) {
@@ -59,21 +59,28 @@ fn plan(
         let ranges = cut(stages.len() * chunks, &at);
         let count = groups * stages.len() as u32;
         batch += count * size;
-        text += &format!("(micro_batches: {count}, micro_batch_size: {size}, stages: [\n");
-        for (s, (degree, _, recompute)) in stages.iter().enumerate() {
-            let gpus: Vec<u32> = free.by_ref().take(*degree as usize).copied().collect();
-            let layers: Vec<String> = ranges
-                .iter()
-                .skip(s)
-                .step_by(stages.len())
-                .map(|(start, end)| format!("{start}..{end}"))
-                .collect();
-            let layers = layers.join(", ");
-            text += &format!("(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute}),\n");
-        }
-        text += "]),\n";
+        let rows: Vec<String> = stages
+            .iter()
+            .enumerate()
+            .map(|(s, (degree, _, recompute))| {
+                let gpus: Vec<u32> = free.by_ref().take(*degree as usize).copied().collect();
+                let layers: Vec<String> = ranges
+                    .iter()
+                    .skip(s)
+                    .step_by(stages.len())
+                    .map(|(start, end)| format!("{start}..{end}"))
+                    .collect();
+                let layers = layers.join(", ");
+                format!("(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute})")
+            })
+            .collect();
+        let rows = rows.join(",\n");
+        written.push(format!(
+            "(micro_batches: {count}, micro_batch_size: {size}, stages: [\n{rows}\n])"
+        ));
     }
-    (batch > 0).then(|| (format!("Explicit({options}, pipelines: [{text}])"), batch))
+    (batch > 0)
+        .then(|| (format!("Explicit({options}, pipelines: [{}])", written.join(",\n")), batch))
 }
 
 proptest! {

@@ -29,8 +29,12 @@ fn check_bubble(stages: u32, batch: u32, schedule: &str, chunks: u32) {
     let report = Setup { training: &training, plan: &plan, ..DEEP }.report();
     let (p, m, v) = (f64::from(stages), f64::from(batch), f64::from(chunks));
     let expected = (p - 1.0) / (v * m + p - 1.0);
-    let what = format!("{schedule}, {stages} stages, {batch} micro-batches");
-    near(report.bubble_ratio, expected, 0.03, &what);
+    // Beside 3 %, a thousandth of the iteration: with many chunks, their transfers show.
+    let found = report.bubble_ratio;
+    assert!(
+        (found - expected).abs() <= 0.03 * expected + 0.001,
+        "{schedule}, {stages} stages, {batch} micro-batches: found {found}, expected {expected}"
+    );
 }
 
 #[test]
@@ -79,7 +83,8 @@ fn recomputation_trades_time_for_memory() {
         // A forward pass is a third of forward and backward.
         near(seconds(&full), 4.0 / 3.0 * seconds(&none), 0.1, sequence_parallel);
         for report in [&none, &selective, &full] {
-            assert_eq!(report.efficiency.model_flops, none.efficiency.model_flops);
+            let flops = report.efficiency.model_flops;
+            near(flops, none.efficiency.model_flops, 1e-12, "recomputation is no model work");
         }
     }
 }

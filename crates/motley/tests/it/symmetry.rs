@@ -4,7 +4,7 @@ use motley::{Scenario, json};
 use motley_job::RankId;
 use motley_report::Provenance;
 use motley_scenario::PlanChoice;
-use motley_scheduler::Plan;
+use motley_scheduler::{GradientSync, Pipeline, Plan, Schedule, Stage};
 
 use crate::setup::{BERT, Setup, digest, near, played, report, scenario, seconds};
 
@@ -112,34 +112,39 @@ fn equal_pipelines_finish_together() {
 /// The plan as a person would write it out.
 fn written_out(plan: &Plan) -> String {
     let schedule = match plan.schedule {
-        motley_scheduler::Schedule::GPipe => "GPipe".to_owned(),
-        motley_scheduler::Schedule::OneFOneB => "OneFOneB".to_owned(),
-        motley_scheduler::Schedule::Interleaved => {
+        Schedule::GPipe => "GPipe".to_owned(),
+        Schedule::OneFOneB => "OneFOneB".to_owned(),
+        Schedule::Interleaved => {
             format!("Interleaved(chunks: {})", plan.pipelines[0].stages[0].chunks.len())
         }
     };
     let gradient_sync = match plan.gradient_sync {
-        motley_scheduler::GradientSync::AtEnd => "AtEnd".to_owned(),
-        motley_scheduler::GradientSync::Overlapped { bucket } => {
+        GradientSync::AtEnd => "AtEnd".to_owned(),
+        GradientSync::Overlapped { bucket } => {
             format!("Overlapped(bucket: B({}))", bucket.0)
         }
     };
-    let mut pipelines = String::new();
-    for pipeline in &plan.pipelines {
-        let mut stages = String::new();
-        for stage in &pipeline.stages {
-            let gpus: Vec<u32> = stage.gpus.iter().map(|gpu| gpu.0).collect();
-            let (chunks, recompute) = (&stage.chunks, stage.recompute);
-            stages += &format!("(gpus: {gpus:?}, layers: {chunks:?}, recompute: {recompute:?}),\n");
-        }
-        let (count, size) = (pipeline.micro_batches, pipeline.micro_batch_size);
-        pipelines +=
-            &format!("(micro_batches: {count}, micro_batch_size: {size}, stages: [{stages}]),\n");
-    }
+    let stage = |stage: &Stage| {
+        let gpus: Vec<u32> = stage.gpus.iter().map(|gpu| gpu.0).collect();
+        let (chunks, recompute) = (&stage.chunks, stage.recompute);
+        format!("(gpus: {gpus:?}, layers: {chunks:?}, recompute: {recompute:?})")
+    };
+    let pipeline = |pipeline: &Pipeline| {
+        let stages: Vec<String> = pipeline.stages.iter().map(stage).collect();
+        format!(
+            "(micro_batches: {}, micro_batch_size: {}, stages: [{}])",
+            pipeline.micro_batches,
+            pipeline.micro_batch_size,
+            stages.join(", ")
+        )
+    };
+    let pipelines: Vec<String> = plan.pipelines.iter().map(pipeline).collect();
     format!(
         "Explicit(schedule: {schedule}, gradient_sync: {gradient_sync}, sequence_parallel: {}, \
-         overlap_weight_gradient: {}, pipelines: [{pipelines}])",
-        plan.sequence_parallel, plan.overlap_weight_gradient
+         overlap_weight_gradient: {}, pipelines: [{}])",
+        plan.sequence_parallel,
+        plan.overlap_weight_gradient,
+        pipelines.join(", ")
     )
 }
 

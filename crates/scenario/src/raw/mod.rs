@@ -83,6 +83,8 @@ pub enum Measure {
     TokensPerSec(f64),
     /// Model TFLOP/s of one card.
     TflopsPerGpu(f64),
+    /// TFLOP/s of one card with recomputation counted, as Megatron-LM printed until 2022.
+    HardwareTflopsPerGpu(f64),
     /// Model FLOPs utilisation, 0 to 1.
     Mfu(f64),
 }

@@ -62,6 +62,7 @@ pub fn resolve(
     }
     match built {
         Some(cluster) if resolver.diagnostics.is_empty() => Ok(Scenario {
+            hash: scenario_hash(&raw, cluster.spec(), &model),
             question: raw.question.clone(),
             sources: raw.sources.clone(),
             published: raw.published.clone(),
@@ -73,7 +74,6 @@ pub fn resolve(
             noise: raw.noise,
             iterations: raw.iterations,
             seed: raw.seed,
-            hash: scenario_hash(&raw),
             warnings,
             raw,
             source: source.clone(),
@@ -122,6 +122,7 @@ impl Resolver<'_> {
                 Measure::IterationTime(time) => time.0,
                 Measure::TokensPerSec(value)
                 | Measure::TflopsPerGpu(value)
+                | Measure::HardwareTflopsPerGpu(value)
                 | Measure::Mfu(value) => value,
             };
             if !value.is_finite() || value <= 0.0 {

@@ -193,6 +193,7 @@ impl Builder<'_> {
             }
         }
         if chunk.embedding {
+            self.gather(step);
             let embedding = self.block(Block::Embedding, Pass::Backward).main;
             self.compute(tag(self.names.backward, step), embedding);
             if last_visit {
@@ -338,8 +339,8 @@ impl Builder<'_> {
         self.ops.push(Op::Issue { tag: tag(self.names.send, step), slot, call: 0, stream });
     }
 
-    /// Before a column-parallel linear layer under sequence parallelism: every rank needs the whole
-    /// sequence.
+    /// Before what needs the whole sequence under sequence parallelism: a column-parallel linear
+    /// layer, or the embedding's backward pass.
     fn gather(&mut self, step: Step) {
         if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel {
             self.tensor_collective(CollectiveKind::AllGather, self.activation, step);

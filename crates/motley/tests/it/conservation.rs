@@ -87,6 +87,20 @@ fn reduced_bytes(prepared: &Prepared<'_>, comm: CommId) -> f64 {
     calls.iter().map(|call| call.bytes / share[&call.footprint]).sum()
 }
 
+/// Tensor rank `r` of `t` holds the slice from `r / t` to `(r + 1) / t` of each matrix; those who
+/// average gradients have a part of it in common.
+fn check_slices(prepared: &Prepared<'_>, members: &[RankId]) {
+    let (mut start, mut end) = (0.0_f64, 1.0_f64);
+    for &rank in members {
+        let place = prepared.lowered.place(rank);
+        let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
+        let degree = f64::from(pipeline.stages[place.stage as usize].tensor_parallel());
+        start = start.max(f64::from(place.tensor_rank) / degree);
+        end = end.min(f64::from(place.tensor_rank + 1) / degree);
+    }
+    assert!(end - start > 1e-9, "{members:?} have no parameters in common");
+}
+
 /// Every rank averages each of its gradients once with every other pipeline, whatever cuts and
 /// degrees they have.
 fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
@@ -104,6 +118,7 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         met.sort_unstable();
         let all: Vec<u32> = (0..pipelines as u32).collect();
         assert_eq!(met, all, "communicator {c} has one card of every pipeline");
+        check_slices(prepared, &communicator.members);
         let bytes = reduced_bytes(prepared, comm);
         for &rank in &communicator.members {
             averaged[rank.0 as usize] += bytes;

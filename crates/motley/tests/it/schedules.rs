@@ -106,25 +106,40 @@ fn sequence_parallelism_saves_memory_and_costs_little() {
     }
 }
 
-/// All micro-batches of `GPipe` are in flight at once; 1F1B keeps as many as there are stages, and
-/// takes as long.
+/// What the stages of a pipeline keep for activations.
+fn kept(schedule: &str) -> (Report, Vec<f64>) {
+    let plan = format!("Uniform(dp: 1, tp: 1, pp: 4, micro_batch_size: 1, schedule: {schedule})");
+    let report = Setup {
+        groups: r#"(design: "p3.8xlarge", count: 1)"#,
+        training: "global_batch: 32, sequence_length: 2048, precision: Fp16, optimizer: Sgd",
+        plan: &plan,
+        ..DEEP
+    }
+    .report();
+    let stages = report.stages.iter().map(|stage| stage.memory.activations_bytes).collect();
+    (report, stages)
+}
+
+/// All micro-batches of `GPipe` are in flight at once; 1F1B keeps as many as there are stages to
+/// come, and takes as long.
 #[test]
 fn one_forward_one_backward_saves_memory_not_time() {
-    let plan = |schedule: &str| {
-        let plan =
-            format!("Uniform(dp: 1, tp: 1, pp: 8, micro_batch_size: 1, schedule: {schedule})");
-        let training = "global_batch: 32, sequence_length: 2048, precision: Bf16, optimizer: Sgd";
-        Setup { plan: &plan, training, ..DEEP }.report()
-    };
-    let [gpipe, one] = ["GPipe", "OneFOneB"].map(plan);
+    let ((gpipe, all), (one, few)) = (kept("GPipe"), kept("OneFOneB"));
     near(seconds(&one), seconds(&gpipe), 0.02, "1F1B against GPipe");
-    for stage in 0..8 {
-        let kept = |report: &Report| {
-            let row = &report.stages[stage];
-            assert_eq!(row.stage_index as usize, stage);
-            row.memory.activations_bytes
-        };
-        let in_flight = (8 - stage) as f64;
-        near(kept(&one) / kept(&gpipe), in_flight / 32.0, 0.01, "activations in flight");
+    for (stage, (few, all)) in few.into_iter().zip(all).enumerate() {
+        near(few / all, (4 - stage) as f64 / 32.0, 0.01, &format!("stage {stage}"));
+    }
+}
+
+/// Interleaving keeps `1 + (p - 1) / (p v)` times the activations of 1F1B on the first stage
+/// (Korthikanti et al. 2022, arXiv 2205.05198, section 4.2.3).
+#[test]
+fn interleaving_buys_time_with_memory() {
+    let (plain, one) = kept("OneFOneB");
+    for chunks in [2, 4] {
+        let (report, more) = kept(&format!("Interleaved(chunks: {chunks})"));
+        let expected = 1.0 + 3.0 / (4.0 * f64::from(chunks));
+        near(more[0] / one[0], expected, 0.01, &format!("{chunks} chunks"));
+        assert!(seconds(&report) < seconds(&plain));
     }
 }

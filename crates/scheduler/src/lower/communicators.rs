@@ -2,7 +2,7 @@
 //! cluster's routes.
 
 use motley_collectives::{CollectiveKind, Group, transfer};
-use motley_job::{CallSet, CommId, Communicator, FootprintId, JobBuilder, Rank, RankId};
+use motley_job::{Call, CallSet, CommId, Communicator, FootprintId, JobBuilder, Rank, RankId};
 use motley_topology::{Cluster, GpuId, RouteError};
 use motley_workload::Model;
 
@@ -246,10 +246,24 @@ impl<'a> Communicators<'a> {
     ) -> Result<CommId, RouteError> {
         let gpus: Vec<GpuId> = ranks.iter().map(|&rank| self.gpu(rank)).collect();
         let group = Group::new(self.cluster, &gpus)?;
-        let footprints: Vec<FootprintId> =
-            group.footprints().iter().map(|footprint| job.footprint(footprint.clone())).collect();
-        let calls =
-            requests.iter().map(|request| group.call(request.kind, request.bytes).call).collect();
+        // Only the footprints that some call crosses are kept: there are many groups.
+        let mut crossed: Vec<u8> = Vec::new();
+        let calls = requests
+            .iter()
+            .map(|request| {
+                let call = group.call(request.kind, request.bytes).call;
+                let known = crossed.iter().position(|&footprint| footprint == call.footprint);
+                let footprint = known.unwrap_or_else(|| {
+                    crossed.push(call.footprint);
+                    crossed.len() - 1
+                });
+                Call { footprint: footprint as u8, ..call }
+            })
+            .collect();
+        let footprints: Vec<FootprintId> = crossed
+            .iter()
+            .map(|&index| job.footprint(group.footprints()[usize::from(index)].clone()))
+            .collect();
         let calls = job.call_set(CallSet { calls });
         let mut members = ranks.to_vec();
         members.sort_unstable();

@@ -49,6 +49,7 @@ pub type Measure<'m> = dyn FnMut(&mut dyn FnMut() -> Result<Work>) -> Result<()>
 pub const CASES: &[(&str, Case)] = &[
     ("replay/uncontended_1k", Case::Replay(UNCONTENDED_1K)),
     ("replay/16k_private", Case::Replay(STEP_16K_PRIVATE)),
+    ("replay/16k_private_unbundled", Case::Replay(STEP_16K_PRIVATE_UNBUNDLED)),
     ("replay/16k_equal", Case::Replay(STEP_16K_EQUAL)),
     ("replay/16k_bundled", Case::Replay(STEP_16K)),
     ("replay/16k_unbundled", Case::Replay(STEP_16K_UNBUNDLED)),
@@ -74,13 +75,15 @@ const STEP_16K: MegatronStep = MegatronStep {
     replicas: 128,
     micro_batches: 16,
     layers: 8,
-    network: Network::Shared { bundled: true },
+    network: Network::Shared,
+    bundled: true,
     spread: 0.03,
 };
-const STEP_16K_UNBUNDLED: MegatronStep =
-    MegatronStep { network: Network::Shared { bundled: false }, ..STEP_16K };
+const STEP_16K_UNBUNDLED: MegatronStep = MegatronStep { bundled: false, ..STEP_16K };
 const STEP_16K_EQUAL: MegatronStep = MegatronStep { spread: 0.0, ..STEP_16K };
 const STEP_16K_PRIVATE: MegatronStep = MegatronStep { network: Network::Private, ..STEP_16K };
+const STEP_16K_PRIVATE_UNBUNDLED: MegatronStep =
+    MegatronStep { bundled: false, ..STEP_16K_PRIVATE };
 const UNCONTENDED_1K: MegatronStep =
     MegatronStep { replicas: 8, network: Network::Absent, ..STEP_16K };
 

@@ -25,11 +25,8 @@ pub enum Network {
     Absent,
     /// Links of their own, one for each communicator.
     Private,
-    /// A shared fabric.
-    Shared {
-        /// The sends of a tensor-parallel group are one communicator, not one for each card.
-        bundled: bool,
-    },
+    /// A fabric.
+    Shared,
 }
 
 /// A step.
@@ -47,6 +44,8 @@ pub struct MegatronStep {
     pub layers: usize,
     /// What traffic crosses.
     pub network: Network,
+    /// The sends of a tensor-parallel group are one communicator, not one for each card.
+    pub bundled: bool,
     /// Cards are slower than nominal by up to this, each by its own.
     pub spread: f64,
 }
@@ -176,7 +175,7 @@ impl<'a> Building<'a> {
         Self {
             step,
             fabric,
-            links: if let Network::Shared { .. } = step.network { fabric.links() } else { vec![] },
+            links: if step.network == Network::Shared { fabric.links() } else { vec![] },
             builder: JobBuilder::new(Vec::new(), 2),
             slots: vec![BTreeMap::new(); step.ranks()],
         }
@@ -206,7 +205,7 @@ impl<'a> Building<'a> {
 
     /// The links of the fabric between pairs of ranks, or one link for all of them.
     fn connections(&mut self, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<LinkId> {
-        if let Network::Shared { .. } = self.step.network {
+        if self.step.network == Network::Shared {
             pairs.flat_map(|(from, to)| self.fabric.route(from, to)).collect()
         } else {
             vec![self.own_link(NIC)]
@@ -247,8 +246,7 @@ impl<'a> Building<'a> {
     fn sends(&mut self, from: usize, to: usize, outgoing: Role, incoming: Role) {
         let step = self.step;
         let calls = self.one_call(ACTIVATION_BYTES);
-        let bundled = step.network == Network::Shared { bundled: true };
-        let size = if bundled { step.tensor } else { 1 };
+        let size = if step.bundled { step.tensor } else { 1 };
         for replica in 0..step.replicas {
             for first in (0..step.tensor).step_by(size) {
                 let sender = |at| step.rank(replica, from, at);
@@ -297,6 +295,7 @@ mod tests {
         micro_batches: 6,
         layers: 3,
         network: Network::Absent,
+        bundled: true,
         spread: 0.0,
     };
 
@@ -337,15 +336,16 @@ mod tests {
     /// group are as many as its cards, or one.
     #[test]
     fn variants_differ_as_they_should() {
-        let private = run(&MegatronStep { network: Network::Private, ..SMALL });
         let sends = 2 * (SMALL.stages - 1) * SMALL.replicas * SMALL.micro_batches;
         let others = SMALL.replicas * SMALL.stages * SMALL.micro_batches * SMALL.layers * 4
             + SMALL.stages * SMALL.tensor;
         for (bundled, per_group) in [(false, SMALL.tensor), (true, 1)] {
-            let shared = MegatronStep { network: Network::Shared { bundled }, ..SMALL };
+            let shared = MegatronStep { network: Network::Shared, bundled, ..SMALL };
+            let private = run(&MegatronStep { network: Network::Private, ..shared });
             let equal = run(&shared);
             assert_eq!(equal.operations, private.operations);
             assert_eq!(equal.instances, (sends * per_group + others) as u64);
+            assert_eq!(private.instances, equal.instances);
             assert!(equal.end >= private.end);
             assert!(run(&MegatronStep { spread: 0.03, ..shared }).end > equal.end);
         }

@@ -115,10 +115,10 @@ impl<'a> Trace<'a> {
         let mut notes = Vec::new();
         if traced < all {
             notes.push(format!(
-                "the trace shows {traced} of {all} ranks, lowest tensor ranks first; all others \
-                 are left out to keep within {} ranks and {} slices",
-                self.limits.ranks.map_or_else(|| "any number of".to_owned(), |n| n.to_string()),
+                "shows {traced} of {all} ranks, the first of each tensor-parallel group before \
+                 others, to stay below {} slices{}",
                 self.limits.slices,
+                self.limits.ranks.map_or_else(String::new, |n| format!(" and {n} ranks")),
             ));
         }
         if self.flows.capped {

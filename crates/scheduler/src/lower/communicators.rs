@@ -2,8 +2,11 @@
 //! cluster's routes.
 
 use motley_collectives::{CollectiveKind, Group, transfer};
-use motley_job::{Call, CallSet, CommId, Communicator, FootprintId, JobBuilder, Rank, RankId};
+use motley_job::{
+    Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
+};
 use motley_topology::{Cluster, GpuId, RouteError};
+use motley_units::Time;
 use motley_workload::Model;
 
 use super::StageRanks;
@@ -90,8 +93,7 @@ impl<'a> Communicators<'a> {
         if self.stage(p, 0).shape.gradient_norm {
             let ranks: Vec<RankId> =
                 (0..pipeline.stages.len()).flat_map(|s| self.ranks(p, s)).collect();
-            let norm = [Request { kind: CollectiveKind::AllReduce, bytes: NORM_BYTES }];
-            let comm = self.group(&ranks, &norm, Traffic::GradientNorm, job)?;
+            let comm = self.gradient_norm(&ranks, job)?;
             for s in 0..pipeline.stages.len() {
                 let ranks: Vec<RankId> = self.ranks(p, s).collect();
                 self.connect(&ranks, self.stage(p, s), SlotUse::GradientNorm, comm);
@@ -268,6 +270,23 @@ impl<'a> Communicators<'a> {
         let mut members = ranks.to_vec();
         members.sort_unstable();
         Ok(job.communicator(Communicator { members, calls, footprints, class: traffic.class() }))
+    }
+
+    /// The agreement on the gradient norm. Its few bytes take no bandwidth that could be told from
+    /// none: what counts is the latency of the collective and that everybody waits for everybody,
+    /// so it crosses no links.
+    fn gradient_norm(&self, ranks: &[RankId], job: &mut JobBuilder) -> Result<CommId, RouteError> {
+        let gpus: Vec<GpuId> = ranks.iter().map(|&rank| self.gpu(rank)).collect();
+        let group = Group::new(self.cluster, &gpus)?;
+        let call = group.call(CollectiveKind::AllReduce, NORM_BYTES);
+        let latency = Time::from(group.uncontended(&call));
+        let barrier = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+        let calls = job.call_set(CallSet { calls: vec![barrier] });
+        let footprints = vec![job.footprint(Footprint::default())];
+        let mut members = ranks.to_vec();
+        members.sort_unstable();
+        let class = Traffic::GradientNorm.class();
+        Ok(job.communicator(Communicator { members, calls, footprints, class }))
     }
 
     fn gpu(&self, rank: RankId) -> GpuId {

@@ -6,6 +6,7 @@ mod check;
 mod exit;
 mod export;
 mod files;
+mod progress;
 mod run;
 
 use std::process::ExitCode;

@@ -1,17 +1,14 @@
 //! `motley run`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motley::{Provenance, TraceLimits, json, load, prepare, text};
-use motley_engine::Silent;
 
 use crate::args::{Format, Run};
 use crate::exit::{CommandFailure, Exit, color, print, remark};
 use crate::files::write_atomically;
-
-/// Shorter runs show no progress.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
     let start = Instant::now();
@@ -26,10 +23,17 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
     let prepared = prepare(&scenario)?;
     let prepared_at = start.elapsed();
 
-    let progress = Progress::new(scenario.iterations, start);
+    let progress = Progress::new(scenario.iterations, prepared.compute_operations(), start);
+    // The first iteration is counted while it runs, the others when they are over.
+    let first = AtomicBool::new(true);
+    let over = || {
+        if !first.swap(false, Ordering::Relaxed) {
+            progress.iteration_done();
+        }
+    };
     let replays = if let Some(path) = &arguments.trace {
         let mut trace = prepared.trace(TraceLimits::default());
-        let replays = prepared.replay(&mut trace, &|| progress.step())?;
+        let replays = prepared.replay(&mut (&mut trace, progress.watch()), &over)?;
         let mut bytes = Vec::new();
         trace.write(&mut bytes)?;
         write_atomically(path, &bytes)?;
@@ -38,7 +42,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
         }
         replays
     } else {
-        prepared.replay(&mut Silent, &|| progress.step())?
+        prepared.replay(&mut progress.watch(), &over)?
     };
     progress.finish();
     let report = prepared.report(&replays)?;
@@ -86,36 +90,4 @@ fn with_timings(
         .strip_suffix('}')
         .ok_or_else(|| anyhow::anyhow!("the report is not a JSON object"))?;
     Ok(format!("{},\n  \"timings\": {timings}\n}}\n", body.trim_end()))
-}
-
-/// A bar over iterations, once the run has taken longer than one waits patiently.
-struct Progress {
-    bar: ProgressBar,
-    start: Instant,
-}
-
-impl Progress {
-    fn new(iterations: u32, start: Instant) -> Self {
-        let bar = ProgressBar::with_draw_target(
-            Some(u64::from(iterations)),
-            ProgressDrawTarget::hidden(),
-        );
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:40} {pos}/{len} iterations, {eta} left")
-        {
-            bar.set_style(style);
-        }
-        Self { bar, start }
-    }
-
-    fn step(&self) {
-        if self.bar.is_hidden() && self.start.elapsed() > PATIENCE {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        self.bar.inc(1);
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
 }

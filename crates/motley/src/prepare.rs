@@ -2,7 +2,7 @@
 
 use motley_engine::draw_slowness;
 use motley_hardware::Catalog;
-use motley_job::RankId;
+use motley_job::{Op, RankId};
 use motley_scenario::{PlanChoice, Scenario};
 use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
 use motley_topology::Cluster;
@@ -63,4 +63,21 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
         }
     }
     Ok(Prepared { scenario, cluster, plan, lowered })
+}
+
+impl Prepared<'_> {
+    /// How many compute operations one replay tells its observer of, for those who measure
+    /// progress by simulated work.
+    pub fn compute_operations(&self) -> u64 {
+        let job = &self.lowered.job;
+        let of_program: Vec<u64> = job
+            .programs
+            .iter()
+            .map(|program| {
+                let compute = |op: &&Op| matches!(op, Op::Compute { .. });
+                program.ops.iter().filter(compute).count() as u64
+            })
+            .collect();
+        job.ranks.iter().map(|rank| of_program[rank.program.0 as usize]).sum()
+    }
 }

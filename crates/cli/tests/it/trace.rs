@@ -135,7 +135,7 @@ fn large_traces_are_cut_and_say_so() {
     let shown = threads.values().filter(|name| name.contains("compute")).count();
     assert!(slices.len() <= 500_000);
     if shown < 280 {
-        let note = format!("the trace shows {shown} of 280 ranks");
+        let note = format!("shows {shown} of 280 ranks");
         assert!(ran.stderr.contains(&note), "{}", ran.stderr);
     }
 }

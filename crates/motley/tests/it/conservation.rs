@@ -1,10 +1,8 @@
 //! What every job conserves: parameters, floating-point operations, gradients, time.
 
-use std::collections::BTreeMap;
-
 use motley::{Prepared, Replays, Scenario};
-use motley_collectives::{Algorithm, CollectiveKind, Group, Protocol};
-use motley_job::{CommId, RankId};
+use motley_collectives::{Algorithm, CollectiveCall, CollectiveKind, Group, Protocol};
+use motley_job::{Call, CommId, RankId};
 use motley_scheduler::{Pipeline, Traffic};
 use motley_topology::GpuId;
 use motley_units::Time;
@@ -76,15 +74,23 @@ fn reduced_bytes(prepared: &Prepared<'_>, comm: CommId) -> f64 {
     let gpus: Vec<GpuId> =
         communicator.members.iter().map(|&rank| prepared.lowered.place(rank).gpu).collect();
     let group = Group::new(&prepared.cluster, &gpus).unwrap();
-    let mut share = BTreeMap::new();
+    let mut shares = Vec::new();
     for algorithm in Algorithm::ALL {
         for protocol in Protocol::ALL {
             let call = group.call_with(CollectiveKind::AllReduce, 1e9, algorithm, protocol);
-            share.extend(call.map(|call| (call.call.footprint, call.call.bytes / 1e9)));
+            shares.extend(call.map(|CollectiveCall { call, .. }| {
+                (&group.footprints()[usize::from(call.footprint)], call.bytes / 1e9)
+            }));
         }
     }
+    // Algorithms are told apart by the links that they cross.
+    let share = |call: &Call| {
+        let crossed = communicator.footprints[usize::from(call.footprint)];
+        let crossed = &job.footprints[crossed.0 as usize];
+        shares.iter().find(|(footprint, _)| *footprint == crossed).unwrap().1
+    };
     let calls = &job.call_sets[communicator.calls.0 as usize].calls;
-    calls.iter().map(|call| call.bytes / share[&call.footprint]).sum()
+    calls.iter().map(|call| call.bytes / share(call)).sum()
 }
 
 /// Tensor rank `r` of `t` holds the slice from `r / t` to `(r + 1) / t` of each matrix; those who

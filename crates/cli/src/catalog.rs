@@ -13,7 +13,7 @@ pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
     let hardware = Hardware::builtin();
     let text = match (arguments.kind, &arguments.id) {
         (Some(kind), Some(id)) => entry(hardware, kind, id, arguments.format)?,
-        (Some(kind), None) => listing(hardware, kind, arguments.format)?,
+        (Some(kind), None) => listing(hardware, kind, arguments.format),
         (None, _) => {
             let mut all = String::new();
             for kind in [
@@ -27,7 +27,7 @@ pub(crate) fn catalog(arguments: &Catalog) -> Result<Exit, CommandFailure> {
                     all.push_str(title(kind));
                     all.push('\n');
                 }
-                all.push_str(&listing(hardware, kind, arguments.format)?);
+                all.push_str(&listing(hardware, kind, arguments.format));
                 if arguments.format == Format::Text {
                     all.push('\n');
                 }
@@ -58,29 +58,32 @@ fn title(kind: CatalogKind) -> &'static str {
 }
 
 /// One line of a listing.
-#[derive(Serialize)]
 struct Line {
     id: String,
-    #[serde(skip)]
+    /// For people.
     columns: Vec<String>,
     description: String,
+    /// For programs: the whole entry.
+    entry: serde_json::Value,
 }
 
-fn listing(
-    hardware: &Hardware,
-    kind: CatalogKind,
-    format: Format,
-) -> Result<String, CommandFailure> {
+/// An entry for programs. Catalogue entries are plain data, which JSON can hold.
+fn value(entry: impl Serialize) -> serde_json::Value {
+    serde_json::to_value(entry).unwrap_or_default()
+}
+
+fn listing(hardware: &Hardware, kind: CatalogKind, format: Format) -> String {
     let lines: Vec<Line> = match kind {
         CatalogKind::Devices => hardware.devices.values().map(device_line).collect(),
         CatalogKind::Nodes => hardware.nodes.values().map(node_line).collect(),
         CatalogKind::Nics => hardware.nics.values().map(nic_line).collect(),
-        CatalogKind::Fabrics => fabric_lines(),
+        CatalogKind::Fabrics => FABRICS.iter().map(fabric_line).collect(),
         CatalogKind::Models => Model::presets()
             .map(|preset| Line {
                 id: preset.model.name.clone(),
                 columns: vec![parameters(preset.model.parameters())],
                 description: preset.description.clone(),
+                entry: value(&preset.model),
             })
             .collect(),
         CatalogKind::Sources => hardware
@@ -90,22 +93,34 @@ fn listing(
                 id: key.clone(),
                 columns: vec![],
                 description: format!("{} ({})", source.what, source.url),
+                entry: value(source),
             })
             .collect(),
     };
     if format == Format::Json {
-        return lines_as_json(&lines);
+        return lines_as_json(kind, &lines);
     }
-    Ok(table(&lines))
+    table(&lines)
 }
 
-fn lines_as_json(lines: &[Line]) -> Result<String, CommandFailure> {
+/// One JSON object a line.
+fn lines_as_json(kind: CatalogKind, lines: &[Line]) -> String {
+    let kind = match kind {
+        CatalogKind::Devices => "device",
+        CatalogKind::Nodes => "node",
+        CatalogKind::Nics => "nic",
+        CatalogKind::Fabrics => "fabric",
+        CatalogKind::Models => "model",
+        CatalogKind::Sources => "source",
+    };
     let mut text = String::new();
-    for line in lines {
-        text.push_str(&serde_json::to_string(line).map_err(anyhow::Error::from)?);
-        text.push('\n');
+    for Line { id, description, entry, .. } in lines {
+        let object = serde_json::json!({
+            "kind": kind, "id": id, "description": description, "entry": entry,
+        });
+        let _ = writeln!(text, "{object}");
     }
-    Ok(text)
+    text
 }
 
 fn table(lines: &[Line]) -> String {
@@ -162,6 +177,7 @@ fn device_line(device: &Device) -> Line {
             ),
         ],
         description: device.name.clone(),
+        entry: value(device),
     }
 }
 
@@ -179,6 +195,7 @@ fn node_line(node: &NodeDesign) -> Line {
             format!("{} x {}", node.pcie.get().nics(), node.nic),
         ],
         description: node.name.clone(),
+        entry: value(node),
     }
 }
 
@@ -190,25 +207,43 @@ fn nic_line(nic: &Nic) -> Line {
             format!("{:.0} % achieved", nic.achieved.get() * 100.0),
         ],
         description: format!("{} ({:?})", nic.name, nic.technology),
+        entry: value(nic),
     }
 }
 
-fn fabric_lines() -> Vec<Line> {
-    [
-        ("SingleSwitch", "all NICs on one switch that does not block"),
-        (
-            "LeafSpine(nodes_per_leaf: n, spines: m)",
-            "a leaf switch for n nodes, m spines; oversubscription on the leaves' uplinks",
-        ),
-        ("RailOptimized(nodes_per_pod: n, spines: m)", "NIC i of every node of a pod on leaf i"),
-    ]
-    .into_iter()
-    .map(|(id, description)| Line {
-        id: id.to_owned(),
-        columns: vec![],
-        description: description.to_owned(),
-    })
-    .collect()
+/// A shape of the fabric, as a scenario writes it.
+#[derive(Serialize)]
+struct Fabric {
+    id: &'static str,
+    written: &'static str,
+    description: &'static str,
+}
+
+const FABRICS: [Fabric; 3] = [
+    Fabric {
+        id: "SingleSwitch",
+        written: "SingleSwitch",
+        description: "all NICs on one switch that does not block",
+    },
+    Fabric {
+        id: "LeafSpine",
+        written: "LeafSpine(nodes_per_leaf: n, spines: m)",
+        description: "a leaf switch for n nodes, m spines, uplinks oversubscribed or not",
+    },
+    Fabric {
+        id: "RailOptimized",
+        written: "RailOptimized(nodes_per_pod: n, spines: m)",
+        description: "NIC i of every node of a pod on leaf i",
+    },
+];
+
+fn fabric_line(fabric: &Fabric) -> Line {
+    Line {
+        id: fabric.id.to_owned(),
+        columns: vec![fabric.written.to_owned()],
+        description: fabric.description.to_owned(),
+        entry: value(fabric),
+    }
 }
 
 /// One entry, whole: the RON of the catalogue, in which every value stands with its source.
@@ -240,9 +275,10 @@ fn entry(
                 format,
             )
         }
-        CatalogKind::Fabrics => Err(CommandFailure::input(
-            "fabrics have no further entries; see `motley catalog fabrics`",
-        )),
+        CatalogKind::Fabrics => {
+            let found = FABRICS.iter().find(|fabric| fabric.id == id);
+            whole(found, "fabric", id, FABRICS.iter().map(|fabric| fabric.id), format)
+        }
     }
 }
 
@@ -250,11 +286,11 @@ fn whole<'a, T: Serialize>(
     found: Option<&T>,
     kind: &str,
     id: &str,
-    known: impl Iterator<Item = &'a String>,
+    known: impl Iterator<Item = impl AsRef<str> + 'a>,
     format: Format,
 ) -> Result<String, CommandFailure> {
     let Some(found) = found else {
-        let known: Vec<&str> = known.map(String::as_str).collect();
+        let known: Vec<String> = known.map(|id| id.as_ref().to_owned()).collect();
         return Err(CommandFailure::input(format!(
             "unknown {kind} \"{id}\"; known are {}",
             known.join(", ")

@@ -5,7 +5,7 @@ use motley_topology::{Cluster, DotOptions, dot_with};
 
 use crate::args::Export;
 use crate::exit::{CommandFailure, Exit, print};
-use crate::files::write_atomically;
+use crate::files::PendingFile;
 
 pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
     let Export::Dot { scenario, nodes_per_group, output } = arguments;
@@ -14,7 +14,7 @@ pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
     let options = DotOptions { nodes_per_group: *nodes_per_group };
     let drawing = dot_with(&cluster, options);
     match output {
-        Some(path) => write_atomically(path, drawing.as_bytes())?,
+        Some(path) => PendingFile::create(path)?.write(drawing.as_bytes())?,
         None => print(&drawing)?,
     }
     Ok(Exit::Ok)

@@ -1,26 +1,45 @@
 //! Files, written all or nothing.
 
-use std::io::Write;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::anyhow;
+use tempfile::NamedTempFile;
 
-/// Writes a file beside its final place and moves it there, so that no reader ever sees a part.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let attempt = || -> std::io::Result<()> {
+/// A file that does not exist yet. It is written beside its final place and moved there, so that
+/// no reader ever sees a part of it.
+#[derive(Debug)]
+pub(crate) struct PendingFile {
+    beside: NamedTempFile,
+    path: PathBuf,
+}
+
+impl PendingFile {
+    /// Makes sure that a file can be written at `path`, before the work is done that fills it.
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
         let mut builder = tempfile::Builder::new();
         // As any new file, open to whom the umask allows; temporary files are private otherwise.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
+        let beside = builder.tempfile_in(folder).map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { beside, path: path.to_owned() })
+    }
+
+    /// Writes the content and puts the file in its place.
+    pub(crate) fn write(self, bytes: &[u8]) -> anyhow::Result<()> {
+        let Self { mut beside, path } = self;
+        let written = beside.write_all(bytes).and_then(|()| beside.as_file().sync_all());
+        written.map_err(|error| cannot_write(&path, &error))?;
+        beside.persist(&path).map_err(|error| cannot_write(&path, &error.error))?;
         Ok(())
-    };
-    attempt().with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// The kind of error alone: its text names the temporary file, which nobody asked for.
+fn cannot_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("cannot write {}: {}", path.display(), error.kind())
 }

@@ -7,7 +7,7 @@ use motley::{Provenance, TraceLimits, json, load, prepare, text};
 
 use crate::args::{Format, Run};
 use crate::exit::{CommandFailure, Exit, color, print, remark};
-use crate::files::write_atomically;
+use crate::files::PendingFile;
 use crate::progress::Progress;
 
 pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
@@ -31,12 +31,13 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
             progress.iteration_done();
         }
     };
-    let replays = if let Some(path) = &arguments.trace {
+    let file = arguments.trace.as_deref().map(PendingFile::create).transpose()?;
+    let replays = if let Some((path, file)) = arguments.trace.as_ref().zip(file) {
         let mut trace = prepared.trace(TraceLimits::default());
         let replays = prepared.replay(&mut (&mut trace, progress.watch()), &over)?;
         let mut bytes = Vec::new();
         trace.write(&mut bytes)?;
-        write_atomically(path, &bytes)?;
+        file.write(&bytes)?;
         if let Some(note) = trace.note() {
             remark(&format!("note: {}: {note}", path.display()));
         }

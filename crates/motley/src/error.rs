@@ -4,6 +4,7 @@ use motley_engine::Deadlock;
 use motley_job::JobError;
 use motley_scenario::Rejected;
 use motley_topology::{RouteError, TopologyError};
+use motley_units::Time;
 use thiserror::Error;
 
 /// Why a scenario could not be simulated.
@@ -19,6 +20,13 @@ pub enum SimulateError {
     /// Two cards that must communicate have no route.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// The iteration takes longer than simulated time reaches.
+    #[error(
+        "the iteration takes longer than the {} days that simulated time reaches; look for a \
+         quantity that is absurdly large or small",
+        Time::MAX.as_secs_f64() as u64 / 86_400
+    )]
+    TooLong,
     /// The job that was made is not well formed: a defect of motley.
     #[error("the job is not well formed, which is a defect of motley: {0}")]
     Job(#[from] JobError),
@@ -33,6 +41,6 @@ pub enum SimulateError {
 impl SimulateError {
     /// True if the scenario is at fault, false if motley is.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Topology(_) | Self::Plan(_) | Self::Route(_))
+        matches!(self, Self::Topology(_) | Self::Plan(_) | Self::Route(_) | Self::TooLong)
     }
 }

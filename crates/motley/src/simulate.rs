@@ -1,11 +1,12 @@
 //! From a job to its replays and to the report on them.
 
-use motley_engine::{Engine, Jitter, Law, Observer, Options, Silent, replay};
+use motley_engine::{Engine, Jitter, Law, Observer, Options, Outcome, Silent, replay};
 use motley_report::{
     Account, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace, TraceLimits,
     balanced_slowness,
 };
 use motley_scenario::{Measure, Scenario};
+use motley_units::Time;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::SimulateError;
@@ -17,7 +18,7 @@ const BALANCED: f64 = 1e-6;
 /// The replays of a prepared scenario.
 #[derive(Clone, Debug)]
 pub struct Replays {
-    /// One for each iteration.
+    /// One for each iteration; one alone if there is nothing by which iterations could differ.
     pub runs: Vec<Run>,
     /// The same job with all compute spread in proportion to the speed of each card; none if it
     /// is spread so already.
@@ -58,18 +59,20 @@ impl Prepared<'_> {
             let mut account = Account::new(&self.lowered);
             let outcome = replay(&engine, &options(0), &mut (&mut account, observer))?;
             progress();
-            Ok::<_, SimulateError>(Run { outcome, account })
+            finished(outcome, account)
         };
         let (first, balanced) = rayon::join(first, || self.balanced(&engine));
         let (first, balanced) = (first?, balanced?);
 
-        let later: Vec<Run> = (1..scenario.iterations)
+        // Without jitter every iteration is the first one again.
+        let iterations = if jitter.is_some() { scenario.iterations } else { 1 };
+        let later: Vec<Run> = (1..iterations)
             .into_par_iter()
             .map(|iteration| {
                 let mut account = Account::new(&self.lowered);
                 let outcome = replay(&engine, &options(iteration), &mut account)?;
                 progress();
-                Ok(Run { outcome, account })
+                finished(outcome, account)
             })
             .collect::<Result<_, SimulateError>>()?;
         let mut runs = vec![first];
@@ -87,7 +90,7 @@ impl Prepared<'_> {
         let options = Options { slowness: Some(&slowness), ..Options::default() };
         let mut account = Account::new(&self.lowered);
         let outcome = replay(engine, &options, &mut account)?;
-        Ok(Some(Run { outcome, account }))
+        finished(outcome, account).map(Some)
     }
 
     /// Which stages do not fit into their cards' memory; known without a replay.
@@ -121,6 +124,15 @@ impl Prepared<'_> {
             global_batch: self.scenario.global_batch,
             published,
         }
+    }
+}
+
+/// A run, unless its end lies beyond what simulated time can tell.
+fn finished(outcome: Outcome, account: Account) -> Result<Run, SimulateError> {
+    if outcome.end == Time::MAX {
+        Err(SimulateError::TooLong)
+    } else {
+        Ok(Run { outcome, account })
     }
 }
 

@@ -98,7 +98,7 @@ fn names_that_do_not_exist() {
     );
     mixed(
         &[("gpt3-350m", "gpt-350m")],
-        &[("model: |Preset", &["unknown model preset", "did you mean \"gpt3-350m\"?"])],
+        &[("model: Preset(|", &["unknown model preset", "did you mean \"gpt3-350m\"?"])],
     );
     mixed(
         &[("count: 1", "cuont: 1")],
@@ -153,7 +153,7 @@ fn quantities() {
         ("Gbps(inf)", "a quantity must be a finite number"),
         ("Gbps(1e400)", "a quantity must be a finite number"),
         ("Gbps(-5)", "a quantity cannot be negative"),
-        ("Gbps(0)", "a rate above 0"),
+        ("Gbps(0)", "a rate of at least 125 B/s"),
         ("Gbit(100)", "unknown unit `Gbit`"),
         ("100", "write `Gbps(100)`"),
         ("\"100 Gb/s\"", "with its unit"),
@@ -279,7 +279,7 @@ fn several_mistakes_at_once() {
         &[("dgx1-v100", "x"), ("gpt3-350m", "y"), ("global_batch: 64", "global_batch: 0")],
         &[
             ("|\"x\"", &["unknown node design \"x\""]),
-            ("|Preset(\"y\")", &["unknown model preset \"y\""]),
+            ("Preset(|\"y\")", &["unknown model preset \"y\""]),
             ("global_batch: |0", &["global_batch"]),
         ],
     );

@@ -10,7 +10,7 @@ pub(crate) fn check(page: &str, what: &str) {
     for line in &lines {
         assert!(line.chars().count() <= 80, "{what}: {line:?}");
         assert_eq!(line.trim_end(), *line, "{what}");
-        assert!(!line.contains(['\t', '\r']), "{what}: {line:?}");
+        assert!(!line.contains(|c: char| c.is_control()), "{what}: {line:?}");
     }
     for part in ["Cluster ", "Model ", "Plan ", "Iteration ", "Speed ", "Time goes "] {
         assert!(lines.iter().any(|line| line.starts_with(part)), "{what}: no {part}\n{page}");
@@ -32,6 +32,7 @@ fn long_words_do_not_widen_the_page() {
         "word ".repeat(200),
         "日本語の質問です".repeat(20),
         "a\\nb\\tc\\rd".to_owned(),
+        "a\\u{1b}[31mred\\u{7}".to_owned(),
         String::new(),
     ] {
         check_changed(&[(question, &words)], 0);
@@ -65,4 +66,36 @@ fn many_rows_do_not_lengthen_the_page() {
         ],
         1,
     );
+}
+
+/// A model with rotary positions takes sequences of any length.
+const ROTARY: &str =
+    r#"Shape(name: "long", layers: 24, hidden: 1024, heads: 16, vocab: 51200, positions: Rotary)"#;
+
+#[test]
+fn absurd_memory_does_not_widen_the_page() {
+    check_changed(
+        &[
+            (r#"Preset("gpt3-350m")"#, ROTARY),
+            ("sequence_length: 1024", "sequence_length: 131072"),
+            ("global_batch: 64", "global_batch: 4096"),
+            ("micro_batch_size: 1", "micro_batch_size: 1024"),
+        ],
+        1,
+    );
+}
+
+#[test]
+fn what_takes_longer_than_time_reaches_is_refused() {
+    let changes = [
+        (r#"Preset("gpt3-350m")"#, ROTARY),
+        ("sequence_length: 1024", "sequence_length: 16777216"),
+        ("global_batch: 64", "global_batch: 65536"),
+        ("micro_batch_size: 1", "micro_batch_size: 16384"),
+    ];
+    let folder = folder_with("it.ron", changed(MIXED, &changes));
+    let ran = motley(folder.path(), &["run", "it.ron"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    assert!(ran.stderr.contains("longer than the 213 days"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
 }

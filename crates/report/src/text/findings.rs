@@ -4,6 +4,9 @@ use super::wrap::{INDENT, clip, labelled};
 use super::{WIDTH, number};
 use crate::{CardType, Figures, Report};
 
+/// Rows of the table of cards.
+const MOST_CARDS: usize = 5;
+
 /// Three lines that cannot be overlooked.
 pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
     let Some(worst) = report.out_of_memory.first() else { return Vec::new() };
@@ -89,10 +92,17 @@ fn utilisation(report: &Report) -> String {
 pub(super) fn cards(report: &Report) -> Vec<String> {
     let row = |[name, used, computes, transfers, waits, memory]: [&str; 6]| {
         let name = clip(name, 21);
-        format!("{name:<22}{used:>9}{computes:>9}{transfers:>10}{waits:>7} {memory}")
+        let line = format!("{name:<22}{used:>9}{computes:>9}{transfers:>10}{waits:>7} {memory}");
+        clip(&line, WIDTH)
     };
     let mut lines = vec![row(["Card", "in use", "computes", "transfers", "waits", "peak memory"])];
-    lines.extend(report.card_types.iter().map(|card| card_row(card, row)));
+    // The page has room for so many; the JSON has all.
+    let shown = if report.card_types.len() > MOST_CARDS { MOST_CARDS - 1 } else { MOST_CARDS };
+    lines.extend(report.card_types.iter().take(shown).map(|card| card_row(card, row)));
+    let rest = report.card_types.len().saturating_sub(shown);
+    if rest > 0 {
+        lines.push(format!("... and {rest} more types of cards"));
+    }
     lines
 }
 

@@ -15,7 +15,12 @@ pub(super) fn cluster(report: &Report) -> Vec<String> {
         .iter()
         .map(|group| {
             let (nodes, design) = (group.node_count, &group.design);
-            format!("{nodes} x {design} ({} x {})", group.card_count, group.card_name)
+            format!(
+                "{} x {design} ({} x {})",
+                number::count(nodes.into()),
+                number::count(group.card_count.into()),
+                group.card_name
+            )
         })
         .collect();
     let mut parts = vec![groups.join(" + ")];

@@ -56,6 +56,9 @@ pub(super) fn signed_percent(ratio: f64) -> String {
 /// GiB without the unit: one decimal, but for very small sizes three and for large ones none.
 pub(super) fn gib(bytes: f64) -> String {
     let gib = bytes / (1024.0 * 1024.0 * 1024.0);
+    if gib >= 99_999.5 {
+        return format!("{gib:.1e}");
+    }
     let decimals = if gib >= 99.95 {
         0
     } else if gib >= 0.095 || bytes == 0.0 {

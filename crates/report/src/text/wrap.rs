@@ -17,7 +17,9 @@ pub(super) fn labelled(label: &str, text: &str) -> Vec<String> {
 pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    // What a file says must not steer the terminal.
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty())
+    {
         let word = clip(word, room);
         if !line.is_empty() && columns(&line) + 1 + columns(&word) > room {
             lines.push(std::mem::take(&mut line));

@@ -141,9 +141,10 @@ impl Resolver<'_> {
             let message = format!("`{path}` is {oversubscription}, expected 1.0 or more");
             self.error(code::OUT_OF_RANGE, &path, message, "downward over upward capacity");
         }
-        if raw.port.is_some_and(|port| port.0 <= 0.0) {
-            let message = "a switch port needs a rate above 0".to_owned();
-            self.error(code::OUT_OF_RANGE, &path.field("port"), message, "no rate");
+        if raw.port.is_some_and(|port| port.0 < limits::SLOWEST_PORT.0) {
+            let message =
+                format!("a switch port needs a rate of at least {}", limits::SLOWEST_PORT);
+            self.error(code::OUT_OF_RANGE, &path.field("port"), message, "too slow");
         }
         FabricSpec {
             shape: raw.shape,

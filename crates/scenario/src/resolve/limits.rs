@@ -3,6 +3,8 @@
 
 use std::ops::RangeInclusive;
 
+use motley_units::BytesPerSec;
+
 use super::Resolver;
 use crate::code;
 use crate::syntax::Path;
@@ -47,3 +49,6 @@ impl Resolver<'_> {
         fits
     }
 }
+
+/// No switch port is slower: a modem's thousand bits per second.
+pub(super) const SLOWEST_PORT: BytesPerSec = BytesPerSec(125.0);

@@ -16,7 +16,7 @@ impl Resolver<'_> {
                 let preset = Model::preset(name);
                 if preset.is_none() {
                     let known = Model::presets().map(|preset| preset.model.name.as_str());
-                    self.unknown_name("model preset", &path, name, known);
+                    self.unknown_name("model preset", &path.index(0), name, known);
                 }
                 return preset;
             }

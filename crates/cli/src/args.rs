@@ -35,8 +35,7 @@ pub(crate) enum Command {
 pub(crate) struct ScenarioArguments {
     /// The scenario file
     pub scenario: PathBuf,
-    /// Override a field with RON text, such as --set plan.dp=4 or --set
-    /// 'cluster.groups[0].device="a800-sxm-80"'
+    /// Override a field with RON text, such as --set plan.dp=4 or --set training.precision=Bf16
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
 }

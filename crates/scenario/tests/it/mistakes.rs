@@ -124,7 +124,7 @@ error[E0206]: `port`: expected a rate with its unit, found `100`
     uniform(&[("Gbps(100)", "Gbps(NaN)")], &["a quantity must be a finite number"]);
     uniform(&[("Gbps(100)", "Gbps(100, 200)")], &["a unit takes one number"]);
     uniform(&[("Gbps(100)", "Gbps")], &["^^^^ expected `Gbps(1)`"]);
-    uniform(&[("Gbps(100)", "Gbps(0)")], &["a switch port needs a rate above 0"]);
+    uniform(&[("Gbps(100)", "Gbps(0)")], &["a switch port needs a rate of at least 125 B/s"]);
     uniform(&[("count: 2)", "count: 2.5)")], &["^^^ not a whole number"]);
     uniform(&[("count: 2)", "count: -2)")], &["^^ a count cannot be negative"]);
     uniform(&[("count: 2)", "count: 2e3)")], &["^^^ not a whole number"]);

@@ -24,7 +24,7 @@ fn check_rings(design: &str, numbers: impl IntoIterator<Item = u32>, rings: u32)
     assert!((found / expected - 1.0).abs() < 1e-9, "{design}: {found} != {expected}");
 }
 
-/// As NCCL finds them: 120 GB/s of bus bandwidth on a DGX-1 of V100, 72 of P100, 240 on A100, 160
+/// As many as NCCL finds: 6 on a DGX-1 of V100, 4 of P100; on switches all links, 12 on A100, 8
 /// on A800. The smaller sets of a DGX-1 are those whose all-reduce vTrain's tables have at 22.6,
 /// 45, 85, 37, 46, 87 and 134 GB/s for the first 2 to 8 cards: 1, 2, 4, 2, 2, 4 and 6 rings.
 #[test]

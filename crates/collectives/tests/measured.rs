@@ -69,7 +69,7 @@ fn one_node_of_v100() {
         (7, AllReduce, &[(8.0, 271.0), (64.0, 1365.7), (1024.0, 21156.0)]),
         (8, AllReduce, &[(8.0, 237.9), (64.0, 911.3), (1024.0, 13969.0)]),
     ];
-    check("dgx1-v100", 1, sweeps, 0.20);
+    check("dgx1-v100", 1, sweeps, 0.10);
 }
 
 /// AWS, awsome-distributed-training, nccl-tests: two p4de.

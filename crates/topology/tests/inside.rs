@@ -119,8 +119,8 @@ fn check_rate(design: &str, from: u32, to: u32, gbps: f64) {
 
 #[test]
 fn rates_of_known_machines() {
-    check_rate("dgx1-v100", 0, 1, 20.0);
-    check_rate("dgx1-v100", 0, 3, 40.0);
+    check_rate("dgx1-v100", 0, 1, 22.125);
+    check_rate("dgx1-v100", 0, 3, 44.25);
     check_rate("dgx1-p100", 0, 1, 18.0);
     check_rate("dgx-a100", 2, 5, 240.0);
     check_rate("hgx-a800", 2, 5, 160.0);

@@ -30,8 +30,8 @@ impl Question {
     pub const KORTHIKANTI_1T_SELECTIVE: Self =
         scenario_file!("measured/korthikanti_2022_1t_selective.ron", &[]);
 
-    /// GPT-3 175B on 1,024 A100, the run of Narayanan et al. 2021, section 5.1 (tensor 8,
-    /// pipeline 8, batch 1,536).
+    /// GPT-3 175B on 1,024 A100 with batch 1,536, the example of Narayanan et al. 2021, section
+    /// 5.1; which does not tell the degrees, chosen here.
     pub const GPT3_1024: Self = scenario_file!(
         "measured/sc21_76b.ron",
         &[

@@ -137,31 +137,19 @@ pub fn verify(job: &Job) -> Result<(), JobError> {
     verify_programs(job)
 }
 
-/// The calls that a program makes on each of its slots, in order.
-fn calls_by_slot(ops: &[Op], slots: usize) -> Vec<Vec<u16>> {
-    let mut calls = vec![Vec::new(); slots];
-    for op in ops {
-        if let Op::Collective { slot, call, .. } | Op::Issue { slot, call, .. } = *op
-            && let Some(list) = calls.get_mut(usize::from(slot.0))
-        {
-            list.push(call);
-        }
-    }
-    calls
+/// What a program asks of the rank that runs it, found once however many ranks do.
+struct Demand {
+    /// By slot, the calls that it makes, in order.
+    calls: Vec<Vec<u16>>,
+    /// By slot, the highest of its calls.
+    highest_call: Vec<Option<u16>>,
+    /// The highest stream that it issues on.
+    highest_stream: Option<u8>,
 }
 
-fn verify_programs(job: &Job) -> Result<(), JobError> {
-    let mut expected: Vec<Option<Vec<u16>>> = vec![None; job.communicators.len()];
-    let mut joined = vec![0usize; job.communicators.len()];
-    let mut cache: Vec<Option<(usize, Vec<Vec<u16>>)>> = vec![None; job.programs.len()];
-    for (r, rank) in job.ranks.iter().enumerate() {
-        let owner = || format!("rank {r}");
-        inside("program", rank.program.0 as usize, job.programs.len(), owner)?;
-        positive("slowness", rank.slowness, owner)?;
-        for &slot in &rank.slots {
-            inside("communicator", slot.0 as usize, job.communicators.len(), owner)?;
-        }
-        let ops = &job.programs[rank.program.0 as usize].ops;
+impl Demand {
+    fn new(ops: &[Op]) -> Self {
+        let mut demand = Self { calls: Vec::new(), highest_call: Vec::new(), highest_stream: None };
         for op in ops {
             let (slot, call, stream) = match *op {
                 Op::Compute { .. } => continue,
@@ -169,28 +157,48 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
                 Op::Issue { slot, call, stream, .. } => (slot, Some(call), Some(stream)),
                 Op::Await { slot, .. } => (slot, None, None),
             };
-            inside("slot", usize::from(slot.0), rank.slots.len(), owner)?;
-            let set = job.communicators[rank.slots[usize::from(slot.0)].0 as usize].calls;
+            let slot = usize::from(slot.0);
+            if demand.calls.len() <= slot {
+                demand.calls.resize(slot + 1, Vec::new());
+                demand.highest_call.resize(slot + 1, None);
+            }
             if let Some(call) = call {
-                inside(
-                    "call",
-                    usize::from(call),
-                    job.call_sets[set.0 as usize].calls.len(),
-                    owner,
-                )?;
+                demand.calls[slot].push(call);
+                demand.highest_call[slot] = demand.highest_call[slot].max(Some(call));
             }
-            if let Some(stream) = stream {
-                inside("stream", usize::from(stream.0), usize::from(job.streams), owner)?;
-            }
+            demand.highest_stream = demand.highest_stream.max(stream.map(|stream| stream.0));
         }
-        let cached = &mut cache[rank.program.0 as usize];
-        if cached.as_ref().is_none_or(|(slots, _)| *slots != rank.slots.len()) {
-            *cached = Some((rank.slots.len(), calls_by_slot(ops, rank.slots.len())));
+        demand
+    }
+}
+
+fn verify_programs(job: &Job) -> Result<(), JobError> {
+    let demands: Vec<Demand> =
+        job.programs.iter().map(|program| Demand::new(&program.ops)).collect();
+    // By communicator, the program and the slot of its first member, which all others must match.
+    let mut expected: Vec<Option<(usize, usize)>> = vec![None; job.communicators.len()];
+    let mut joined = vec![0usize; job.communicators.len()];
+    for (r, rank) in job.ranks.iter().enumerate() {
+        let owner = || format!("rank {r}");
+        let program = rank.program.0 as usize;
+        inside("program", program, job.programs.len(), owner)?;
+        positive("slowness", rank.slowness, owner)?;
+        let demand = &demands[program];
+        if let Some(highest) = demand.calls.len().checked_sub(1) {
+            inside("slot", highest, rank.slots.len(), owner)?;
         }
-        let Some((_, by_slot)) = cached else { continue };
-        for (slot, calls) in by_slot.iter().enumerate() {
-            let c = rank.slots[slot].0 as usize;
+        if let Some(stream) = demand.highest_stream {
+            inside("stream", usize::from(stream), usize::from(job.streams), owner)?;
+        }
+        for (slot, comm) in rank.slots.iter().enumerate() {
+            let c = comm.0 as usize;
+            inside("communicator", c, job.communicators.len(), owner)?;
             let communicator = &job.communicators[c];
+            if let Some(&Some(call)) = demand.highest_call.get(slot) {
+                let set = &job.call_sets[communicator.calls.0 as usize];
+                inside("call", usize::from(call), set.calls.len(), owner)?;
+            }
+            let calls = demand.calls.get(slot).map_or(&[][..], Vec::as_slice);
             if communicator.members.binary_search(&crate::RankId(r as u32)).is_err() {
                 if !calls.is_empty() {
                     return Err(JobError::NotAMember { rank: r, communicator: c });
@@ -198,10 +206,14 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
                 continue;
             }
             joined[c] += 1;
-            let reference = expected[c].get_or_insert_with(|| calls.clone());
-            if let Some(at) =
-                (0..reference.len().max(calls.len())).find(|&i| reference.get(i) != calls.get(i))
-            {
+            let (first_program, first_slot) = *expected[c].get_or_insert((program, slot));
+            if (first_program, first_slot) == (program, slot) {
+                continue;
+            }
+            let reference =
+                demands[first_program].calls.get(first_slot).map_or(&[][..], Vec::as_slice);
+            let differs = |&i: &usize| reference.get(i).copied() != calls.get(i).copied();
+            if let Some(at) = (0..reference.len().max(calls.len())).find(differs) {
                 return Err(JobError::Mismatched {
                     communicator: c,
                     instance: at,
@@ -213,9 +225,10 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
         }
     }
     for (c, communicator) in job.communicators.iter().enumerate() {
-        if joined[c] != communicator.members.len()
-            && expected[c].as_ref().is_some_and(|e| !e.is_empty())
-        {
+        let called = expected[c].is_some_and(|(program, slot)| {
+            demands[program].calls.get(slot).is_some_and(|c| !c.is_empty())
+        });
+        if joined[c] != communicator.members.len() && called {
             let owner = format!("communicator {c}");
             return Err(JobError::Dangling { what: "slot for a member", index: joined[c], owner });
         }

@@ -86,16 +86,19 @@ pub(super) fn build(
     names: Names,
 ) -> Built {
     let model = times.model();
+    let shard = Shard {
+        tensor_parallel: shape.tensor_parallel,
+        sequence_parallel: shape.sequence_parallel,
+        micro_batch_size: shape.micro_batch_size,
+    };
     let mut builder = Builder {
         shape,
         kind,
         times,
         names,
-        shard: Shard {
-            tensor_parallel: shape.tensor_parallel,
-            sequence_parallel: shape.sequence_parallel,
-            micro_batch_size: shape.micro_batch_size,
-        },
+        forward: Blocks::new(|block| times.block(kind, shard, block, Pass::Forward)),
+        backward: Blocks::new(|block| times.block(kind, shard, block, Pass::Backward)),
+        attention_core: times.attention_core(kind, shard),
         activation: shape.activation_bytes(times.training().sequence_length, model.hidden),
         slots: shape.slots(),
         ops: Vec::new(),
@@ -118,12 +121,43 @@ pub(super) fn build(
     Built { program: Program { ops: builder.ops }, tensor_calls: builder.tensor_calls }
 }
 
+/// The times of all blocks in one pass, at hand: a program asks for them in every layer of every
+/// micro-batch.
+struct Blocks {
+    embedding: BlockTime,
+    attention: BlockTime,
+    mlp: BlockTime,
+    head: BlockTime,
+}
+
+impl Blocks {
+    fn new(time: impl Fn(Block) -> BlockTime) -> Self {
+        Self {
+            embedding: time(Block::Embedding),
+            attention: time(Block::Attention),
+            mlp: time(Block::Mlp),
+            head: time(Block::Head),
+        }
+    }
+
+    fn of(&self, block: Block) -> BlockTime {
+        match block {
+            Block::Embedding => self.embedding,
+            Block::Attention => self.attention,
+            Block::Mlp => self.mlp,
+            Block::Head => self.head,
+        }
+    }
+}
+
 struct Builder<'a> {
     shape: &'a StageShape,
     kind: CardKind,
     times: &'a KernelTimes<'a>,
     names: Names,
-    shard: Shard,
+    forward: Blocks,
+    backward: Blocks,
+    attention_core: KernelRun,
     /// Bytes of one micro-batch at a layer boundary, unsplit.
     activation: f64,
     slots: Vec<SlotUse>,
@@ -184,8 +218,7 @@ impl Builder<'_> {
             }
             self.block_backward(Block::Mlp, step, true);
             if self.shape.recompute == Recompute::Selective {
-                let core = self.times.attention_core(self.kind, self.shard);
-                self.compute(tag(self.names.recompute, step), core);
+                self.compute(tag(self.names.recompute, step), self.attention_core);
             }
             self.block_backward(Block::Attention, step, true);
             if last_visit {
@@ -418,7 +451,10 @@ impl Builder<'_> {
     }
 
     fn block(&self, block: Block, pass: Pass) -> BlockTime {
-        self.times.block(self.kind, self.shard, block, pass)
+        match pass {
+            Pass::Forward => self.forward.of(block),
+            Pass::Backward => self.backward.of(block),
+        }
     }
 
     fn slot(&self, wanted: SlotUse) -> Slot {

@@ -1,7 +1,7 @@
 //! `motley export`.
 
 use motley::load;
-use motley_topology::{Cluster, DotOptions, dot_with};
+use motley_topology::{Cluster, DotOptions, dot};
 
 use crate::args::Export;
 use crate::exit::{CommandFailure, Exit, print};
@@ -12,7 +12,7 @@ pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
     let scenario = load(&scenario.scenario, &scenario.set)?;
     let cluster = Cluster::build(scenario.cluster).map_err(motley::SimulateError::from)?;
     let options = DotOptions { nodes_per_group: *nodes_per_group };
-    let drawing = dot_with(&cluster, options);
+    let drawing = dot(&cluster, options);
     match output {
         Some(path) => PendingFile::create(path)?.write(drawing.as_bytes())?,
         None => print(&drawing)?,

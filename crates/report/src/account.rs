@@ -6,7 +6,7 @@
 
 use motley_engine::Observer;
 use motley_job::{CommId, Job, RankId, Tag};
-use motley_scheduler::{Lowered, Traffic};
+use motley_scheduler::{Lowered, Traffic, compute};
 use motley_units::Time;
 
 /// Kinds of compute that are told apart.
@@ -29,9 +29,9 @@ impl ComputeKind {
     /// The kind of an operation by the name that the scheduler gives it.
     fn of_name(name: &str) -> Self {
         match name {
-            "forward" => Self::Forward,
-            "backward" | "weight gradient" => Self::Backward,
-            "recompute" => Self::Recompute,
+            compute::FORWARD => Self::Forward,
+            compute::BACKWARD | compute::WEIGHT_GRADIENT => Self::Backward,
+            compute::RECOMPUTE => Self::Recompute,
             _ => Self::Other,
         }
     }

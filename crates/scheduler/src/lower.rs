@@ -20,8 +20,8 @@ use motley_workload::{
 
 use self::communicators::Communicators;
 use self::gradients::{GradientGroup, gradient_groups, stage_parameters};
-use self::program::{Built, Names, build, streams};
-use self::shape::{ChunkShape, GradientShape, StageShape};
+use self::program::{Names, Request, build, streams};
+use self::shape::{ChunkShape, GradientShape, SlotUse, StageShape};
 use crate::lowered::{Lowered, Place};
 use crate::order::{peak_in_flight, steps};
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
@@ -52,12 +52,12 @@ pub fn lower(plan: &Plan, cluster: &Cluster, times: &KernelTimes) -> Result<Lowe
             let flops = rank_flops(pipeline, s, times);
             let first_rank = lowered.places.len() as u32;
             let mut members = Vec::with_capacity(stage.gpus.len());
-            let mut built = None;
+            let mut tensor_calls = 0;
             for (tensor_rank, &gpu) in stage.gpus.iter().enumerate() {
                 let kind = times.kind(gpu);
-                let (program, calls) = programs.get(&shape, kind, times, names, &mut job);
-                built = Some(calls);
-                members.push(program);
+                tensor_calls = programs.find(&shape, kind, times, names, &mut job);
+                let built = &programs.built[tensor_calls];
+                members.push(built.program);
                 lowered.places.push(Place {
                     gpu,
                     pipeline: p as u32,
@@ -65,13 +65,14 @@ pub fn lower(plan: &Plan, cluster: &Cluster, times: &KernelTimes) -> Result<Lowe
                     tensor_rank: tensor_rank as u32,
                 });
                 lowered.model_flops.push(flops);
-                lowered.memory.push(stage_memory(plan, pipeline, s, &shape, kind, times));
+                lowered.memory.push(built.memory);
                 lowered.paths.push(*times.path(kind));
             }
             stages.push(StageRanks {
                 first_rank,
                 programs: members,
-                tensor_calls: built.unwrap_or(0),
+                tensor_calls,
+                slots: shape.slots(),
                 shape,
             });
         }
@@ -95,7 +96,19 @@ struct StageRanks {
     programs: Vec<ProgramId>,
     /// Which built program's calls the tensor-parallel group makes.
     tensor_calls: usize,
+    /// What the slots of the programs stand for.
+    slots: Vec<SlotUse>,
     shape: StageShape,
+}
+
+/// What depends on the shape of a stage and the kind of card alone.
+#[derive(Debug)]
+struct Built {
+    shape: StageShape,
+    program: ProgramId,
+    /// What the program wants of its tensor-parallel group, by call number.
+    tensor_calls: Vec<Request>,
+    memory: MemoryUse,
 }
 
 /// Programs by shape and kind of card.
@@ -103,31 +116,32 @@ struct StageRanks {
 struct Programs {
     /// Shapes hold floats, so they are found by comparison within a bucket of equal stages.
     known: HashMap<(u32, CardKind), Vec<usize>>,
-    shapes: Vec<StageShape>,
     built: Vec<Built>,
-    ids: Vec<ProgramId>,
 }
 
 impl Programs {
-    fn get(
+    /// The place in `built` of a shape on a kind of card, entered at its first use.
+    fn find(
         &mut self,
         shape: &StageShape,
         kind: CardKind,
         times: &KernelTimes,
         names: Names,
         job: &mut JobBuilder,
-    ) -> (ProgramId, usize) {
+    ) -> usize {
         let bucket = self.known.entry((shape.stage, kind)).or_default();
-        if let Some(&index) = bucket.iter().find(|&&index| self.shapes[index] == *shape) {
-            return (self.ids[index], index);
+        if let Some(&index) = bucket.iter().find(|&&index| self.built[index].shape == *shape) {
+            return index;
         }
-        let built = build(shape, kind, times, names);
-        let id = job.program(built.program.clone());
+        let (program, tensor_calls) = build(shape, kind, times, names);
         bucket.push(self.built.len());
-        self.shapes.push(shape.clone());
-        self.built.push(built);
-        self.ids.push(id);
-        (id, self.built.len() - 1)
+        self.built.push(Built {
+            shape: shape.clone(),
+            program: job.program(program),
+            tensor_calls,
+            memory: stage_memory(shape, kind, times),
+        });
+        self.built.len() - 1
     }
 }
 
@@ -211,16 +225,9 @@ fn rank_flops(pipeline: &Pipeline, s: usize, times: &KernelTimes) -> f64 {
     3.0 * forward * pipeline.sequences() as f64 / f64::from(stage.tensor_parallel())
 }
 
-fn stage_memory(
-    plan: &Plan,
-    pipeline: &Pipeline,
-    s: usize,
-    shape: &StageShape,
-    kind: CardKind,
-    times: &KernelTimes,
-) -> MemoryUse {
+fn stage_memory(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> MemoryUse {
     let order = steps(
-        plan.schedule,
+        shape.schedule,
         shape.stage,
         shape.stages,
         shape.micro_batches,
@@ -234,7 +241,7 @@ fn stage_memory(
         layers_in_flight: held(&|chunk| f64::from(chunk.layers)),
         embedding_in_flight: held(&|chunk| f64::from(u8::from(chunk.embedding))),
         head_in_flight: held(&|chunk| f64::from(u8::from(chunk.head))),
-        recompute: pipeline.stages[s].recompute,
+        recompute: shape.recompute,
         shard: Shard {
             tensor_parallel: shape.tensor_parallel,
             sequence_parallel: shape.sequence_parallel,

@@ -35,6 +35,18 @@ impl Traffic {
     }
 }
 
+/// The names of compute operations in jobs, for whoever tells them apart.
+pub mod compute {
+    /// Forward passes.
+    pub const FORWARD: &str = "forward";
+    /// Forward work done again in the backward pass.
+    pub const RECOMPUTE: &str = "recompute";
+    /// Backward passes but for the weight gradients that may wait.
+    pub const BACKWARD: &str = "backward";
+    /// Weight gradients that may run beside communication.
+    pub const WEIGHT_GRADIENT: &str = "weight gradient";
+}
+
 /// Where a rank sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -11,14 +11,9 @@ pub struct DotOptions {
     pub nodes_per_group: Option<u32>,
 }
 
-/// The whole cluster as an undirected GraphViz graph; each cable is one edge, labelled with the
-/// rate that one direction reaches.
-pub fn dot(cluster: &Cluster) -> String {
-    dot_with(cluster, DotOptions::default())
-}
-
-/// As [`dot`], with options.
-pub fn dot_with(cluster: &Cluster, options: DotOptions) -> String {
+/// The cluster as an undirected GraphViz graph; each cable is one edge, labelled with the rate that
+/// one direction reaches.
+pub fn dot(cluster: &Cluster, options: DotOptions) -> String {
     let mut text = String::from("graph cluster {\n  rankdir=BT;\n  node [shape=box];\n");
     let limit = options.nodes_per_group.unwrap_or(u32::MAX);
     let mut first = 0;

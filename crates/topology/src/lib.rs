@@ -27,7 +27,7 @@ mod wiring;
 
 pub use cluster::Cluster;
 pub use component::{Component, GpuId, NodeId};
-pub use dot::{DotOptions, dot, dot_with};
+pub use dot::{DotOptions, dot};
 pub use error::{RouteError, TopologyError};
 pub use link::{Link, LinkId, LinkKind};
 pub use route::{PathClass, Route};

@@ -8,7 +8,7 @@ use common::{cluster, designs, group, group_with, names, spec, try_cluster, visi
 use motley_hardware::{Cited, FabricTechnology};
 use motley_topology::{
     Cluster, Component, DotOptions, FabricShape, GpuId, LinkKind, NodeId, PathClass, RouteError,
-    dot, dot_with,
+    dot,
 };
 use motley_units::BytesPerSec;
 use proptest::prelude::*;
@@ -290,10 +290,10 @@ fn a_million_cards() {
 #[test]
 fn drawings_show_every_node_or_a_note() {
     let cluster = cluster(vec![group("dgx1-v100", 3), group("dgx-a100", 64)], SHAPES[1]);
-    let all = dot(&cluster);
+    let all = dot(&cluster, DotOptions::default());
     assert_eq!(all.matches("subgraph").count(), 67);
     assert_eq!(all.matches(" -- ").count(), cluster.link_count() as usize / 2);
-    let short = dot_with(&cluster, DotOptions { nodes_per_group: Some(2) });
+    let short = dot(&cluster, DotOptions { nodes_per_group: Some(2) });
     assert_eq!(short.matches("subgraph").count(), 4);
     assert!(short.contains("… 1 more") && short.contains("… 62 more"), "{short}");
 }

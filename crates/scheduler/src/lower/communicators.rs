@@ -9,10 +9,10 @@ use motley_topology::{Cluster, GpuId, RouteError};
 use motley_units::Time;
 use motley_workload::Model;
 
-use super::StageRanks;
 use super::gradients::{GradientGroup, least_common_multiple, word_embedding};
-use super::program::{Built, Request};
+use super::program::Request;
 use super::shape::SlotUse;
+use super::{Built, StageRanks};
 use crate::lowered::Traffic;
 use crate::plan::{Pipeline, Plan};
 use crate::times::KernelTimes;
@@ -63,7 +63,7 @@ impl<'a> Communicators<'a> {
         let slots = stages
             .iter()
             .flat_map(|stage| {
-                let empty = vec![None; stage.shape.slots().len()];
+                let empty = vec![None; stage.slots.len()];
                 std::iter::repeat_n(empty, stage.programs.len())
             })
             .collect();
@@ -307,8 +307,7 @@ impl<'a> Communicators<'a> {
 
     fn connect(&mut self, ranks: &[RankId], stage: &StageRanks, slot: SlotUse, comm: CommId) {
         let position = stage
-            .shape
-            .slots()
+            .slots
             .iter()
             .position(|&known| known == slot)
             .expect("a shape lists every slot that a plan connects");

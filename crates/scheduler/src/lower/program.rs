@@ -6,6 +6,7 @@ use motley_workload::{Block, Pass, Recompute, Shard};
 
 use super::gradients::Item;
 use super::shape::{SlotUse, StageShape};
+use crate::lowered::compute;
 use crate::order::{Direction, Step, steps};
 use crate::times::{BlockTime, CardKind, KernelRun, KernelTimes};
 
@@ -46,10 +47,10 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new(job: &mut JobBuilder) -> Self {
         Self {
-            forward: job.name("forward"),
-            recompute: job.name("recompute"),
-            backward: job.name("backward"),
-            weight_gradient: job.name("weight gradient"),
+            forward: job.name(compute::FORWARD),
+            recompute: job.name(compute::RECOMPUTE),
+            backward: job.name(compute::BACKWARD),
+            weight_gradient: job.name(compute::WEIGHT_GRADIENT),
             optimizer: job.name("optimizer"),
             reshard: job.name("reshard gradients"),
             tensor_parallel: job.name("tensor-parallel collective"),
@@ -71,20 +72,14 @@ pub(super) struct Request {
     pub bytes: f64,
 }
 
-/// A program and what it wants of its tensor-parallel group, by call number.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Built {
-    pub program: Program,
-    pub tensor_calls: Vec<Request>,
-}
-
-/// Builds the program of a stage of `shape` on cards of `kind`.
+/// Builds the program of a stage of `shape` on cards of `kind`, and what it wants of its
+/// tensor-parallel group, by call number.
 pub(super) fn build(
     shape: &StageShape,
     kind: CardKind,
     times: &KernelTimes,
     names: Names,
-) -> Built {
+) -> (Program, Vec<Request>) {
     let model = times.model();
     let shard = Shard {
         tensor_parallel: shape.tensor_parallel,
@@ -118,7 +113,7 @@ pub(super) fn build(
         }
     }
     builder.finish_iteration();
-    Built { program: Program { ops: builder.ops }, tensor_calls: builder.tensor_calls }
+    (Program { ops: builder.ops }, builder.tensor_calls)
 }
 
 /// The times of all blocks in one pass, at hand: a program asks for them in every layer of every

@@ -106,7 +106,7 @@ impl ClosedLoop {
         let mut builder = JobBuilder::new(self.fabric().links(), 0);
         let tag = Tag { name: builder.name("send"), index: Tag::NO_INDEX };
         let send = |call| Op::Collective { tag, slot: Slot(0), call };
-        let program = builder.program(Program { ops: (0..self.sends as u16).map(send).collect() });
+        let program = builder.program(&Program { ops: (0..self.sends as u16).map(send).collect() });
         for source in 0..self.sources() {
             let flows = self.flows_of(source);
             let call = |(footprint, flow): (u8, &Flow)| Call {

@@ -267,7 +267,7 @@ impl<'a> Building<'a> {
     fn finish(mut self) -> Job {
         let tag = Tag { name: self.builder.name("layer"), index: Tag::NO_INDEX };
         let programs: Vec<_> = (0..self.step.stages)
-            .map(|stage| self.builder.program(self.step.program(stage, tag)))
+            .map(|stage| self.builder.program(&self.step.program(stage, tag)))
             .collect();
         for (rank, slots) in self.slots.iter().enumerate() {
             self.builder.rank(Rank {

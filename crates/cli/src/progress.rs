@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motley_engine::Observer;
-use motley_job::{RankId, Tag};
+use motley_job::{CommId, RankId, Tag};
 use motley_units::Time;
 
 /// Shorter runs show no progress.
@@ -55,19 +55,42 @@ impl Progress {
     }
 }
 
-/// Counts the compute operations of a replay.
+/// Counts the operations of a replay.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
     progress: &'a Progress,
     seen: u64,
 }
 
+impl Watch<'_> {
+    #[inline]
+    fn see(&mut self, operations: u64) {
+        self.seen += operations;
+        if self.seen >= STRIDE {
+            self.progress.advance(std::mem::take(&mut self.seen));
+        }
+    }
+}
+
+/// Operations that a summary tells of were counted when they were passed over.
 impl Observer for Watch<'_> {
     #[inline]
     fn compute(&mut self, _: RankId, _: Tag, _: Time, _: Time) {
-        self.seen += 1;
-        if self.seen.is_multiple_of(STRIDE) {
-            self.progress.advance(STRIDE);
-        }
+        self.see(1);
+    }
+
+    #[inline]
+    fn wait(&mut self, _: RankId, _: CommId, _: u16, _: Tag, _: Time, _: Time, _: Time) {
+        self.see(1);
+    }
+
+    #[inline]
+    fn summarises(&self, _: CommId) -> bool {
+        true
+    }
+
+    #[inline]
+    fn pass_over(&mut self, operations: u64) {
+        self.see(operations);
     }
 }

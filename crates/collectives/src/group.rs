@@ -46,10 +46,19 @@ impl Group {
     /// No member, a card twice, a card that does not exist, cards of two vendors, or a card that
     /// cannot leave its node.
     pub fn new(cluster: &Cluster, members: &[GpuId]) -> Result<Self, RouteError> {
+        Self::lay(cluster, members, Scope::Everything)
+    }
+
+    /// The same, but with no more of it than `scope` says.
+    pub(crate) fn lay(
+        cluster: &Cluster,
+        members: &[GpuId],
+        scope: Scope,
+    ) -> Result<Self, RouteError> {
         let nodes = by_node(cluster, members)?;
         let sm_version = |card: &GpuId| cluster.device(*card).sm_version();
         let generation = Generation::of(members.iter().map(sm_version).min().unwrap_or(0));
-        let mut algorithms = lay(cluster, &nodes, generation)?;
+        let mut algorithms = lay(cluster, &nodes, generation, scope)?;
         let mut facts = Members {
             count: members.len(),
             nodes: nodes.len(),
@@ -142,6 +151,17 @@ impl Group {
     }
 }
 
+/// How much of a communicator is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scope {
+    /// All algorithms.
+    Everything,
+    /// Rings alone, where nothing is reduced to all.
+    Rings,
+    /// All algorithms on one channel: messages of a few bytes take no more.
+    OneChannel,
+}
+
 /// What a communicator of one member does: nothing.
 const ALONE: CollectiveCall = CollectiveCall {
     algorithm: Algorithm::Ring,
@@ -149,14 +169,16 @@ const ALONE: CollectiveCall = CollectiveCall {
     call: Call { bytes: 0.0, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 },
 };
 
-/// All algorithms that the members can run, the ring first; none for one member.
+/// The algorithms that the members can run, the ring first; none for one member.
 fn lay(
     cluster: &Cluster,
     nodes: &[Local],
     generation: Generation,
+    scope: Scope,
 ) -> Result<Vec<Laid>, RouteError> {
     let unlimited = |algorithm, plan| Laid { algorithm, plan, limit: f64::INFINITY };
-    let by_switches = nvls::available(cluster, nodes, generation);
+    let reduces = scope != Scope::Rings;
+    let by_switches = reduces && nvls::available(cluster, nodes, generation);
     let mut algorithms = Vec::new();
     match nodes {
         [] => {}
@@ -170,9 +192,15 @@ fn lay(
             }
         }
         several => {
-            let walks = ring::walks(cluster, several)?;
+            let channels = match scope {
+                Scope::OneChannel => 1,
+                Scope::Everything | Scope::Rings => ring::channels(several),
+            };
+            let walks = ring::walks(cluster, several, channels)?;
             algorithms.push(unlimited(Algorithm::Ring, ring::across(cluster, &walks)?));
-            algorithms.push(unlimited(Algorithm::Tree, tree::across(cluster, &walks)?));
+            if reduces {
+                algorithms.push(unlimited(Algorithm::Tree, tree::across(cluster, &walks)?));
+            }
             if by_switches {
                 let (plan, limit) = nvls::across(cluster, several, &walks, generation)?;
                 algorithms.push(Laid { algorithm: Algorithm::NvlsTree, plan, limit });

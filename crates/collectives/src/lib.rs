@@ -6,6 +6,8 @@
 //! crosses how often: the [`motley_job::Footprint`] and [`motley_job::Call`] that the engine
 //! shares bandwidth by. [`transfer`] does the same for point-to-point sends.
 //!
+//! [`Layouts`] keeps what was laid for those who ask for many.
+//!
 //! The cost model has NCCL's form (a base, a latency for each step by kind of link, bytes over the
 //! bandwidth of the slowest link, shares of it by protocol); its constants are in `tuning`, each
 //! with its source. Overlap, contention and order of calls are the engine's matter, not this
@@ -15,6 +17,7 @@ mod cost;
 mod cycles;
 mod group;
 mod kind;
+mod layouts;
 mod membership;
 mod nvls;
 mod plan;
@@ -25,4 +28,5 @@ mod tuning;
 
 pub use group::{CollectiveCall, Group};
 pub use kind::{Algorithm, CollectiveKind, Protocol};
+pub use layouts::{Layouts, Placed};
 pub use transfer::{Transfer, transfer};

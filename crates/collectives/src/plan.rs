@@ -20,37 +20,50 @@ pub(crate) struct Plan {
 /// Collects the routes of an algorithm's connections.
 pub(crate) struct Crossings<'a> {
     cluster: &'a Cluster,
-    links: Vec<(motley_job::LinkId, f64)>,
+    /// Crossed by one connection, once for each.
+    routes: Vec<LinkId>,
+    /// Crossed by so many at once.
+    weighted: Vec<(motley_job::LinkId, f64)>,
     inside: PathClass,
     net_latency: f64,
 }
 
 impl<'a> Crossings<'a> {
     pub(crate) fn new(cluster: &'a Cluster) -> Self {
-        Self { cluster, links: Vec::new(), inside: PathClass::Same, net_latency: 0.0 }
+        Self {
+            cluster,
+            routes: Vec::new(),
+            weighted: Vec::new(),
+            inside: PathClass::Same,
+            net_latency: 0.0,
+        }
     }
 
     /// One connection from a card to another.
     pub(crate) fn connect(&mut self, from: GpuId, to: GpuId) -> Result<(), RouteError> {
-        let route = self.cluster.route(from, to)?;
-        if route.class == PathClass::Net {
-            self.net_latency = self.net_latency.max(route.latency.0);
+        let (latency, class) = self.cluster.route_onto(from, to, &mut self.routes)?;
+        if class == PathClass::Net {
+            self.net_latency = self.net_latency.max(latency.0);
         } else {
-            self.inside = self.inside.max(route.class);
-        }
-        for link in route.links {
-            self.cross(link, 1.0);
+            self.inside = self.inside.max(class);
         }
         Ok(())
     }
 
     /// `count` connections over one link.
     pub(crate) fn cross(&mut self, link: LinkId, count: f64) {
-        self.links.push((motley_job::LinkId(link.0), count));
+        self.weighted.push((motley_job::LinkId(link.0), count));
     }
 
-    pub(crate) fn finish(self, channels: f64) -> Plan {
-        let footprint = Footprint::from_crossings(self.links);
+    pub(crate) fn finish(mut self, channels: f64) -> Plan {
+        self.routes.sort_unstable();
+        let once = self.routes.chunk_by(|a, b| a == b);
+        let crossed = once.map(|same| (motley_job::LinkId(same[0].0), same.len() as f64));
+        let footprint = if self.weighted.is_empty() {
+            Footprint { links: crossed.collect() }
+        } else {
+            Footprint::from_crossings(crossed.chain(self.weighted))
+        };
         let idle_rate = idle_rate(self.cluster, &footprint);
         Plan { footprint, channels, idle_rate, inside: self.inside, net_latency: self.net_latency }
     }

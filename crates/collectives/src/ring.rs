@@ -53,10 +53,13 @@ pub(crate) fn channels(nodes: &[Local]) -> usize {
     nodes.iter().map(|local| local.nics.len()).max().unwrap_or(0).max(1)
 }
 
-/// The walks of all channels. Channel `c` enters a node at a card on the node's NIC `c`, counted
+/// The walks of so many channels. Channel `c` enters a node at a card on the node's NIC `c`, counted
 /// around, and leaves it where the fewest channels have left so far, on the same NIC if it can.
-pub(crate) fn walks(cluster: &Cluster, nodes: &[Local]) -> Result<Walks, RouteError> {
-    let channels = channels(nodes);
+pub(crate) fn walks(
+    cluster: &Cluster,
+    nodes: &[Local],
+    channels: usize,
+) -> Result<Walks, RouteError> {
     nodes.iter().map(|local| walks_of(cluster, local, channels)).collect()
 }
 

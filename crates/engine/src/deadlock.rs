@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use motley_job::{CommId, RankId, Stream};
+use motley_job::{CommId, Op, RankId, Stream};
 use motley_units::Time;
 use thiserror::Error;
 
@@ -36,7 +36,7 @@ pub struct Waiting {
     pub rank: RankId,
     /// The stream, `None` for the compute stream.
     pub stream: Option<Stream>,
-    /// The operation that waits, an index into the rank's program.
+    /// The operation that waits, an index into the rank's program in full.
     pub op: usize,
     /// The operation's name.
     pub name: String,
@@ -83,10 +83,8 @@ impl Stuck<'_> {
     /// Where a rank waits: its compute stream, then the heads of its communication streams.
     fn places(&self, rank: usize) -> impl Iterator<Item = Place> {
         let cursor = self.cursors[rank];
-        let slot = |slot: motley_job::Slot| {
-            self.engine.tables.slots[cursor.slots as usize + usize::from(slot.0)] as usize
-        };
-        let compute = match self.engine.tables.instructions[cursor.at as usize] {
+        let slot = |slot| self.engine.tables.communicator(cursor.slots, slot) as usize;
+        let compute = match self.engine.tables.instruction(cursor) {
             Instruction::Collective { slot: s, sequence, .. }
             | Instruction::Await { slot: s, sequence, .. } => Some(Place {
                 rank,
@@ -114,7 +112,7 @@ impl Stuck<'_> {
     fn has_joined(&self, place: Place, communicator: usize) -> bool {
         let joins = place.stream.is_some()
             || matches!(
-                self.engine.tables.instructions[place.instruction],
+                self.engine.tables.code.instructions[place.instruction],
                 Instruction::Collective { .. }
             );
         joins
@@ -138,18 +136,44 @@ impl Stuck<'_> {
     /// and whose calls are on no stream therefore.
     fn has_issued_eagerly(&self, rank: usize, communicator: usize) -> bool {
         let comm = &self.communicators[communicator];
-        let tables = &self.engine.tables;
-        let Cursor { at, slots, .. } = self.cursors[rank];
-        let passed = tables.cursors[rank].at as usize..at as usize;
+        let stands = self.position(rank);
+        let call = self.call(rank, communicator, comm.completed);
         comm.eager != NONE
-            && tables.instructions[passed].iter().any(|instruction| match *instruction {
-                Instruction::Issue { slot, sequence, .. } => {
-                    sequence == comm.completed
-                        && tables.slots[slots as usize + usize::from(slot.0)] as usize
-                            == communicator
+            && call.is_some_and(|(at, op)| at < stands && matches!(op, Op::Issue { .. }))
+    }
+
+    /// Where a rank stands in its program in full.
+    fn position(&self, rank: usize) -> usize {
+        let code = &self.engine.tables.code;
+        let Cursor { at, back, .. } = self.cursors[rank];
+        let program = self.engine.job.ranks[rank].program.0 as usize;
+        let (until, inside) = match code.segment_before(back) {
+            Some(segment) => (back - 1, at - segment.first),
+            None => (at, 0),
+        };
+        let before = code.instructions[code.programs[program].first as usize..until as usize]
+            .iter()
+            .map(|instruction| match *instruction {
+                Instruction::Segment { segment, .. } => code.segments[segment as usize].len,
+                _ => 1,
+            });
+        (before.sum::<u32>() + inside) as usize
+    }
+
+    /// The call by which a rank joins an instance, if it ever does, and its place in the program in
+    /// full.
+    fn call(&self, rank: usize, communicator: usize, instance: u32) -> Option<(usize, Op)> {
+        let job = self.engine.job;
+        let rank = &job.ranks[rank];
+        job.expanded(rank.program)
+            .enumerate()
+            .filter(|(_, op)| match *op {
+                Op::Collective { slot, .. } | Op::Issue { slot, .. } => {
+                    rank.slots[usize::from(slot.0)].0 as usize == communicator
                 }
                 _ => false,
             })
+            .nth(instance as usize)
     }
 
     /// What keeps a rank from joining the current instance of a communicator: the head of the
@@ -163,19 +187,8 @@ impl Stuck<'_> {
                 .any(|call| call.communicator as usize == communicator && call.sequence == instance)
         });
         let to_come = || {
-            let Cursor { at, slots, .. } = self.cursors[rank];
-            let tables = &self.engine.tables;
-            tables.instructions[at as usize..]
-                .iter()
-                .take_while(|instruction| !matches!(instruction, Instruction::End))
-                .any(|instruction| match *instruction {
-                    Instruction::Collective { slot, sequence, .. }
-                    | Instruction::Issue { slot, sequence, .. } => {
-                        let called = tables.slots[slots as usize + usize::from(slot.0)];
-                        called as usize == communicator && sequence == instance
-                    }
-                    _ => false,
-                })
+            let call = self.call(rank, communicator, instance);
+            call.is_some_and(|(at, _)| at >= self.position(rank))
         };
         if issued_on.is_none() && !to_come() {
             return None;
@@ -200,14 +213,12 @@ impl Stuck<'_> {
     }
 
     fn describe(&self, place: Place) -> Waiting {
-        let job = self.engine.job;
-        let program = job.ranks[place.rank].program.0 as usize;
-        let op = place.instruction - self.engine.tables.programs[program] as usize;
-        let name = match job.programs[program].ops[op] {
-            motley_job::Op::Compute { tag, .. }
-            | motley_job::Op::Collective { tag, .. }
-            | motley_job::Op::Issue { tag, .. }
-            | motley_job::Op::Await { tag, .. } => job.name(tag.name).to_owned(),
+        let tag = self.engine.tables.code.instructions[place.instruction].tag();
+        let name = tag.map_or_else(String::new, |tag| self.engine.job.name(tag.name).to_owned());
+        let issued = || self.call(place.rank, place.communicator, place.sequence);
+        let op = match place.stream {
+            Some(_) => issued().map_or(0, |(at, _)| at),
+            None => self.position(place.rank),
         };
         let missing: Vec<RankId> =
             self.missing(place.communicator).map(|rank| RankId(rank as u32)).collect();

@@ -45,13 +45,40 @@ pub trait Observer {
     fn finish(&mut self, rank: RankId, at: Time) {
         let _ = (rank, at);
     }
+
+    /// Whether the observer takes summaries of what the members of `comm` do again and again among
+    /// themselves: only how often, and how long each time, not when. A replay is many times faster
+    /// for one that does. What is summed up is told at the end, see [`Observer::repeat`].
+    #[inline]
+    fn summarises(&self, comm: CommId) -> bool {
+        let _ = comm;
+        false
+    }
+
+    /// So many operations were passed over that will be told of in a summary.
+    #[inline]
+    fn pass_over(&mut self, operations: u64) {
+        let _ = operations;
+    }
+
+    /// Until the next call, what is told happened so many times, each time with these durations, at
+    /// other times than those told. Called with 1 when it is over.
+    #[inline]
+    fn repeat(&mut self, times: u64) {
+        let _ = times;
+    }
 }
 
 /// An observer that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-impl Observer for Silent {}
+impl Observer for Silent {
+    #[inline]
+    fn summarises(&self, _: CommId) -> bool {
+        true
+    }
+}
 
 impl<A: Observer, B: Observer> Observer for (A, B) {
     #[inline]
@@ -86,6 +113,23 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.finish(rank, at);
         self.1.finish(rank, at);
     }
+
+    #[inline]
+    fn summarises(&self, comm: CommId) -> bool {
+        self.0.summarises(comm) && self.1.summarises(comm)
+    }
+
+    #[inline]
+    fn pass_over(&mut self, operations: u64) {
+        self.0.pass_over(operations);
+        self.1.pass_over(operations);
+    }
+
+    #[inline]
+    fn repeat(&mut self, times: u64) {
+        self.0.repeat(times);
+        self.1.repeat(times);
+    }
 }
 
 impl<O: Observer> Observer for &mut O {
@@ -116,5 +160,20 @@ impl<O: Observer> Observer for &mut O {
     #[inline]
     fn finish(&mut self, rank: RankId, at: Time) {
         (**self).finish(rank, at);
+    }
+
+    #[inline]
+    fn summarises(&self, comm: CommId) -> bool {
+        (**self).summarises(comm)
+    }
+
+    #[inline]
+    fn pass_over(&mut self, operations: u64) {
+        (**self).pass_over(operations);
+    }
+
+    #[inline]
+    fn repeat(&mut self, times: u64) {
+        (**self).repeat(times);
     }
 }

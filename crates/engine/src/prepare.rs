@@ -14,10 +14,10 @@ use motley_job::{Job, JobError, verify};
 use motley_units::Time;
 
 pub(crate) use gangs::Gang;
-pub(crate) use instruction::Instruction;
-use instruction::lower;
+pub(crate) use instruction::{Code, Instruction, Segment, shifted};
 pub(crate) use usage::Usage;
 
+use crate::digest::Course;
 use crate::flow::{Fabric, PICOS, round_up};
 
 /// An index that points nowhere.
@@ -34,6 +34,10 @@ pub(crate) struct Cursor {
     pub(crate) slots: u32,
     /// Factor on its compute durations.
     pub(crate) slowness: f64,
+    /// In a segment: where the program goes on after it. Else [`NONE`].
+    pub(crate) back: u32,
+    /// In a segment: calls of its slot before it. Else zero.
+    pub(crate) before: u32,
 }
 
 /// One communicator: what the replay needs to know of it and what it remembers, together, because
@@ -65,7 +69,7 @@ pub(crate) struct Communicator {
     /// The latest join of the current instance; its start, once all members have joined.
     pub(crate) latest: Time,
     /// Of its completion times.
-    pub(crate) digest: crate::digest::Digest,
+    pub(crate) course: Course,
 }
 
 /// One call of a communicator, with all that is known of its duration.
@@ -88,10 +92,8 @@ pub(crate) struct Call {
 /// The flat tables of a job.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    /// All programs, one after the other, each closed by [`Instruction::End`].
-    pub(crate) instructions: Vec<Instruction>,
-    /// Where each program begins.
-    pub(crate) programs: Vec<u32>,
+    /// What ranks do.
+    pub(crate) code: Code,
     /// The communicators behind the slots of all ranks.
     pub(crate) slots: Vec<u32>,
     /// The members of all communicators.
@@ -104,8 +106,6 @@ pub(crate) struct Tables {
     pub(crate) cursors: Vec<Cursor>,
     /// All communicators, before their first instance.
     pub(crate) communicators: Vec<Communicator>,
-    /// How many kernels the operations of each spread class sum up.
-    pub(crate) kernels: Vec<u16>,
     /// How many operations all ranks execute together.
     pub(crate) operations: u64,
     /// The links that may be shared, and who crosses them.
@@ -114,6 +114,9 @@ pub(crate) struct Tables {
     pub(crate) eager: u32,
     /// The ranks that walk side by side.
     pub(crate) gangs: Vec<Gang>,
+    /// How many stretches all gangs have together, and how many offsets these.
+    pub(crate) stretches: u32,
+    pub(crate) offsets: u32,
     /// By rank, the gang that it leads, or [`NONE`].
     pub(crate) led: Vec<u32>,
     /// The ranks that are in no gang or lead one, last first.
@@ -127,36 +130,39 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
     let usage = Usage::new(job)?;
     let solved = sharing::links_to_solve(job, &usage, reduce);
     let fabric = Fabric::new(job, &usage, &solved);
-    let (instructions, programs, kernels) = lower(&job.programs);
+    let code = instruction::lower(job);
 
     let mut slots = Vec::new();
     let mut operations = 0;
     let mut cursors = Vec::with_capacity(job.ranks.len());
     for rank in &job.ranks {
+        let program = code.programs[rank.program.0 as usize];
         cursors.push(Cursor {
             now: Time::ZERO,
-            at: programs[rank.program.0 as usize],
+            at: program.first,
             slots: slots.len() as u32,
             slowness: rank.slowness,
+            back: NONE,
+            before: 0,
         });
         slots.extend(rank.slots.iter().map(|comm| comm.0));
-        operations += job.programs[rank.program.0 as usize].ops.len() as u64;
+        operations += program.len;
     }
 
     let mut tables = Tables {
-        instructions,
-        programs,
+        code,
         slots,
         members: Vec::new(),
         footprints: Vec::new(),
         calls: Vec::new(),
         cursors,
         communicators: Vec::with_capacity(job.communicators.len()),
-        kernels,
         operations,
         fabric,
         eager: 0,
         gangs: Vec::new(),
+        stretches: 0,
+        offsets: 0,
         led: Vec::new(),
         starters: Vec::new(),
     };
@@ -201,14 +207,41 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
             completed: 0,
             waiters: NONE,
             latest: Time::ZERO,
-            digest: crate::digest::Digest::EMPTY,
+            course: Course::default(),
         });
         tables.members.extend(comm.members.iter().map(|rank| rank.0));
         tables.footprints.extend(comm.footprints.iter().map(|footprint| footprint.0));
     }
     tables.eager = eager;
-    gangs::find(&mut tables);
+    gangs::find(job, &mut tables);
     Ok(tables)
+}
+
+impl Tables {
+    /// The instruction at which a rank stands, as it is there: inside a segment, sequences and
+    /// indices count from its use.
+    pub(crate) fn instruction(&self, cursor: Cursor) -> Instruction {
+        let index = self.code.index_before(cursor.back);
+        let before = cursor.before;
+        match self.code.instructions[cursor.at as usize] {
+            Instruction::Collective { tag, slot, call, sequence } => Instruction::Collective {
+                tag: shifted(tag, index),
+                slot,
+                call,
+                sequence: sequence + before,
+            },
+            Instruction::Await { tag, slot, sequence } => {
+                Instruction::Await { tag: shifted(tag, index), slot, sequence: sequence + before }
+            }
+            other => other,
+        }
+    }
+
+    /// The communicator behind a slot of a rank.
+    #[inline]
+    pub(crate) fn communicator(&self, slots: u32, slot: motley_job::Slot) -> u32 {
+        self.slots[slots as usize + usize::from(slot.0)]
+    }
 }
 
 /// Whether no call of a communicator shares links.
@@ -246,7 +279,7 @@ mod tests {
     #[test]
     fn what_the_hot_loop_walks_is_small() {
         assert_eq!(size_of::<Instruction>(), 16);
-        assert_eq!(size_of::<Cursor>(), 24);
+        assert_eq!(size_of::<Cursor>(), 32);
         assert_eq!(size_of::<Communicator>(), 64);
     }
 }

@@ -25,8 +25,9 @@
 //! keeps the order of the program.
 
 mod gang;
+mod stretch;
 
-use motley_job::{CommId, RankId, Tag};
+use motley_job::{CommId, RankId};
 use motley_units::Time;
 
 use crate::deadlock::{self, Deadlock};
@@ -34,10 +35,11 @@ use crate::digest::Digest;
 use crate::eager::{Instance, Window};
 use crate::flow::Network;
 use crate::noise::Noise;
-use crate::prepare::{Communicator, Cursor, Gang, Instruction, NONE, Tables};
+use crate::prepare::{Communicator, Cursor, Gang, Instruction, NONE, Tables, shifted};
 use crate::queue::{Kind, Queue};
 use crate::streams::{Issued, Streams};
 use crate::{Engine, Observer, Options, Outcome};
+use stretch::Stretches;
 
 /// Replays the engine's job once and tells `observer` what happens.
 ///
@@ -66,6 +68,8 @@ struct Replay<'a, O> {
     led: Vec<u32>,
     /// Ranks that can go on.
     ready: Vec<u32>,
+    /// What gangs do again and again.
+    stretches: Stretches,
     /// Of the communicators that need no events.
     windows: Vec<Window>,
     streams: Streams,
@@ -87,9 +91,10 @@ impl<'a, O: Observer> Replay<'a, O> {
             cursor.slowness = slowness;
         }
         let noise = options.jitter.map(|jitter| {
-            Noise::new(options.seed, options.iteration, jitter, ranks, &tables.kernels)
+            Noise::new(options.seed, options.iteration, jitter, ranks, &tables.code.kernels)
         });
         Self {
+            stretches: Stretches::new(tables, noise.is_none(), observer),
             tables,
             observer,
             noise,
@@ -145,20 +150,23 @@ impl<'a, O: Observer> Replay<'a, O> {
     fn run(&mut self, rank: u32) {
         let r = rank as usize;
         let tables = self.tables;
-        let Cursor { mut now, mut at, slots, slowness } = self.cursors[r];
+        let Cursor { mut now, mut at, slots, slowness, mut back, mut before } = self.cursors[r];
+        // Of the segment's use that the rank is in.
+        let mut index = tables.code.index_before(back);
         loop {
-            match tables.instructions[at as usize] {
+            match tables.code.instructions[at as usize] {
                 Instruction::Compute { tag, spread, duration } => {
                     let mut duration = duration * slowness;
                     if let Some(noise) = &mut self.noise {
                         duration *= noise.draw(r, spread);
                     }
                     let end = now + nearest(duration);
-                    self.observer.compute(RankId(rank), tag, now, end);
+                    self.observer.compute(RankId(rank), shifted(tag, index), now, end);
                     now = end;
                 }
                 Instruction::Collective { tag, slot, call, sequence } => {
-                    let c = tables.slots[slots as usize + usize::from(slot.0)];
+                    let sequence = sequence + before;
+                    let c = tables.communicator(slots, slot);
                     let comm = &mut self.communicators[c as usize];
                     if comm.eager == NONE {
                         if comm.completed < sequence {
@@ -178,12 +186,14 @@ impl<'a, O: Observer> Replay<'a, O> {
                     };
                     let Instance { start, end, .. } = instance;
                     if end > now {
+                        let tag = shifted(tag, index);
                         self.observer.wait(RankId(rank), CommId(c), call, tag, now, start, end);
                     }
                     now = end;
                 }
-                Instruction::Issue { slot, call, stream, sequence } => {
-                    let c = tables.slots[slots as usize + usize::from(slot.0)];
+                Instruction::Issue { slot, call, stream, sequence, .. } => {
+                    let sequence = sequence + before;
+                    let c = tables.communicator(slots, slot);
                     if self.communicators[c as usize].eager != NONE {
                         self.join_eager(c, call, sequence, now);
                         at += 1;
@@ -195,7 +205,8 @@ impl<'a, O: Observer> Replay<'a, O> {
                     }
                 }
                 Instruction::Await { tag, slot, sequence } => {
-                    let c = tables.slots[slots as usize + usize::from(slot.0)];
+                    let sequence = sequence + before;
+                    let c = tables.communicator(slots, slot);
                     let comm = &self.communicators[c as usize];
                     if comm.completed <= sequence {
                         self.wait_for(rank, c);
@@ -205,10 +216,21 @@ impl<'a, O: Observer> Replay<'a, O> {
                         let &Instance { start, end, call, .. } =
                             self.windows[comm.eager as usize].instance(sequence);
                         if end > now {
+                            let tag = shifted(tag, index);
                             self.observer.wait(RankId(rank), CommId(c), call, tag, now, start, end);
                             now = end;
                         }
                     }
+                }
+                Instruction::Segment { index: shift, segment, before: calls, .. } => {
+                    (back, before, index) = (at + 1, calls, shift);
+                    at = tables.code.segments[segment as usize].first;
+                    continue;
+                }
+                Instruction::End if back != NONE => {
+                    at = back;
+                    (back, before, index) = (NONE, 0, 0);
+                    continue;
                 }
                 Instruction::End => {
                     self.finished += 1;
@@ -218,8 +240,7 @@ impl<'a, O: Observer> Replay<'a, O> {
             }
             at += 1;
         }
-        let cursor = &mut self.cursors[r];
-        (cursor.now, cursor.at) = (now, at);
+        self.cursors[r] = Cursor { now, at, slots, slowness, back, before };
     }
 
     /// A member joins an instance of a communicator that needs no events. If it is the last, the
@@ -230,7 +251,7 @@ impl<'a, O: Observer> Replay<'a, O> {
         let window = &mut self.windows[comm.eager as usize];
         let instance = window.join(sequence, comm.size, at, call, duration)?;
         comm.completed += 1;
-        comm.digest.fold(instance.end.as_picos());
+        comm.course.fold(instance.end.as_picos());
         self.instances += 1;
         self.last = self.last.max(instance.end);
         self.observer.transfer(CommId(c), call, sequence, instance.start, instance.end);
@@ -241,7 +262,7 @@ impl<'a, O: Observer> Replay<'a, O> {
             let rank = waiting;
             waiting = self.next_waiter[rank as usize];
             let cursor = self.cursors[rank as usize];
-            let instruction = self.tables.instructions[cursor.at as usize];
+            let instruction = self.tables.instruction(cursor);
             let (Instruction::Collective { tag, sequence: wanted, .. }
             | Instruction::Await { tag, sequence: wanted, .. }) = instruction
             else {
@@ -290,7 +311,8 @@ impl<'a, O: Observer> Replay<'a, O> {
         comm.latest = comm.latest.max(at).max(self.clock);
         comm.joined += 1;
         if comm.joined == comm.size
-            && let Instruction::Issue { call, .. } = self.tables.instructions[instruction as usize]
+            && let Instruction::Issue { call, .. } =
+                self.tables.code.instructions[instruction as usize]
         {
             self.launch(communicator, call);
         }
@@ -344,11 +366,10 @@ impl<'a, O: Observer> Replay<'a, O> {
 
     /// Whether a rank's compute stream stands in a blocking call of this instance.
     fn stands_in(&self, cursor: Cursor, communicator: u32, instance: u32) -> bool {
-        match self.tables.instructions[cursor.at as usize] {
+        match self.tables.code.instructions[cursor.at as usize] {
             Instruction::Collective { slot, sequence, .. } => {
-                sequence == instance
-                    && self.tables.slots[cursor.slots as usize + usize::from(slot.0)]
-                        == communicator
+                sequence + cursor.before == instance
+                    && self.tables.communicator(cursor.slots, slot) == communicator
             }
             _ => false,
         }
@@ -382,7 +403,7 @@ impl<'a, O: Observer> Replay<'a, O> {
             waiting = self.next_waiter[rank as usize];
             let cursor = self.cursors[rank as usize];
             // An await is over; a blocking call is made once more, now that it can be.
-            let skip = match self.tables.instructions[cursor.at as usize] {
+            let skip = match self.tables.instruction(cursor) {
                 Instruction::Await { sequence, .. } if sequence < completed => 1,
                 Instruction::Collective { sequence, .. } if sequence <= completed => 0,
                 _ => {
@@ -402,7 +423,7 @@ impl<'a, O: Observer> Replay<'a, O> {
     /// Tells the observer that the compute stream of a rank has stood where `cursor` stands.
     fn tell_wait(&mut self, rank: u32, cursor: Cursor, communicator: u32, start: Time, end: Time) {
         if end > cursor.now
-            && let Some(tag) = self.tables.instructions[cursor.at as usize].tag()
+            && let Some(tag) = self.tables.instruction(cursor).tag()
         {
             let call = self.communicators[communicator as usize].call;
             let comm = CommId(communicator);
@@ -417,13 +438,13 @@ impl<'a, O: Observer> Replay<'a, O> {
         comm.latest = Time::ZERO;
         comm.joined = 0;
         comm.completed += 1;
-        comm.digest.fold(end.as_picos());
+        comm.course.fold(end.as_picos());
         self.instances += 1;
         self.last = self.last.max(end);
         self.observer.transfer(CommId(communicator), comm.call, sequence, start, end);
     }
 
-    fn outcome(self, engine: &Engine) -> Result<Outcome, Deadlock> {
+    fn outcome(mut self, engine: &Engine) -> Result<Outcome, Deadlock> {
         if self.finished < self.cursors.len() || self.streams.pending() > 0 {
             let stuck = deadlock::Stuck {
                 engine,
@@ -436,12 +457,12 @@ impl<'a, O: Observer> Replay<'a, O> {
         let finish: Vec<Time> = self.cursors.iter().map(|cursor| cursor.now).collect();
         let mut digest = Digest::EMPTY;
         for comm in &self.communicators {
-            digest.fold(comm.digest.value());
+            digest.fold(comm.course.value());
         }
         for at in &finish {
             digest.fold(at.as_picos());
         }
-        Ok(Outcome {
+        let outcome = Outcome {
             end: finish.iter().copied().fold(self.last, Time::max),
             finish,
             operations: self.tables.operations,
@@ -449,17 +470,9 @@ impl<'a, O: Observer> Replay<'a, O> {
             flows: self.network.flows(),
             solves: self.network.solves(),
             digest: digest.value(),
-        })
-    }
-}
-
-impl Instruction {
-    /// What an instruction at which the compute stream can stand is.
-    fn tag(&self) -> Option<Tag> {
-        match *self {
-            Self::Collective { tag, .. } | Self::Await { tag, .. } => Some(tag),
-            Self::Compute { .. } | Self::Issue { .. } | Self::End => None,
-        }
+        };
+        self.sum_up();
+        Ok(outcome)
     }
 }
 

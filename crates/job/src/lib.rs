@@ -28,11 +28,13 @@
 mod communicator;
 mod footprint;
 mod program;
+mod segment;
 mod table;
 mod verify;
 
 pub use communicator::{Call, CallSet, CallSetId, CommId, Communicator};
 pub use footprint::{Footprint, FootprintId, LinkId};
 pub use program::{NameId, Op, Program, ProgramId, Slot, Stream, Tag};
+pub use segment::{Segment, SegmentId};
 pub use table::{Job, JobBuilder, Link, Rank, RankId};
 pub use verify::{JobError, verify};

@@ -2,6 +2,8 @@
 
 use motley_units::Time;
 
+use crate::SegmentId;
+
 /// An index into [`crate::Job::programs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProgramId(pub u32);
@@ -77,12 +79,62 @@ pub enum Op {
         /// The instance, counted from zero.
         sequence: u32,
     },
+    /// The operations of a segment, one after the other.
+    Segment {
+        /// The segment.
+        segment: SegmentId,
+        /// What the indices of its tags are counted from.
+        index: u16,
+    },
+}
+
+impl Op {
+    /// What it is; a segment is several things.
+    pub fn tag(&self) -> Option<Tag> {
+        match *self {
+            Self::Compute { tag, .. }
+            | Self::Collective { tag, .. }
+            | Self::Issue { tag, .. }
+            | Self::Await { tag, .. } => Some(tag),
+            Self::Segment { .. } => None,
+        }
+    }
+
+    /// The same with another tag.
+    pub(crate) fn with_tag(self, change: impl Fn(Tag) -> Tag) -> Self {
+        match self {
+            Self::Compute { tag, kernels, duration } => {
+                Self::Compute { tag: change(tag), kernels, duration }
+            }
+            Self::Collective { tag, slot, call } => {
+                Self::Collective { tag: change(tag), slot, call }
+            }
+            Self::Issue { tag, slot, call, stream } => {
+                Self::Issue { tag: change(tag), slot, call, stream }
+            }
+            Self::Await { tag, slot, sequence } => Self::Await { tag: change(tag), slot, sequence },
+            Self::Segment { .. } => self,
+        }
+    }
+
+    /// An operation of a segment as it is where the segment is used: with this index, after so many
+    /// calls of its slot.
+    pub(crate) fn used(self, index: u16, before: u32) -> Self {
+        let op = self.with_tag(|tag| Tag { index: tag.index.wrapping_add(index), ..tag });
+        match op {
+            Self::Await { tag, slot, sequence } => {
+                Self::Await { tag, slot, sequence: sequence + before }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What the ranks of one class do, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
-    /// The operations of the compute stream.
+    /// The operations of the compute stream. In a job, runs that occur again and again are
+    /// segments.
     pub ops: Vec<Op>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     CallSet, CallSetId, CommId, Communicator, Footprint, FootprintId, NameId, Program, ProgramId,
+    Segment, segment::Segments,
 };
 
 /// A rank of the job, numbered from zero.
@@ -41,6 +42,8 @@ pub struct Job {
     pub communicators: Vec<Communicator>,
     /// One per class of ranks.
     pub programs: Vec<Program>,
+    /// What programs do again and again.
+    pub segments: Vec<Segment>,
     /// All ranks.
     pub ranks: Vec<Rank>,
     /// The names that tags refer to.
@@ -61,12 +64,13 @@ impl Job {
 pub struct JobBuilder {
     job: Job,
     names: HashMap<String, NameId>,
+    segments: Segments,
 }
 
 impl JobBuilder {
     /// A job without ranks on `links`, with `streams` communication streams for each rank.
     pub fn new(links: Vec<Link>, streams: u8) -> Self {
-        Self { job: Job { links, streams, ..Job::default() }, names: HashMap::new() }
+        Self { job: Job { links, streams, ..Job::default() }, ..Self::default() }
     }
 
     /// The id of `name`, entered at its first use.
@@ -107,9 +111,10 @@ impl JobBuilder {
         CommId(self.job.communicators.len() as u32 - 1)
     }
 
-    /// Enters a program.
-    pub fn program(&mut self, program: Program) -> ProgramId {
-        self.job.programs.push(program);
+    /// Enters a program, given in full; what occurs again and again becomes segments.
+    pub fn program(&mut self, program: &Program) -> ProgramId {
+        let ops = self.segments.compress(&program.ops, &mut self.job.segments);
+        self.job.programs.push(Program { ops });
         ProgramId(self.job.programs.len() as u32 - 1)
     }
 

@@ -1,8 +1,10 @@
 //! What the engine relies on, checked once.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
-use crate::{Job, Op};
+use crate::{Job, Op, ProgramId, RankId, Slot};
 
 /// A job that the engine could not replay; always a defect of whoever built it.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -35,6 +37,12 @@ pub enum JobError {
         what: &'static str,
         /// Who holds it.
         owner: String,
+    },
+    /// A segment that is not what it says, or leaves calls open.
+    #[error("segment {segment} is not a closed run of operations")]
+    OpenSegment {
+        /// Which.
+        segment: usize,
     },
     /// A rank joins a communicator that it does not belong to.
     #[error("rank {rank} joins communicator {communicator} without being a member")]
@@ -138,43 +146,94 @@ pub fn verify(job: &Job) -> Result<(), JobError> {
 }
 
 /// What a program asks of the rank that runs it, found once however many ranks do.
+#[derive(Default)]
 struct Demand {
-    /// By slot, the calls that it makes, in order.
-    calls: Vec<Vec<u16>>,
-    /// By slot, the highest of its calls.
+    /// By slot, how often it is called.
+    calls: Vec<u32>,
+    /// By slot, the highest of the calls that are made.
     highest_call: Vec<Option<u16>>,
     /// The highest stream that it issues on.
     highest_stream: Option<u8>,
 }
 
 impl Demand {
-    fn new(ops: &[Op]) -> Self {
-        let mut demand = Self { calls: Vec::new(), highest_call: Vec::new(), highest_stream: None };
+    /// Of a program's operations, or of a segment's. `segments` has the demands of those that the
+    /// operations use.
+    fn new(ops: &[Op], segments: &[Self]) -> Self {
+        let mut demand = Self::default();
         for op in ops {
-            let (slot, call, stream) = match *op {
-                Op::Compute { .. } => continue,
-                Op::Collective { slot, call, .. } => (slot, Some(call), None),
-                Op::Issue { slot, call, stream, .. } => (slot, Some(call), Some(stream)),
-                Op::Await { slot, .. } => (slot, None, None),
-            };
-            let slot = usize::from(slot.0);
-            if demand.calls.len() <= slot {
-                demand.calls.resize(slot + 1, Vec::new());
-                demand.highest_call.resize(slot + 1, None);
+            match *op {
+                Op::Compute { .. } => {}
+                Op::Collective { slot, call, .. } => demand.add(slot, 1, Some(call), None),
+                Op::Issue { slot, call, stream, .. } => {
+                    demand.add(slot, 1, Some(call), Some(stream.0));
+                }
+                Op::Await { slot, .. } => demand.add(slot, 0, None, None),
+                Op::Segment { segment, .. } => {
+                    let used = &segments[segment.0 as usize];
+                    for (slot, (&count, &call)) in
+                        used.calls.iter().zip(&used.highest_call).enumerate()
+                    {
+                        demand.add(Slot(slot as u16), count, call, used.highest_stream);
+                    }
+                }
             }
-            if let Some(call) = call {
-                demand.calls[slot].push(call);
-                demand.highest_call[slot] = demand.highest_call[slot].max(Some(call));
-            }
-            demand.highest_stream = demand.highest_stream.max(stream.map(|stream| stream.0));
         }
         demand
     }
+
+    fn add(&mut self, slot: Slot, count: u32, call: Option<u16>, stream: Option<u8>) {
+        let slot = usize::from(slot.0);
+        if self.calls.len() <= slot {
+            self.calls.resize(slot + 1, 0);
+            self.highest_call.resize(slot + 1, None);
+        }
+        self.calls[slot] += count;
+        self.highest_call[slot] = self.highest_call[slot].max(call);
+        self.highest_stream = self.highest_stream.max(stream);
+    }
+
+    fn calls(&self, slot: usize) -> u32 {
+        self.calls.get(slot).copied().unwrap_or(0)
+    }
+}
+
+/// The demands of all programs, once all segments are known to be usable.
+fn demands(job: &Job) -> Result<Vec<Demand>, JobError> {
+    let mut segments = Vec::with_capacity(job.segments.len());
+    for (s, segment) in job.segments.iter().enumerate() {
+        if !segment.is_closed() {
+            return Err(JobError::OpenSegment { segment: s });
+        }
+        segments.push(Demand::new(&segment.ops, &[]));
+    }
+    for (p, program) in job.programs.iter().enumerate() {
+        for op in &program.ops {
+            if let Op::Segment { segment, .. } = op {
+                let owner = || format!("program {p}");
+                inside("segment", segment.0 as usize, job.segments.len(), owner)?;
+            }
+        }
+    }
+    Ok(job.programs.iter().map(|program| Demand::new(&program.ops, &segments)).collect())
+}
+
+/// The calls that a program makes of one slot, in order.
+fn calls_of(job: &Job, (program, slot): (usize, usize)) -> Vec<u16> {
+    job.expanded(ProgramId(program as u32))
+        .filter_map(|op| match op {
+            Op::Collective { slot: called, call, .. } | Op::Issue { slot: called, call, .. } => {
+                (usize::from(called.0) == slot).then_some(call)
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn verify_programs(job: &Job) -> Result<(), JobError> {
-    let demands: Vec<Demand> =
-        job.programs.iter().map(|program| Demand::new(&program.ops)).collect();
+    let demands = demands(job)?;
+    // The calls by program and slot, of those that had to be compared.
+    let mut calls = BTreeMap::new();
     // By communicator, the program and the slot of its first member, which all others must match.
     let mut expected: Vec<Option<(usize, usize)>> = vec![None; job.communicators.len()];
     let mut joined = vec![0usize; job.communicators.len()];
@@ -198,21 +257,22 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
                 let set = &job.call_sets[communicator.calls.0 as usize];
                 inside("call", usize::from(call), set.calls.len(), owner)?;
             }
-            let calls = demand.calls.get(slot).map_or(&[][..], Vec::as_slice);
-            if communicator.members.binary_search(&crate::RankId(r as u32)).is_err() {
-                if !calls.is_empty() {
+            if communicator.members.binary_search(&RankId(r as u32)).is_err() {
+                if demand.calls(slot) > 0 {
                     return Err(JobError::NotAMember { rank: r, communicator: c });
                 }
                 continue;
             }
             joined[c] += 1;
-            let (first_program, first_slot) = *expected[c].get_or_insert((program, slot));
-            if (first_program, first_slot) == (program, slot) {
+            let first = *expected[c].get_or_insert((program, slot));
+            if first == (program, slot) {
                 continue;
             }
-            let reference =
-                demands[first_program].calls.get(first_slot).map_or(&[][..], Vec::as_slice);
-            let differs = |&i: &usize| reference.get(i).copied() != calls.get(i).copied();
+            for which in [first, (program, slot)] {
+                calls.entry(which).or_insert_with(|| calls_of(job, which));
+            }
+            let (reference, calls) = (&calls[&first], &calls[&(program, slot)]);
+            let differs = |&i: &usize| reference.get(i) != calls.get(i);
             if let Some(at) = (0..reference.len().max(calls.len())).find(differs) {
                 return Err(JobError::Mismatched {
                     communicator: c,
@@ -225,9 +285,7 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
         }
     }
     for (c, communicator) in job.communicators.iter().enumerate() {
-        let called = expected[c].is_some_and(|(program, slot)| {
-            demands[program].calls.get(slot).is_some_and(|c| !c.is_empty())
-        });
+        let called = expected[c].is_some_and(|(program, slot)| demands[program].calls(slot) > 0);
         if joined[c] != communicator.members.len() && called {
             let owner = format!("communicator {c}");
             return Err(JobError::Dangling { what: "slot for a member", index: joined[c], owner });

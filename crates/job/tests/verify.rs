@@ -18,7 +18,7 @@ fn sound() -> Job {
     let members = vec![RankId(0), RankId(1)];
     builder.communicator(Communicator { members, calls, footprints: vec![footprint], class: 0 });
     let slot = Slot(0);
-    let program = builder.program(Program {
+    let program = builder.program(&Program {
         ops: vec![
             Op::Compute { tag: TAG, kernels: 1, duration: Time::from_picos(5) },
             Op::Collective { tag: TAG, slot, call: 0 },

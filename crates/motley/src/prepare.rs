@@ -1,5 +1,6 @@
 //! From a scenario to a job: everything before the replay.
 
+use motley_collectives::Layouts;
 use motley_engine::draw_slowness;
 use motley_hardware::Catalog;
 use motley_job::{Op, RankId};
@@ -53,7 +54,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
 
     let times =
         KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
-    let mut lowered = lower(&plan, &cluster, &times)?;
+    let mut lowered = lower(&plan, &cluster, &times, &mut Layouts::new(false))?;
     if scenario.noise.card_spread > 0.0 {
         // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
         // does with it.
@@ -66,18 +67,12 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
 }
 
 impl Prepared<'_> {
-    /// How many compute operations one replay tells its observer of, for those who measure
-    /// progress by simulated work.
-    pub fn compute_operations(&self) -> u64 {
+    /// How many operations one replay executes on compute streams, for those who measure progress by
+    /// simulated work.
+    pub fn operations(&self) -> u64 {
         let job = &self.lowered.job;
-        let of_program: Vec<u64> = job
-            .programs
-            .iter()
-            .map(|program| {
-                let compute = |op: &&Op| matches!(op, Op::Compute { .. });
-                program.ops.iter().filter(compute).count() as u64
-            })
-            .collect();
+        let executed = |op: &Op| u64::from(!matches!(op, Op::Issue { .. }));
+        let of_program = job.program_sums(executed);
         job.ranks.iter().map(|rank| of_program[rank.program.0 as usize]).sum()
     }
 }

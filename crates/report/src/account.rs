@@ -53,6 +53,8 @@ pub struct Account {
     finish: Vec<Time>,
     counts: CallCounts,
     gradients: GradientTransfers,
+    /// How many times what is told happens.
+    times: u64,
 }
 
 impl Account {
@@ -71,6 +73,7 @@ impl Account {
             counts: CallCounts::new(job),
             gradients: GradientTransfers::new(job, &classes),
             classes,
+            times: 1,
         }
     }
 
@@ -114,7 +117,7 @@ impl Observer for Account {
     #[inline]
     fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
         let kind = self.kinds[usize::from(tag.name.0)];
-        self.compute[rank.0 as usize][kind as usize] += end - start;
+        self.compute[rank.0 as usize][kind as usize] += times(end - start, self.times);
     }
 
     #[inline]
@@ -135,14 +138,14 @@ impl Observer for Account {
             waiting = waiting - self.gradients.moving(rank, from, begun);
         }
         let (rank, class) = (rank.0 as usize, class as usize);
-        self.waiting[rank][class] += waiting;
-        self.exposed[rank][class] += (end - from) - waiting;
+        self.waiting[rank][class] += times(waiting, self.times);
+        self.exposed[rank][class] += times((end - from) - waiting, self.times);
     }
 
     #[inline]
     fn transfer(&mut self, comm: CommId, call: u16, _sequence: u32, start: Time, end: Time) {
         let position = self.counts.first[comm.0 as usize] as usize + usize::from(call);
-        self.counts.count[position] += 1;
+        self.counts.count[position] += self.times;
         if self.classes[comm.0 as usize] == Traffic::DataParallel {
             self.gradients.spans[comm.0 as usize].push((start, end));
         }
@@ -152,6 +155,22 @@ impl Observer for Account {
     fn finish(&mut self, rank: RankId, at: Time) {
         self.finish[rank.0 as usize] = at;
     }
+
+    /// All but gradients, of which it matters when they move.
+    #[inline]
+    fn summarises(&self, comm: CommId) -> bool {
+        self.classes[comm.0 as usize] != Traffic::DataParallel
+    }
+
+    #[inline]
+    fn repeat(&mut self, times: u64) {
+        self.times = times;
+    }
+}
+
+/// So many times a duration.
+fn times(duration: Time, count: u64) -> Time {
+    Time::from_picos(duration.as_picos().saturating_mul(count))
 }
 
 /// Instances by communicator and call, in one array.

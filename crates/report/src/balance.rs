@@ -14,18 +14,10 @@ use motley_units::Time;
 /// replay wants no other slowness and no jitter. A rank without work of its own (a stage of an
 /// embedding alone) keeps its time, and one that computes nothing keeps slowness 1.
 pub fn balanced_slowness(lowered: &Lowered) -> Vec<f64> {
-    let nominal_of_program: Vec<Time> = lowered
-        .job
-        .programs
-        .iter()
-        .map(|program| {
-            let durations = program.ops.iter().map(|op| match *op {
-                Op::Compute { duration, .. } => duration,
-                _ => Time::ZERO,
-            });
-            durations.sum()
-        })
-        .collect();
+    let nominal_of_program = lowered.job.program_sums(|op| match *op {
+        Op::Compute { duration, .. } => duration,
+        _ => Time::ZERO,
+    });
     let alone: Vec<f64> = lowered
         .job
         .ranks

@@ -12,6 +12,7 @@ mod shape;
 
 use std::collections::HashMap;
 
+use motley_collectives::Layouts;
 use motley_job::{Job, JobBuilder, Link, ProgramId};
 use motley_topology::{Cluster, LinkId, RouteError};
 use motley_workload::{
@@ -29,9 +30,16 @@ use crate::times::{CardKind, KernelTimes};
 
 /// Lowers a plan that [`crate::check_plan`] has accepted.
 ///
+/// `layouts` is what is known of the cluster's process groups; it learns those of the plan.
+///
 /// # Errors
 /// If two cards that must communicate have no route.
-pub fn lower(plan: &Plan, cluster: &Cluster, times: &KernelTimes) -> Result<Lowered, RouteError> {
+pub fn lower(
+    plan: &Plan,
+    cluster: &Cluster,
+    times: &KernelTimes,
+    layouts: &mut Layouts,
+) -> Result<Lowered, RouteError> {
     let mut job = JobBuilder::new(links(cluster), streams::COUNT);
     let names = Names::new(&mut job);
     let groups = gradient_groups(plan, times.model(), times.training().gradient_bytes);
@@ -78,7 +86,7 @@ pub fn lower(plan: &Plan, cluster: &Cluster, times: &KernelTimes) -> Result<Lowe
         }
     }
 
-    let mut communicators = Communicators::new(plan, cluster, times, &groups, &stages);
+    let mut communicators = Communicators::new(plan, cluster, times, layouts, &groups, &stages);
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         communicators.pipeline(p, pipeline, &programs.built, &mut job)?;
     }
@@ -137,7 +145,7 @@ impl Programs {
         bucket.push(self.built.len());
         self.built.push(Built {
             shape: shape.clone(),
-            program: job.program(program),
+            program: job.program(&program),
             tensor_calls,
             memory: stage_memory(shape, kind, times),
         });

@@ -17,6 +17,21 @@ impl Cluster {
     /// # Errors
     /// A number that is no card, or a card without NIC that would have to leave its node.
     pub fn route(&self, from: GpuId, to: GpuId) -> Result<Route, RouteError> {
+        let mut links = Vec::new();
+        let (latency, class) = self.route_onto(from, to, &mut links)?;
+        Ok(Route { links, latency, class })
+    }
+
+    /// As [`Cluster::route`], with the links appended to a list: for those who need many routes.
+    ///
+    /// # Errors
+    /// As [`Cluster::route`].
+    pub fn route_onto(
+        &self,
+        from: GpuId,
+        to: GpuId,
+        links: &mut Vec<LinkId>,
+    ) -> Result<(Seconds, PathClass), RouteError> {
         for gpu in [from, to] {
             if gpu.0 >= self.gpu_count() {
                 return Err(RouteError::UnknownGpu { gpu: gpu.0, count: self.gpu_count() });
@@ -25,12 +40,12 @@ impl Cluster {
         let (node_a, node_b) = (self.node_of(from), self.node_of(to));
         let (a, b) = (self.place(node_a), self.place(node_b));
         let (card_a, card_b) = (self.local_index(from), self.local_index(to));
-        let mut way = Way::default();
+        let mut way = Way { links, latency: 0.0 };
         // A cluster without a fabric has one node only.
         let Some(fabric) = self.fabric.as_ref().filter(|_| node_a != node_b) else {
             let inside = a.placement.template.peer(card_a, card_b);
             way.inside(a, inside);
-            return Ok(way.finish(inside.class));
+            return Ok((Seconds(way.latency), inside.class));
         };
         let nic_of = |gpu: GpuId, node: NodeId| {
             self.nic_of(gpu).ok_or_else(|| RouteError::NoNic {
@@ -60,18 +75,17 @@ impl Cluster {
         }
         way.link(self, b.port(nic_b).reverse());
         way.inside(b, b.placement.template.nic_to(nic_b, card_b));
-        Ok(way.finish(PathClass::Net))
+        Ok((Seconds(way.latency), PathClass::Net))
     }
 }
 
 /// A route being put together.
-#[derive(Default)]
-struct Way {
-    links: Vec<LinkId>,
+struct Way<'a> {
+    links: &'a mut Vec<LinkId>,
     latency: f64,
 }
 
-impl Way {
+impl Way<'_> {
     fn inside(&mut self, place: Place<'_>, inside: Inside<'_>) {
         self.links.extend(inside.links.iter().map(|&local| place.link(local)));
         self.latency += inside.latency.0;
@@ -80,9 +94,5 @@ impl Way {
     fn link(&mut self, cluster: &Cluster, link: LinkId) {
         self.links.push(link);
         self.latency += cluster.link(link).latency.0;
-    }
-
-    fn finish(self, class: PathClass) -> Route {
-        Route { links: self.links, latency: Seconds(self.latency), class }
     }
 }

@@ -50,7 +50,9 @@ struct SlotUse {
     /// Never more than [`OUTSTANDING`] of its calls are neither awaited nor blocked on, and only
     /// those are awaited.
     few_outstanding: bool,
-    /// The streams that it calls from carry no other slot's calls.
+    /// The streams that it calls from.
+    streams: Vec<Stream>,
+    /// They carry no other slot's calls.
     own_streams: bool,
     /// Calls up to here are known to be complete.
     settled: usize,
@@ -60,41 +62,80 @@ struct SlotUse {
 /// is to end without events; see [`crate::eager`].
 pub(crate) const OUTSTANDING: usize = 2;
 
-fn slots_of(program: &Program) -> Vec<SlotUse> {
-    let mut slots: Vec<SlotUse> = Vec::new();
-    // By stream, the slot whose calls it carries, if it is only one.
-    let mut carried: BTreeMap<Stream, Option<Slot>> = BTreeMap::new();
+/// What the programs of a job do with their slots.
+fn slots_of(job: &Job, program: &Program) -> Vec<SlotUse> {
+    let mut uses = Uses::default();
+    let mut seen = vec![false; job.segments.len()];
     for op in &program.ops {
-        if let Op::Issue { slot, stream, .. } = *op {
-            let only = carried.entry(stream).or_insert(Some(slot));
-            *only = only.filter(|&other| other == slot);
+        match *op {
+            Op::Segment { segment, .. } => {
+                let again = std::mem::replace(&mut seen[segment.0 as usize], true);
+                let segment = &job.segments[segment.0 as usize];
+                let Some(slot) = segment.slot else { continue };
+                let used = uses.slot(slot);
+                let before = used.count;
+                if again && used.settled == before {
+                    // As the first time: it begins and ends with nothing outstanding.
+                    used.count += segment.calls as usize;
+                    used.settled = used.count;
+                } else {
+                    segment.ops.iter().for_each(|&op| uses.take_in(op, before));
+                }
+            }
+            op => uses.take_in(op, 0),
         }
-        let (slot, called) = match *op {
-            Op::Compute { .. } => continue,
-            Op::Collective { slot, call, .. } => (slot, Some((call, Lane::Compute))),
-            Op::Issue { slot, call, stream, .. } => (slot, Some((call, Lane::Stream(stream)))),
-            Op::Await { slot, .. } => (slot, None),
-        };
+    }
+    for used in &mut uses.slots {
+        used.own_streams = used.streams.iter().all(|stream| uses.carried[stream].is_some());
+    }
+    uses.slots
+}
+
+/// What has been seen of a program.
+#[derive(Default)]
+struct Uses {
+    slots: Vec<SlotUse>,
+    /// By stream, the slot whose calls it carries, if it is only one.
+    carried: BTreeMap<Stream, Option<Slot>>,
+}
+
+impl Uses {
+    fn slot(&mut self, slot: Slot) -> &mut SlotUse {
         let slot = usize::from(slot.0);
-        if slots.len() <= slot {
+        if self.slots.len() <= slot {
             let unused = SlotUse { few_outstanding: true, own_streams: true, ..SlotUse::default() };
-            slots.resize(slot + 1, unused);
+            self.slots.resize(slot + 1, unused);
         }
-        let used = &mut slots[slot];
-        let Some((call, lane)) = called else {
-            used.awaited = true;
-            if let Op::Await { sequence, .. } = *op {
-                let sequence = sequence as usize;
+        &mut self.slots[slot]
+    }
+
+    /// Takes in an operation that is no segment; sequences are counted from `before`.
+    fn take_in(&mut self, op: Op, before: usize) {
+        let (slot, call, lane) = match op {
+            Op::Compute { .. } | Op::Segment { .. } => return,
+            Op::Collective { slot, call, .. } => (slot, call, Lane::Compute),
+            Op::Issue { slot, call, stream, .. } => {
+                let only = self.carried.entry(stream).or_insert(Some(slot));
+                *only = only.filter(|&other| other == slot);
+                (slot, call, Lane::Stream(stream))
+            }
+            Op::Await { slot, sequence, .. } => {
+                let used = self.slot(slot);
+                let sequence = before + sequence as usize;
+                used.awaited = true;
                 used.few_outstanding &=
                     sequence < used.count && sequence + OUTSTANDING >= used.count;
                 used.settled = used.settled.max(sequence + 1);
+                return;
             }
-            continue;
         };
+        let used = self.slot(slot);
         used.count += 1;
         used.few_outstanding &= used.count - used.settled <= OUTSTANDING;
-        if lane == Lane::Compute {
-            used.settled = used.count;
+        match lane {
+            Lane::Compute => used.settled = used.count,
+            Lane::Stream(stream) if !used.streams.contains(&stream) => used.streams.push(stream),
+            Lane::Stream(_) | Lane::Mixed => {}
         }
         if !used.calls.contains(&call) {
             used.calls.push(call);
@@ -105,12 +146,6 @@ fn slots_of(program: &Program) -> Vec<SlotUse> {
             Some(_) => Lane::Mixed,
         });
     }
-    for op in &program.ops {
-        if let Op::Issue { slot, stream, .. } = *op {
-            slots[usize::from(slot.0)].own_streams &= carried[&stream].is_some();
-        }
-    }
-    slots
 }
 
 impl Usage {
@@ -129,7 +164,8 @@ impl Usage {
         }
         first_lane.push(members);
 
-        let programs: Vec<Vec<SlotUse>> = job.programs.iter().map(slots_of).collect();
+        let programs: Vec<Vec<SlotUse>> =
+            job.programs.iter().map(|program| slots_of(job, program)).collect();
         let mut lanes = vec![Lane::Mixed; members as usize];
         let mut among_members = vec![true; communicators];
         // Per communicator: the last member seen, how many were seen, and (program, slot) of one.

@@ -12,7 +12,7 @@ use motley_units::Time;
 use super::{Replay, nearest};
 use crate::Observer;
 use crate::eager::Instance;
-use crate::prepare::{Gang, Instruction, NONE};
+use crate::prepare::{Gang, Instruction, NONE, shifted};
 use crate::streams::Issued;
 
 impl<O: Observer> Replay<'_, O> {
@@ -20,60 +20,85 @@ impl<O: Observer> Replay<'_, O> {
     pub(super) fn run_gang(&mut self, gang: Gang) {
         let tables = self.tables;
         let Gang { leader, communicator, until, .. } = gang;
-        let ranks = gang.ranks();
-        let slots = self.cursors[leader as usize].slots as usize;
+        let slots = self.cursors[leader as usize].slots;
         let mut at = self.cursors[leader as usize].at;
         while at < until {
-            match tables.instructions[at as usize] {
-                Instruction::Compute { tag, spread, duration } => {
-                    for r in ranks.clone() {
-                        let cursor = &mut self.cursors[r];
-                        let mut duration = duration * cursor.slowness;
-                        if let Some(noise) = &mut self.noise {
-                            duration *= noise.draw(r, spread);
-                        }
-                        let (start, end) = (cursor.now, cursor.now + nearest(duration));
-                        cursor.now = end;
-                        self.observer.compute(RankId(r as u32), tag, start, end);
-                    }
-                }
-                Instruction::Collective { tag, call, sequence, .. } => {
-                    let instance = self.join_as_one(gang, call, sequence);
-                    self.wait_as_one(gang, instance, tag);
-                }
-                Instruction::Issue { slot, call, stream, sequence } => {
-                    let c = tables.slots[slots + usize::from(slot.0)];
-                    if c == communicator {
-                        self.join_as_one(gang, call, sequence);
-                    } else {
-                        let stream = usize::from(stream.0);
-                        for r in ranks.clone() {
-                            let issued = Issued::new(self.cursors[r].now, c, sequence, at);
-                            if self.streams.push(r, stream, issued) {
-                                self.join_head(r, stream);
-                            }
+            match tables.code.instructions[at as usize] {
+                Instruction::Issue { slot, sequence, stream, .. }
+                    if tables.communicator(slots, slot) != communicator =>
+                {
+                    let c = tables.communicator(slots, slot);
+                    let stream = usize::from(stream.0);
+                    for r in gang.ranks() {
+                        let issued = Issued::new(self.cursors[r].now, c, sequence, at);
+                        if self.streams.push(r, stream, issued) {
+                            self.join_head(r, stream);
                         }
                     }
                 }
-                Instruction::Await { tag, slot, sequence } => {
-                    let c = tables.slots[slots + usize::from(slot.0)];
-                    if c == communicator {
-                        let eager = self.communicators[c as usize].eager as usize;
-                        let instance = *self.windows[eager].instance(sequence);
-                        self.wait_as_one(gang, instance, tag);
-                    } else if self.communicators[c as usize].completed <= sequence {
+                Instruction::Await { slot, sequence, .. }
+                    if tables.communicator(slots, slot) != communicator =>
+                {
+                    let c = tables.communicator(slots, slot);
+                    if self.communicators[c as usize].completed <= sequence {
                         self.stand_at(gang, at);
                         self.wait_for(leader, c);
                         return;
                     }
                 }
+                Instruction::Segment { index, ordinal, segment, before, times } => {
+                    let segment = tables.code.segments[segment as usize];
+                    let mut passes = u32::from(times);
+                    at += passes - 1;
+                    let mut used = (index, before);
+                    while passes > 0 {
+                        let done = self.run_segment(gang, &segment, ordinal, used, passes);
+                        passes -= done;
+                        used.1 += done * segment.calls;
+                    }
+                }
                 Instruction::End => break,
+                own => self.step(gang, own, (0, 0)),
             }
             at += 1;
         }
         self.stand_at(gang, at);
         self.led[leader as usize] = NONE;
-        self.ready.extend(ranks.rev().map(|r| r as u32));
+        self.ready.extend(gang.ranks().rev().map(|r| r as u32));
+    }
+
+    /// Takes all members through an instruction that concerns the gang alone. In a segment, the
+    /// index of its use is added to that of the tag, and the calls before it to the sequence.
+    #[inline]
+    pub(super) fn step(&mut self, gang: Gang, own: Instruction, (index, before): (u16, u32)) {
+        match own {
+            Instruction::Compute { tag, spread, duration } => {
+                let tag = shifted(tag, index);
+                for r in gang.ranks() {
+                    let cursor = &mut self.cursors[r];
+                    let mut duration = duration * cursor.slowness;
+                    if let Some(noise) = &mut self.noise {
+                        duration *= noise.draw(r, spread);
+                    }
+                    let (start, end) = (cursor.now, cursor.now + nearest(duration));
+                    cursor.now = end;
+                    self.observer.compute(RankId(r as u32), tag, start, end);
+                }
+            }
+            Instruction::Collective { tag, call, sequence, .. } => {
+                let instance = self.join_as_one(gang, call, sequence + before);
+                self.wait_as_one(gang, instance, shifted(tag, index));
+            }
+            Instruction::Issue { call, sequence, .. } => {
+                self.join_as_one(gang, call, sequence + before);
+            }
+            Instruction::Await { tag, sequence, .. } => {
+                let eager = self.communicators[gang.communicator as usize].eager as usize;
+                let instance = *self.windows[eager].instance(sequence + before);
+                self.wait_as_one(gang, instance, shifted(tag, index));
+            }
+            Instruction::Segment { .. } | Instruction::End => {}
+        }
     }
 
     /// All members join an instance of the gang's communicator, which settles it.
@@ -84,7 +109,7 @@ impl<O: Observer> Replay<'_, O> {
         let window = &mut self.windows[comm.eager as usize];
         let instance = window.join_all(sequence, at.unwrap_or_default(), call, duration);
         comm.completed += 1;
-        comm.digest.fold(instance.end.as_picos());
+        comm.course.fold(instance.end.as_picos());
         self.instances += 1;
         self.last = self.last.max(instance.end);
         let comm = CommId(gang.communicator);
@@ -124,7 +149,7 @@ impl<O: Observer> Replay<'_, O> {
 }
 
 impl Gang {
-    fn ranks(self) -> std::ops::Range<usize> {
+    pub(super) fn ranks(self) -> std::ops::Range<usize> {
         self.leader as usize..(self.leader + self.size) as usize
     }
 }

@@ -88,7 +88,7 @@ impl Hand {
     /// The same with a slowness for each rank.
     pub(crate) fn job_of_unlike(mut self, programs: Vec<(Vec<Op>, f64)>) -> Job {
         for (ops, slowness) in programs {
-            let program = self.builder.program(Program { ops });
+            let program = self.builder.program(&Program { ops });
             let slots = (0..self.comms).map(CommId).collect();
             self.builder.rank(Rank { program, slowness, slots });
         }
@@ -100,7 +100,7 @@ impl Hand {
     /// The job in which each program is run by a run of ranks, one for each slowness.
     pub(crate) fn job_of_groups(mut self, groups: Vec<(Vec<Op>, Vec<f64>)>) -> Job {
         for (ops, slow) in groups {
-            let program = self.builder.program(Program { ops });
+            let program = self.builder.program(&Program { ops });
             for slowness in slow {
                 let slots = (0..self.comms).map(CommId).collect();
                 self.builder.rank(Rank { program, slowness, slots });

@@ -149,11 +149,11 @@ fn the_digest_is_pinned_and_repeats() {
     let outcome = |options| replay(&engine, &options, &mut Silent).unwrap();
     let plain = outcome(Options::default());
     assert_eq!(plain, outcome(Options { seed: 5, iteration: 9, ..Options::default() }));
-    assert_eq!(plain.digest, 9_533_217_545_195_202_693);
+    assert_eq!(plain.digest, 2_515_247_831_975_877_938);
     let jitter = Some(Jitter { relative_deviation: 0.1, law: Law::LogNormal });
     let noisy = outcome(Options { seed: 5, jitter, ..Options::default() });
     assert_eq!(noisy, outcome(Options { seed: 5, jitter, ..Options::default() }));
-    assert_eq!(noisy.digest, 4_620_996_305_317_826_731);
+    assert_eq!(noisy.digest, 666_953_262_349_864_832);
     for other in [
         Options { seed: 6, jitter, ..Options::default() },
         Options { seed: 5, iteration: 1, jitter, ..Options::default() },

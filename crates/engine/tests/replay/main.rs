@@ -6,3 +6,4 @@ mod eager;
 mod jobs;
 mod laws;
 mod random;
+mod stretches;

@@ -1,7 +1,7 @@
 //! What a program will do, as far as a trace must know it beforehand: which stream carries which
 //! instance, what the instance is called, and which kernel a received message is for.
 
-use motley_job::{Op, Program, Stream, Tag};
+use motley_job::{Job, Op, ProgramId, Stream, Tag};
 
 /// Where an instance runs on a rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,10 +41,10 @@ pub(super) struct Itinerary {
 }
 
 impl Itinerary {
-    pub(super) fn new(program: &Program) -> Self {
+    pub(super) fn new(job: &Job, program: ProgramId) -> Self {
         let mut found = Self::default();
-        for op in &program.ops {
-            match *op {
+        for op in job.expanded(program) {
+            match op {
                 Op::Compute { .. } => {
                     found.kernels += 1;
                     found.slices += 1;
@@ -62,6 +62,7 @@ impl Itinerary {
                     found.received.push(Received { kernel: found.kernels, slot: slot.0, sequence });
                     found.slices += 2;
                 }
+                Op::Segment { .. } => {}
             }
         }
         found

@@ -15,7 +15,7 @@ mod tracks;
 mod write;
 
 use motley_engine::Observer;
-use motley_job::{CommId, RankId, Tag};
+use motley_job::{CommId, ProgramId, RankId, Tag};
 use motley_scheduler::Lowered;
 use motley_topology::Cluster;
 use motley_units::Time;
@@ -88,7 +88,9 @@ pub struct Trace<'a> {
 impl<'a> Trace<'a> {
     /// An empty trace of a job on its cluster.
     pub fn new(cluster: &'a Cluster, lowered: &'a Lowered, limits: TraceLimits) -> Self {
-        let itineraries: Vec<Itinerary> = lowered.job.programs.iter().map(Itinerary::new).collect();
+        let programs = (0..lowered.job.programs.len() as u32).map(ProgramId);
+        let itineraries: Vec<Itinerary> =
+            programs.map(|program| Itinerary::new(&lowered.job, program)).collect();
         let tracks = Tracks::new(lowered, &itineraries, limits);
         let flows = Flows::new(lowered, &itineraries, &tracks);
         let communicators = lowered.job.communicators.iter();

@@ -271,7 +271,7 @@ impl Hand {
 
     /// A rank with its own program; slot numbers are communicator numbers.
     pub(crate) fn rank(&mut self, ops: Vec<Op>) {
-        let program = self.builder.program(Program { ops });
+        let program = self.builder.program(&Program { ops });
         let slots = (0..self.comms).map(motley_job::CommId).collect();
         self.builder.rank(Rank { program, slowness: 1.0, slots });
     }

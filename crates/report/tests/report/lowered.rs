@@ -1,5 +1,6 @@
 //! The whole way from the catalogue: what the scheduler writes is what the report reads.
 
+use motley_collectives::Layouts;
 use motley_engine::Options;
 use motley_hardware::Catalog;
 use motley_job::RankId;
@@ -42,7 +43,7 @@ pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
     let Fixture { plan, model, training, .. } = &fixture;
     assert_eq!(check_plan(plan, &cluster, catalog, model, training, 4 * micro_batches), []);
     let times = KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).unwrap();
-    let lowered = lower(plan, &cluster, &times).unwrap();
+    let lowered = lower(plan, &cluster, &times, &mut Layouts::new(false)).unwrap();
     Fixture { cluster, lowered, ..fixture }
 }
 

@@ -1,12 +1,11 @@
 //! Communicators: the process groups and point-to-point boundaries of a plan, laid over the
 //! cluster's routes.
 
-use motley_collectives::{CollectiveKind, Group, transfer};
+use motley_collectives::{CollectiveKind, Layouts};
 use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
 use motley_topology::{Cluster, GpuId, RouteError};
-use motley_units::Time;
 use motley_workload::Model;
 
 use super::gradients::{GradientGroup, least_common_multiple, word_embedding};
@@ -38,6 +37,7 @@ pub(super) struct Communicators<'a> {
     plan: &'a Plan,
     cluster: &'a Cluster,
     times: &'a KernelTimes<'a>,
+    layouts: &'a mut Layouts,
     groups: &'a [GradientGroup],
     stages: &'a [StageRanks],
     /// Index into `stages` of each pipeline's first stage.
@@ -51,6 +51,7 @@ impl<'a> Communicators<'a> {
         plan: &'a Plan,
         cluster: &'a Cluster,
         times: &'a KernelTimes<'a>,
+        layouts: &'a mut Layouts,
         groups: &'a [GradientGroup],
         stages: &'a [StageRanks],
     ) -> Self {
@@ -67,7 +68,7 @@ impl<'a> Communicators<'a> {
                 std::iter::repeat_n(empty, stage.programs.len())
             })
             .collect();
-        Self { plan, cluster, times, groups, stages, first_stage, slots }
+        Self { plan, cluster, times, layouts, groups, stages, first_stage, slots }
     }
 
     /// Everything inside one pipeline: tensor-parallel groups, boundaries, the tied embedding, the
@@ -152,7 +153,7 @@ impl<'a> Communicators<'a> {
         let bytes = sender
             .shape
             .activation_bytes(self.times.training().sequence_length, self.times.model().hidden);
-        let bundle = transfer(self.cluster, &pairs, bytes / f64::from(slices))?;
+        let bundle = self.layouts.send(self.cluster, &pairs, bytes / f64::from(slices))?;
         let footprint = job.footprint(bundle.footprint);
         let calls = job.call_set(CallSet { calls: vec![bundle.call] });
         Ok(job.communicator(Communicator {
@@ -240,20 +241,21 @@ impl<'a> Communicators<'a> {
 
     /// A process group with the calls that `requests` ask for, by NCCL's choice of algorithm.
     fn group(
-        &self,
+        &mut self,
         ranks: &[RankId],
         requests: &[Request],
         traffic: Traffic,
         job: &mut JobBuilder,
     ) -> Result<CommId, RouteError> {
         let gpus: Vec<GpuId> = ranks.iter().map(|&rank| self.gpu(rank)).collect();
-        let group = Group::new(self.cluster, &gpus)?;
+        let kinds = requests.iter().map(|request| request.kind);
+        let group = self.layouts.group(self.cluster, &gpus, kinds)?;
         // Only the footprints that some call crosses are kept: there are many groups.
         let mut crossed: Vec<u8> = Vec::new();
         let calls = requests
             .iter()
             .map(|request| {
-                let call = group.call(request.kind, request.bytes).call;
+                let call = group.call(request.kind, request.bytes);
                 let known = crossed.iter().position(|&footprint| footprint == call.footprint);
                 let footprint = known.unwrap_or_else(|| {
                     crossed.push(call.footprint);
@@ -262,10 +264,8 @@ impl<'a> Communicators<'a> {
                 Call { footprint: footprint as u8, ..call }
             })
             .collect();
-        let footprints: Vec<FootprintId> = crossed
-            .iter()
-            .map(|&index| job.footprint(group.footprints()[usize::from(index)].clone()))
-            .collect();
+        let footprints: Vec<FootprintId> =
+            crossed.iter().map(|&index| job.footprint(group.footprint(index))).collect();
         let calls = job.call_set(CallSet { calls });
         let mut members = ranks.to_vec();
         members.sort_unstable();
@@ -275,11 +275,13 @@ impl<'a> Communicators<'a> {
     /// The agreement on the gradient norm. Its few bytes take no bandwidth that could be told from
     /// none: what counts is the latency of the collective and that everybody waits for everybody,
     /// so it crosses no links.
-    fn gradient_norm(&self, ranks: &[RankId], job: &mut JobBuilder) -> Result<CommId, RouteError> {
+    fn gradient_norm(
+        &mut self,
+        ranks: &[RankId],
+        job: &mut JobBuilder,
+    ) -> Result<CommId, RouteError> {
         let gpus: Vec<GpuId> = ranks.iter().map(|&rank| self.gpu(rank)).collect();
-        let group = Group::new(self.cluster, &gpus)?;
-        let call = group.call(CollectiveKind::AllReduce, NORM_BYTES);
-        let latency = Time::from(group.uncontended(&call));
+        let latency = self.layouts.agreement(self.cluster, &gpus, NORM_BYTES)?;
         let barrier = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
         let calls = job.call_set(CallSet { calls: vec![barrier] });
         let footprints = vec![job.footprint(Footprint::default())];

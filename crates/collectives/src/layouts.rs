@@ -1,0 +1,153 @@
+//! Communicators and sends of one cluster, each laid over the links once.
+//!
+//! Nodes of one group are copies of each other. A communicator inside one node is therefore laid
+//! once for all nodes of the group and moved to the node that it is wanted in. What spans nodes is
+//! remembered by its members, if asked to: whoever evaluates many plans on one cluster meets the
+//! same process groups again.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use motley_job::{Call, Footprint, LinkId};
+use motley_topology::{Cluster, GpuId, NodeId, RouteError};
+use motley_units::Time;
+
+use crate::group::Scope;
+use crate::{CollectiveKind, Group, Transfer, transfer};
+
+/// What is known of one cluster.
+#[derive(Debug, Default)]
+pub struct Layouts {
+    remember: bool,
+    inside: HashMap<Inside, (NodeId, Rc<Group>)>,
+    across: HashMap<(Vec<GpuId>, Scope), Rc<Group>>,
+    barriers: HashMap<Vec<GpuId>, Time>,
+    sends: HashMap<Vec<(GpuId, GpuId)>, Rc<Transfer>>,
+}
+
+/// What communicators inside one node, laid in some node, are known by: the group of nodes, the
+/// indices of the members in the node, and what was wanted of it.
+type Inside = (usize, Vec<u32>, Scope);
+
+/// A communicator as [`Layouts`] has it: laid out, and where.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    group: Rc<Group>,
+    /// How much higher its links' numbers are than those that the group was laid over.
+    moved: i64,
+}
+
+impl Layouts {
+    /// Nothing known yet. With `remember`, what spans nodes is kept; without, only what is inside
+    /// nodes, which there is little of.
+    pub fn new(remember: bool) -> Self {
+        Self { remember, ..Self::default() }
+    }
+
+    /// The communicator of `members`, in rank order, for collectives of these kinds.
+    ///
+    /// # Errors
+    /// As [`Group::new`].
+    pub fn group(
+        &mut self,
+        cluster: &Cluster,
+        members: &[GpuId],
+        kinds: impl IntoIterator<Item = CollectiveKind>,
+    ) -> Result<Placed, RouteError> {
+        let reduces = kinds.into_iter().any(|kind| kind == CollectiveKind::AllReduce);
+        let scope = if reduces { Scope::Everything } else { Scope::Rings };
+        let known = members.iter().all(|member| member.0 < cluster.gpu_count());
+        let mut nodes = members.iter().filter(|_| known).map(|&member| cluster.node_of(member));
+        let Some(node) = nodes.next().filter(|first| nodes.all(|node| node == *first)) else {
+            return self.across(cluster, members, scope);
+        };
+        let local = members.iter().map(|&member| cluster.local_index(member)).collect();
+        let key = (cluster.group_of_node(node), local, scope);
+        let (laid_in, group) = if let Some(known) = self.inside.get(&key) {
+            known.clone()
+        } else {
+            let group = Rc::new(Group::lay(cluster, members, scope)?);
+            self.inside.insert(key, (node, Rc::clone(&group)));
+            (node, group)
+        };
+        let first_link = |node| i64::from(cluster.node_links(node).start);
+        Ok(Placed { group, moved: first_link(node) - first_link(laid_in) })
+    }
+
+    fn across(
+        &mut self,
+        cluster: &Cluster,
+        members: &[GpuId],
+        scope: Scope,
+    ) -> Result<Placed, RouteError> {
+        let key = (members.to_vec(), scope);
+        if let Some(group) = self.across.get(&key) {
+            return Ok(Placed { group: Rc::clone(group), moved: 0 });
+        }
+        let group = Rc::new(Group::lay(cluster, members, scope)?);
+        if self.remember {
+            self.across.insert(key, Rc::clone(&group));
+        }
+        Ok(Placed { group, moved: 0 })
+    }
+
+    /// How long `members` take to agree on a few bytes, by one channel of an all-reduce.
+    ///
+    /// # Errors
+    /// As [`Group::new`].
+    pub fn agreement(
+        &mut self,
+        cluster: &Cluster,
+        members: &[GpuId],
+        bytes: f64,
+    ) -> Result<Time, RouteError> {
+        if let Some(&known) = self.barriers.get(members) {
+            return Ok(known);
+        }
+        let group = Group::lay(cluster, members, Scope::OneChannel)?;
+        let call = group.call(CollectiveKind::AllReduce, bytes);
+        let time = Time::from(group.uncontended(&call));
+        if self.remember {
+            self.barriers.insert(members.to_vec(), time);
+        }
+        Ok(time)
+    }
+
+    /// Parallel sends; see [`transfer`]. Of known ones only the bytes are exchanged.
+    ///
+    /// # Errors
+    /// As [`transfer`].
+    pub fn send(
+        &mut self,
+        cluster: &Cluster,
+        slices: &[(GpuId, GpuId)],
+        bytes_each: f64,
+    ) -> Result<Transfer, RouteError> {
+        if let Some(known) = self.sends.get(slices) {
+            let bytes = if known.footprint.links.is_empty() { 0.0 } else { bytes_each.max(0.0) };
+            let Transfer { footprint, call } = Transfer::clone(known);
+            return Ok(Transfer { footprint, call: Call { bytes, ..call } });
+        }
+        let laid = transfer(cluster, slices, bytes_each)?;
+        if self.remember {
+            self.sends.insert(slices.to_vec(), Rc::new(laid.clone()));
+        }
+        Ok(laid)
+    }
+}
+
+impl Placed {
+    /// As [`Group::call`].
+    pub fn call(&self, kind: CollectiveKind, bytes: f64) -> Call {
+        self.group.call(kind, bytes).call
+    }
+
+    /// The links that a call crosses, by its number of a footprint.
+    pub fn footprint(&self, number: u8) -> Footprint {
+        let moved = |&(link, multiplicity): &(LinkId, f64)| {
+            (LinkId((i64::from(link.0) + self.moved) as u32), multiplicity)
+        };
+        let laid = &self.group.footprints()[usize::from(number)];
+        Footprint { links: laid.links.iter().map(moved).collect() }
+    }
+}

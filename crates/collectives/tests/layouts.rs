@@ -14,10 +14,10 @@ fn mixed() -> Cluster {
 }
 
 fn check(cluster: &Cluster, layouts: &mut Layouts, members: &[GpuId], kind: CollectiveKind) {
-    let laid = Group::new(cluster, members).unwrap();
+    let laid = Group::new(cluster, members).expect("can be laid");
     // The second time it is known.
     for _ in 0..2 {
-        let placed = layouts.group(cluster, members, [kind]).unwrap();
+        let placed = layouts.group(cluster, members, [kind]).expect("can be laid");
         for bytes in [8.0, MIB, 300.0 * MIB] {
             let expected = laid.call(kind, bytes).call;
             let call = placed.call(kind, bytes);
@@ -39,7 +39,7 @@ proptest! {
     ) {
         let cluster = mixed();
         let mut layouts = Layouts::new(remember);
-        let across = groups.into_iter().map(|members| cards(members));
+        let across = groups.into_iter().map(cards);
         let inside = inside
             .into_iter()
             .map(|(node, members)| cards(members.into_iter().map(|card| 8 * node + card)));

@@ -432,9 +432,9 @@ mod tests {
 
     /// Compresses a program, holds its expansion against it, and gives how many operations are
     /// left and how many segments there are.
-    fn check(ops: Vec<Op>) -> (usize, usize) {
+    fn check(ops: &[Op]) -> (usize, usize) {
         let mut builder = JobBuilder::new(Vec::new(), 1);
-        let id = builder.program(&Program { ops: ops.clone() });
+        let id = builder.program(&Program { ops: ops.to_vec() });
         let job = builder.finish();
         assert_eq!(job.expanded(id).collect::<Vec<_>>(), ops);
         assert_eq!(job.without_segments().programs[0].ops, ops);
@@ -456,7 +456,7 @@ mod tests {
                 issue(i, 2),
             ]
         };
-        assert_eq!(check((0..5).flat_map(pass).collect()), (15, 1));
+        assert_eq!(check(&(0..5).flat_map(pass).collect::<Vec<_>>()), (15, 1));
     }
 
     #[test]
@@ -472,33 +472,33 @@ mod tests {
             [vec![wait(i, 1, 0)], layers, vec![compute(i), issue(i, 2)]].concat()
         };
         // One await, three layers, a computation and a send for each pass.
-        assert_eq!(check((0..4).flat_map(pass).collect()), (24, 1));
+        assert_eq!(check(&(0..4).flat_map(pass).collect::<Vec<_>>()), (24, 1));
     }
 
     #[test]
     fn what_is_open_stays_outside() {
         // A call that is awaited after another slot's, one that is never awaited, and an await of
         // what was issued before the run.
-        assert_eq!(check(vec![issue(0, 0), meet(0, 1), wait(0, 0, 0)]), (3, 0));
-        assert_eq!(check(vec![compute(0), compute(0), issue(0, 0), compute(0)]), (4, 0));
-        assert_eq!(check(vec![issue(0, 0), meet(0, 1), meet(0, 0), wait(0, 0, 0)]), (4, 0));
+        assert_eq!(check(&[issue(0, 0), meet(0, 1), wait(0, 0, 0)]), (3, 0));
+        assert_eq!(check(&[compute(0), compute(0), issue(0, 0), compute(0)]), (4, 0));
+        assert_eq!(check(&[issue(0, 0), meet(0, 1), meet(0, 0), wait(0, 0, 0)]), (4, 0));
         // A slot that comes into view at the open end does not belong to the run.
         let open = [compute(1), compute(2), compute(3), issue(3, 4), compute(3)];
-        assert_eq!(check(open.to_vec()), (3, 1));
+        assert_eq!(check(&open), (3, 1));
         // What is awaited a second time is not cut off from that.
         let twice = |i: u32| [meet(0, 0), meet(0, 0), compute(0), wait(0, 0, i)];
-        assert_eq!(check([twice(1), twice(3), twice(5)].concat()), (3, 1));
-        assert_eq!(check([twice(1), twice(3), twice(2)].concat()), (1, 1));
+        assert_eq!(check(&[twice(1), twice(3), twice(5)].concat()), (3, 1));
+        assert_eq!(check(&[twice(1), twice(3), twice(2)].concat()), (1, 1));
     }
 
     #[test]
     fn indices_are_relative() {
         let run = |i: u16| [compute(i), meet(i + 3, 0), compute(i)];
-        assert_eq!(check([run(0), run(9), run(65_000)].concat()), (1, 1));
+        assert_eq!(check(&[run(0), run(9), run(65_000)].concat()), (1, 1));
         let apart = |i: u16| [run(i).to_vec(), vec![wait(i, 1, 0)]].concat();
-        assert_eq!(check([apart(0), apart(9), apart(65_000)].concat()), (6, 1));
+        assert_eq!(check(&[apart(0), apart(9), apart(65_000)].concat()), (6, 1));
         let none = Tag::NO_INDEX;
         let whole = [compute(none), meet(none, 0), compute(none), compute(4), compute(4)];
-        assert_eq!(check(whole.to_vec()), (3, 1));
+        assert_eq!(check(&whole), (3, 1));
     }
 }

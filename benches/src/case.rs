@@ -25,6 +25,8 @@ pub enum Case {
     Report(Question),
     /// From text to report.
     Scenario(Question),
+    /// The same for plans that take turns, on what one evaluation leaves to the next.
+    Evaluate(Question),
 }
 
 /// How much was done by running a case once.
@@ -66,6 +68,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("scenario/bert_v100_p100", Case::Scenario(Question::BERT_V100_P100)),
     ("scenario/korthikanti_1t_selective", Case::Scenario(Question::KORTHIKANTI_1T_SELECTIVE)),
     ("scenario/gpt3_1024", Case::Scenario(Question::GPT3_1024)),
+    ("evaluate/gpt3_1024", Case::Evaluate(Question::GPT3_1024)),
+    ("evaluate/gpt3_1024_h100", Case::Evaluate(Question::GPT3_1024_H100)),
 ];
 
 /// 16,384 cards, each of its own speed, on a shared fabric.
@@ -159,6 +163,21 @@ impl Case {
                     Ok(Work { ranks, ..Work::default() })
                 })
             }
+            Self::Evaluate(question) => {
+                let mut evaluator = motley::Evaluator::new();
+                let mut turns = TURNS.iter().cycle();
+                measure(&mut || {
+                    let turn = turns.next().copied().unwrap_or_default();
+                    let scenario = question.load_with(turn)?;
+                    let report = evaluator.simulate(&scenario)?;
+                    black_box(report.iteration_time.mean);
+                    Ok(Work {
+                        ranks: u64::from(report.plan.used_card_count),
+                        operations: report.simulated.operation_count,
+                        ..Work::default()
+                    })
+                })
+            }
             Self::Scenario(question) => measure(&mut || {
                 let scenario = question.load()?;
                 let report = motley::simulate(&scenario)?;
@@ -166,13 +185,20 @@ impl Case {
                 Ok(Work {
                     ranks: u64::from(report.plan.used_card_count),
                     operations: report.simulated.operation_count,
-                    flows: report.simulated.flow_count,
                     ..Work::default()
                 })
             }),
         }
     }
 }
+
+/// What takes turns in [`Case::Evaluate`]: fields of the plan alone.
+const TURNS: [&[&str]; 4] = [
+    &["plan.micro_batch_size=1"],
+    &["plan.micro_batch_size=2"],
+    &["plan.schedule=GPipe", "plan.micro_batch_size=1"],
+    &["plan.overlap_weight_gradient=true", "plan.micro_batch_size=1"],
+];
 
 fn replay_once(engine: &Engine<'_>) -> Result<Work> {
     let outcome = replay(engine, &Options::default(), &mut Silent)?;
@@ -192,6 +218,7 @@ impl Work {
         match case {
             Case::Solver(_) => self.flows,
             Case::Replay(_) | Case::Scenario(_) => self.operations,
+            Case::Evaluate(_) => 1,
             Case::Prepare(_) | Case::Lower(_) | Case::Report(_) => self.ranks,
         }
     }

@@ -43,12 +43,35 @@ impl Question {
         ]
     );
 
+    /// The same on 1,024 H100 in pods of 32 nodes, as NVIDIA builds them.
+    pub const GPT3_1024_H100: Self = scenario_file!(
+        "measured/sc21_76b.ron",
+        &[
+            "model=Preset(\"gpt3-175b\")",
+            "cluster.groups[0].design=\"dgx-h100\"",
+            "cluster.fabric.shape=RailOptimized(nodes_per_pod: 32, spines: 16)",
+            "training.global_batch=1536",
+            "plan.dp=16",
+            "plan.pp=8",
+            "plan.micro_batch_size=1",
+        ]
+    );
+
     /// Reads and resolves the text.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn load(&self) -> Result<Scenario> {
-        let overrides: Vec<String> = self.overrides.iter().map(|&each| each.to_owned()).collect();
+        self.load_with(&[])
+    }
+
+    /// The same with further overrides.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn load_with(&self, overrides: &[&str]) -> Result<Scenario> {
+        let overrides: Vec<String> =
+            self.overrides.iter().chain(overrides).map(|&each| each.to_owned()).collect();
         load_text(self.file, self.text, &overrides).with_context(|| self.file)
     }
 }
@@ -63,6 +86,7 @@ mod tests {
             (Question::BERT_V100_P100, 32),
             (Question::KORTHIKANTI_1T_SELECTIVE, 512),
             (Question::GPT3_1024, 1024),
+            (Question::GPT3_1024_H100, 1024),
         ] {
             let scenario = question.load().unwrap();
             let prepared = motley::prepare(&scenario).unwrap();

@@ -90,6 +90,11 @@ impl Observer for Watch<'_> {
     }
 
     #[inline]
+    fn tells_ranks_apart(&self) -> bool {
+        false
+    }
+
+    #[inline]
     fn pass_over(&mut self, operations: u64) {
         self.see(operations);
     }

@@ -23,7 +23,8 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
     let prepared = prepare(&scenario)?;
     let prepared_at = start.elapsed();
 
-    let progress = Progress::new(scenario.iterations, prepared.operations(), start);
+    let operations = prepared.operations(arguments.trace.is_some());
+    let progress = Progress::new(scenario.iterations, operations, start);
     // The first iteration is counted while it runs, the others when they are over.
     let first = AtomicBool::new(true);
     let over = || {

@@ -4,7 +4,7 @@
 //! [`motley_job::Job`], checks and prepares it once ([`Engine::new`]), and replays it as often as
 //! asked ([`replay()`]), each time with its own noise, telling an [`Observer`] what happened when.
 //!
-//! Three ideas make it fast without making it approximate:
+//! Four ideas make it fast without making it approximate:
 //!
 //! 1. *Cursors run ahead.* Each rank is a cursor in the program of its class. Between points at
 //!    which it must wait for others it runs on in its own local time; only the ends and starts of
@@ -14,6 +14,10 @@
 //!    takes a time known in advance.
 //! 3. *A change travels only as far as it matters.* The max-min fair rates of the rest are updated
 //!    by propagating changes of link levels, once per instant.
+//! 4. *What is done again and again is worked out once.* A group that meets only itself takes the
+//!    same time for the same segment of its program, whenever that begins.
+//!
+//! Where ranks cannot be told apart, [`Fold`] makes a smaller job of a job, with the same outcome.
 //!
 //! Equal jobs, options and versions give equal results, bit for bit, on one thread or many.
 
@@ -22,6 +26,7 @@ mod digest;
 mod eager;
 mod engine;
 mod flow;
+mod fold;
 mod noise;
 mod observer;
 mod options;
@@ -33,6 +38,7 @@ mod streams;
 
 pub use deadlock::{Deadlock, Waiting};
 pub use engine::Engine;
+pub use fold::Fold;
 pub use noise::draw_slowness;
 pub use observer::{Observer, Silent};
 pub use options::{Jitter, Law, Options};

@@ -55,6 +55,13 @@ pub trait Observer {
         false
     }
 
+    /// Whether it matters to the observer which rank it is told of. One to whom it does not matter
+    /// may be shown the replay of a [`crate::Fold`] instead.
+    #[inline]
+    fn tells_ranks_apart(&self) -> bool {
+        true
+    }
+
     /// So many operations were passed over that will be told of in a summary.
     #[inline]
     fn pass_over(&mut self, operations: u64) {
@@ -77,6 +84,11 @@ impl Observer for Silent {
     #[inline]
     fn summarises(&self, _: CommId) -> bool {
         true
+    }
+
+    #[inline]
+    fn tells_ranks_apart(&self) -> bool {
+        false
     }
 }
 
@@ -117,6 +129,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     #[inline]
     fn summarises(&self, comm: CommId) -> bool {
         self.0.summarises(comm) && self.1.summarises(comm)
+    }
+
+    #[inline]
+    fn tells_ranks_apart(&self) -> bool {
+        self.0.tells_ranks_apart() || self.1.tells_ranks_apart()
     }
 
     #[inline]
@@ -165,6 +182,11 @@ impl<O: Observer> Observer for &mut O {
     #[inline]
     fn summarises(&self, comm: CommId) -> bool {
         (**self).summarises(comm)
+    }
+
+    #[inline]
+    fn tells_ranks_apart(&self) -> bool {
+        (**self).tells_ranks_apart()
     }
 
     #[inline]

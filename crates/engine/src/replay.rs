@@ -31,10 +31,10 @@ use motley_job::{CommId, RankId};
 use motley_units::Time;
 
 use crate::deadlock::{self, Deadlock};
-use crate::digest::Digest;
 use crate::eager::{Instance, Window};
 use crate::flow::Network;
 use crate::noise::Noise;
+use crate::outcome::{Completions, Solved};
 use crate::prepare::{Communicator, Cursor, Gang, Instruction, NONE, Tables, shifted};
 use crate::queue::{Kind, Queue};
 use crate::streams::{Issued, Streams};
@@ -78,7 +78,6 @@ struct Replay<'a, O> {
     clock: Time,
     /// The latest completion of an instance.
     last: Time,
-    instances: u64,
     finished: usize,
 }
 
@@ -109,7 +108,6 @@ impl<'a, O: Observer> Replay<'a, O> {
             network: Network::new(&tables.fabric),
             clock: Time::ZERO,
             last: Time::ZERO,
-            instances: 0,
             finished: 0,
         }
     }
@@ -252,7 +250,6 @@ impl<'a, O: Observer> Replay<'a, O> {
         let instance = window.join(sequence, comm.size, at, call, duration)?;
         comm.completed += 1;
         comm.course.fold(instance.end.as_picos());
-        self.instances += 1;
         self.last = self.last.max(instance.end);
         self.observer.transfer(CommId(c), call, sequence, instance.start, instance.end);
 
@@ -439,7 +436,6 @@ impl<'a, O: Observer> Replay<'a, O> {
         comm.joined = 0;
         comm.completed += 1;
         comm.course.fold(end.as_picos());
-        self.instances += 1;
         self.last = self.last.max(end);
         self.observer.transfer(CommId(communicator), comm.call, sequence, start, end);
     }
@@ -455,22 +451,12 @@ impl<'a, O: Observer> Replay<'a, O> {
             return Err(stuck.explain(self.clock));
         }
         let finish: Vec<Time> = self.cursors.iter().map(|cursor| cursor.now).collect();
-        let mut digest = Digest::EMPTY;
-        for comm in &self.communicators {
-            digest.fold(comm.course.value());
-        }
-        for at in &finish {
-            digest.fold(at.as_picos());
-        }
-        let outcome = Outcome {
-            end: finish.iter().copied().fold(self.last, Time::max),
-            finish,
-            operations: self.tables.operations,
-            instances: self.instances,
-            flows: self.network.flows(),
-            solves: self.network.solves(),
-            digest: digest.value(),
-        };
+        let end = finish.iter().copied().fold(self.last, Time::max);
+        let completions =
+            |comm: &Communicator| Completions { course: comm.course, count: comm.completed };
+        let communicators = self.communicators.iter().map(completions).collect();
+        let solved = Solved { flows: self.network.flows(), solves: self.network.solves() };
+        let outcome = Outcome::new(end, finish, communicators, self.tables.operations, solved);
         self.sum_up();
         Ok(outcome)
     }

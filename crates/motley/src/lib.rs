@@ -21,13 +21,15 @@
 //! ```
 //!
 //! [`prepare`] does everything up to the replay: cluster, plan, job. [`Prepared::replay`] replays it
-//! and [`Prepared::report`] concludes. Steps between can be had from the crates that own them.
+//! and [`Prepared::report`] concludes. Who evaluates many scenarios asks an [`Evaluator`]. Steps between can be had from the crates that own them.
 
 mod error;
+mod evaluator;
 mod prepare;
 mod simulate;
 
 pub use error::SimulateError;
+pub use evaluator::Evaluator;
 pub use motley_report::{Provenance, Report, Trace, TraceLimits, json, text};
 pub use motley_scenario::{Failure, Rejected, Scenario, load, load_text};
 pub use prepare::{Prepared, prepare};

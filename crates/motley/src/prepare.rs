@@ -1,7 +1,9 @@
 //! From a scenario to a job: everything before the replay.
 
+use std::sync::{Arc, OnceLock};
+
 use motley_collectives::Layouts;
-use motley_engine::draw_slowness;
+use motley_engine::{Fold, draw_slowness};
 use motley_hardware::Catalog;
 use motley_job::{Op, RankId};
 use motley_scenario::{PlanChoice, Scenario};
@@ -16,11 +18,13 @@ pub struct Prepared<'a> {
     /// What was asked.
     pub scenario: &'a Scenario,
     /// The machine.
-    pub cluster: Cluster,
+    pub cluster: Arc<Cluster>,
     /// The plan, written out.
     pub plan: Plan,
     /// The job, and what its ranks stand for.
     pub lowered: Lowered,
+    /// See [`Prepared::fold`].
+    fold: OnceLock<Option<Fold>>,
 }
 
 /// Builds the cluster, writes the plan out, checks it and lowers it to a job.
@@ -28,9 +32,18 @@ pub struct Prepared<'a> {
 /// # Errors
 /// If the scenario cannot be simulated; see [`SimulateError`].
 pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
+    let cluster = Arc::new(Cluster::build(scenario.cluster.clone())?);
+    prepare_with(scenario, cluster, &mut Layouts::new(false))
+}
+
+/// The same on a cluster that is built, with what is known of its process groups.
+pub(crate) fn prepare_with<'s>(
+    scenario: &'s Scenario,
+    cluster: Arc<Cluster>,
+    layouts: &mut Layouts,
+) -> Result<Prepared<'s>, SimulateError> {
     let catalog = Catalog::builtin();
     let (model, training) = (&scenario.model, &scenario.training);
-    let cluster = Cluster::build(scenario.cluster.clone())?;
     let reject = |errors| SimulateError::Plan(Box::new(scenario.reject_plan(errors)));
 
     let plan = match &scenario.plan {
@@ -54,7 +67,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
 
     let times =
         KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
-    let mut lowered = lower(&plan, &cluster, &times, &mut Layouts::new(false))?;
+    let mut lowered = lower(&plan, &cluster, &times, layouts)?;
     if scenario.noise.card_spread > 0.0 {
         // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
         // does with it.
@@ -63,16 +76,24 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
             rank.slowness = draw_slowness(scenario.seed, card, scenario.noise.card_spread);
         }
     }
-    Ok(Prepared { scenario, cluster, plan, lowered })
+    drop(times);
+    Ok(Prepared { scenario, cluster, plan, lowered, fold: OnceLock::new() })
 }
 
 impl Prepared<'_> {
+    /// The job with ranks that cannot be told apart taken as one, if there are such. Jitter tells
+    /// all apart.
+    pub fn fold(&self) -> Option<&Fold> {
+        let jitter = self.scenario.noise.kernel_jitter > 0.0;
+        self.fold.get_or_init(|| if jitter { None } else { Fold::of(&self.lowered.job) }).as_ref()
+    }
+
     /// How many operations one replay executes on compute streams, for those who measure progress by
-    /// simulated work.
-    pub fn operations(&self) -> u64 {
-        let job = &self.lowered.job;
-        let executed = |op: &Op| u64::from(!matches!(op, Op::Issue { .. }));
-        let of_program = job.program_sums(executed);
+    /// simulated work: of the job, or of its fold where ranks need not be told apart.
+    pub fn operations(&self, tell_ranks_apart: bool) -> u64 {
+        let fold = if tell_ranks_apart { None } else { self.fold() };
+        let job = fold.map_or(&self.lowered.job, Fold::job);
+        let of_program = job.program_sums(|op| u64::from(!matches!(op, Op::Issue { .. })));
         job.ranks.iter().map(|rank| of_program[rank.program.0 as usize]).sum()
     }
 }

@@ -1,6 +1,6 @@
 //! From a job to its replays and to the report on them.
 
-use motley_engine::{Engine, Jitter, Law, Observer, Options, Outcome, Silent, replay};
+use motley_engine::{Engine, Fold, Jitter, Law, Observer, Options, Outcome, Silent, replay};
 use motley_report::{
     Account, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace, TraceLimits,
     balanced_slowness,
@@ -30,12 +30,16 @@ pub struct Replays {
 /// # Errors
 /// If it cannot be simulated; see [`SimulateError`].
 pub fn simulate(scenario: &Scenario) -> Result<Report, SimulateError> {
-    let prepared = prepare(scenario)?;
-    let replays = prepared.replay(&mut Silent, &|| {})?;
-    prepared.report(&replays)
+    prepare(scenario)?.conclude()
 }
 
 impl Prepared<'_> {
+    /// Replays and reports, watched by nobody.
+    pub(crate) fn conclude(&self) -> Result<Report, SimulateError> {
+        let replays = self.replay(&mut Silent, &|| {})?;
+        self.report(&replays)
+    }
+
     /// Replays every iteration, in parallel. `observer` watches the first one; `progress` is
     /// called after each.
     ///
@@ -47,7 +51,9 @@ impl Prepared<'_> {
         progress: &(impl Fn() + Sync),
     ) -> Result<Replays, SimulateError> {
         let scenario = self.scenario;
-        let engine = Engine::new(&self.lowered.job)?;
+        let fold = if observer.tells_ranks_apart() { None } else { self.fold() };
+        let job = fold.map_or(&self.lowered.job, Fold::job);
+        let engine = Engine::new(job)?;
         let jitter = (scenario.noise.kernel_jitter > 0.0).then_some(Jitter {
             relative_deviation: scenario.noise.kernel_jitter,
             law: Law::default(),
@@ -56,12 +62,12 @@ impl Prepared<'_> {
             |iteration| Options { seed: scenario.seed, iteration, jitter, slowness: None };
 
         let first = || {
-            let mut account = Account::new(&self.lowered);
+            let mut account = Account::new(job);
             let outcome = replay(&engine, &options(0), &mut (&mut account, observer))?;
             progress();
-            finished(outcome, account)
+            self.finished(outcome, account, fold)
         };
-        let (first, balanced) = rayon::join(first, || self.balanced(&engine));
+        let (first, balanced) = rayon::join(first, || self.balanced(&engine, fold));
         let (first, balanced) = (first?, balanced?);
 
         // Without jitter every iteration is the first one again.
@@ -69,10 +75,10 @@ impl Prepared<'_> {
         let later: Vec<Run> = (1..iterations)
             .into_par_iter()
             .map(|iteration| {
-                let mut account = Account::new(&self.lowered);
+                let mut account = Account::new(job);
                 let outcome = replay(&engine, &options(iteration), &mut account)?;
                 progress();
-                finished(outcome, account)
+                self.finished(outcome, account, fold)
             })
             .collect::<Result<_, SimulateError>>()?;
         let mut runs = vec![first];
@@ -81,16 +87,52 @@ impl Prepared<'_> {
     }
 
     /// The what-if in which every card works as long as every other.
-    fn balanced(&self, engine: &Engine) -> Result<Option<Run>, SimulateError> {
+    fn balanced(&self, engine: &Engine, fold: Option<&Fold>) -> Result<Option<Run>, SimulateError> {
         let slowness = balanced_slowness(&self.lowered);
         let ranks = &self.lowered.job.ranks;
         if slowness.iter().zip(ranks).all(|(s, rank)| (s / rank.slowness - 1.0).abs() < BALANCED) {
             return Ok(None);
         }
-        let options = Options { slowness: Some(&slowness), ..Options::default() };
-        let mut account = Account::new(&self.lowered);
+        let Some(fold) = fold else {
+            return self.replay_balanced(engine, &slowness, None).map(Some);
+        };
+        match fold.fold(&slowness) {
+            Some(folded) => self.replay_balanced(engine, &folded, Some(fold)),
+            // Interchangeable as they are, but not in the work that they do.
+            None => self.replay_balanced(&Engine::new(&self.lowered.job)?, &slowness, None),
+        }
+        .map(Some)
+    }
+
+    fn replay_balanced(
+        &self,
+        engine: &Engine,
+        slowness: &[f64],
+        fold: Option<&Fold>,
+    ) -> Result<Run, SimulateError> {
+        let options = Options { slowness: Some(slowness), ..Options::default() };
+        let mut account = Account::new(engine.job());
         let outcome = replay(engine, &options, &mut account)?;
-        finished(outcome, account).map(Some)
+        self.finished(outcome, account, fold)
+    }
+
+    /// A run of the job, unless its end lies beyond what simulated time can tell.
+    fn finished(
+        &self,
+        outcome: Outcome,
+        account: Account,
+        fold: Option<&Fold>,
+    ) -> Result<Run, SimulateError> {
+        if outcome.end == Time::MAX {
+            return Err(SimulateError::TooLong);
+        }
+        Ok(match fold {
+            Some(fold) => Run {
+                outcome: fold.unfold(&outcome),
+                account: account.unfold(fold, &self.lowered.job),
+            },
+            None => Run { outcome, account },
+        })
     }
 
     /// Which stages do not fit into their cards' memory; known without a replay.
@@ -124,15 +166,6 @@ impl Prepared<'_> {
             global_batch: self.scenario.global_batch,
             published,
         }
-    }
-}
-
-/// A run, unless its end lies beyond what simulated time can tell.
-fn finished(outcome: Outcome, account: Account) -> Result<Run, SimulateError> {
-    if outcome.end == Time::MAX {
-        Err(SimulateError::TooLong)
-    } else {
-        Ok(Run { outcome, account })
     }
 }
 

@@ -4,9 +4,9 @@
 //! and only waits for gradients, a few per rank, look anything up. What the sums mean is not
 //! decided here.
 
-use motley_engine::Observer;
-use motley_job::{CommId, Job, RankId, Tag};
-use motley_scheduler::{Lowered, Traffic, compute};
+use motley_engine::{Fold, Observer};
+use motley_job::{CommId, Communicator, Job, RankId, Tag};
+use motley_scheduler::{Traffic, compute};
 use motley_units::Time;
 
 /// Kinds of compute that are told apart.
@@ -59,11 +59,10 @@ pub struct Account {
 
 impl Account {
     /// An empty account of a job's replay.
-    pub fn new(lowered: &Lowered) -> Self {
-        let job = &lowered.job;
+    pub fn new(job: &Job) -> Self {
         let ranks = job.ranks.len();
-        let classes: Vec<Traffic> =
-            (0..job.communicators.len()).map(|comm| lowered.traffic(CommId(comm as u32))).collect();
+        let traffic = |comm: &Communicator| Traffic::ALL[usize::from(comm.class)];
+        let classes: Vec<Traffic> = job.communicators.iter().map(traffic).collect();
         Self {
             kinds: job.names.iter().map(|name| ComputeKind::of_name(name)).collect(),
             compute: vec![[Time::ZERO; KINDS]; ranks],
@@ -73,6 +72,31 @@ impl Account {
             counts: CallCounts::new(job),
             gradients: GradientTransfers::new(job, &classes),
             classes,
+            times: 1,
+        }
+    }
+
+    /// The account of a job's replay from that of its fold.
+    #[must_use]
+    pub fn unfold(&self, fold: &Fold, job: &Job) -> Self {
+        let ranks = || (0..job.ranks.len()).map(|rank| fold.rank(RankId(rank as u32)).0 as usize);
+        let mut counts = CallCounts::new(job);
+        for c in 0..job.communicators.len() {
+            let folded = fold.communicator(CommId(c as u32)).0 as usize;
+            let own = counts.first[c] as usize..counts.first[c + 1] as usize;
+            let first = self.counts.first[folded] as usize;
+            counts.count[own.clone()].copy_from_slice(&self.counts.count[first..first + own.len()]);
+        }
+        let traffic = |comm: &Communicator| Traffic::ALL[usize::from(comm.class)];
+        Self {
+            kinds: self.kinds.clone(),
+            classes: job.communicators.iter().map(traffic).collect(),
+            compute: ranks().map(|rank| self.compute[rank]).collect(),
+            exposed: ranks().map(|rank| self.exposed[rank]).collect(),
+            waiting: ranks().map(|rank| self.waiting[rank]).collect(),
+            finish: ranks().map(|rank| self.finish[rank]).collect(),
+            counts,
+            gradients: GradientTransfers::default(),
             times: 1,
         }
     }
@@ -176,25 +200,27 @@ fn times(duration: Time, count: u64) -> Time {
 /// Instances by communicator and call, in one array.
 #[derive(Clone, Debug)]
 struct CallCounts {
+    /// By communicator, where its calls begin; and the end of the last.
     first: Vec<u32>,
     count: Vec<u64>,
 }
 
 impl CallCounts {
     fn new(job: &Job) -> Self {
-        let mut first = Vec::with_capacity(job.communicators.len());
+        let mut first = Vec::with_capacity(job.communicators.len() + 1);
         let mut next = 0;
         for communicator in &job.communicators {
             first.push(next);
             next += job.call_sets[communicator.calls.0 as usize].calls.len() as u32;
         }
+        first.push(next);
         Self { first, count: vec![0; next as usize] }
     }
 }
 
 /// When gradients moved. A rank that waits for its last bucket may wait through the transfer of
 /// those before it on the same stream, of the same communicator or of others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct GradientTransfers {
     /// By communicator, in order of time; empty for other classes.
     spans: Vec<Vec<(Time, Time)>>,

@@ -59,8 +59,6 @@ pub struct Simulated {
     pub operation_count: u64,
     /// Instances of communicators completed.
     pub instance_count: u64,
-    /// Instances that shared links with others.
-    pub flow_count: u64,
 }
 
 /// Why there is nothing to report.
@@ -139,7 +137,6 @@ impl Report {
             simulated: Simulated {
                 operation_count: total(|run| run.outcome.operations),
                 instance_count: total(|run| run.outcome.instances),
-                flow_count: total(|run| run.outcome.flows),
             },
             iteration_time,
             efficiency,

@@ -110,7 +110,6 @@ impl<O: Observer> Replay<'_, O> {
         let instance = window.join_all(sequence, at.unwrap_or_default(), call, duration);
         comm.completed += 1;
         comm.course.fold(instance.end.as_picos());
-        self.instances += 1;
         self.last = self.last.max(instance.end);
         let comm = CommId(gang.communicator);
         self.observer.transfer(comm, call, sequence, instance.start, instance.end);

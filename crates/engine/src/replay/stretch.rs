@@ -116,7 +116,6 @@ impl<O: Observer> Replay<'_, O> {
         comm.course.fold_all(at.as_picos(), known.course, weights);
         let calls = passes * if which == 0 { segment.calls } else { segment.calls_after };
         comm.completed += calls;
-        self.instances += u64::from(calls);
         for (cursor, &offset) in self.cursors[gang.ranks()].iter_mut().zip(offsets) {
             cursor.now = at + offset;
         }

@@ -3,6 +3,7 @@
 mod closed_forms;
 mod deadlocks;
 mod eager;
+mod folds;
 mod jobs;
 mod laws;
 mod random;

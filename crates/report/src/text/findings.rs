@@ -180,10 +180,9 @@ pub(super) fn published(report: &Report) -> Vec<String> {
 pub(super) fn simulated(report: &Report) -> Vec<String> {
     let done = &report.simulated;
     let text = format!(
-        "{} operations, {} transfers, {} of them on shared links",
+        "{} operations, {} transfers",
         number::count(done.operation_count),
         number::count(done.instance_count),
-        number::count(done.flow_count),
     );
     labelled("Simulated", &text)
 }

@@ -101,7 +101,7 @@ impl Fixture {
 
 pub(crate) fn run(lowered: &Lowered, options: &Options) -> Run {
     let engine = Engine::new(&lowered.job).unwrap();
-    let mut account = Account::new(lowered);
+    let mut account = Account::new(&lowered.job);
     let outcome = motley_engine::replay(&engine, options, &mut account).unwrap();
     Run { outcome, account }
 }

@@ -166,7 +166,7 @@ fn record(
 ) -> (BTreeMap<String, Vec<Slice>>, Option<String>) {
     let engine = Engine::new(&fixture.lowered.job).unwrap();
     let trace = Trace::new(&fixture.cluster, &fixture.lowered, limits);
-    let mut observer = (trace, Account::new(&fixture.lowered));
+    let mut observer = (trace, Account::new(&fixture.lowered.job));
     motley_engine::replay(&engine, &Options::default(), &mut observer).unwrap();
     let mut bytes = Vec::new();
     observer.0.write(&mut bytes).unwrap();

@@ -1,0 +1,283 @@
+//! The coarsest equitable partition, by colour refinement.
+//!
+//! Everything starts with the colour of what it is by itself. In each round communicators take in
+//! the colours of their ranks and links, ranks those of their communicators, links those of whoever
+//! crosses them, until no class splits any more. Colours are hashes: sums over what has no order,
+//! chains over what has.
+
+use motley_job::{Footprint, Job};
+
+/// A partition of ranks, communicators and links.
+#[derive(Debug)]
+pub(super) struct Classes {
+    pub(super) rank: Partition,
+    pub(super) communicator: Partition,
+    pub(super) link: Partition,
+}
+
+/// Classes of one kind of thing, numbered in the order of their first members.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    /// By thing, its class.
+    pub(super) of: Vec<u32>,
+    /// By class, its first thing.
+    pub(super) first: Vec<u32>,
+}
+
+/// The coarsest equitable partition; `None` if ranks do not fold, or too few of them to be worth it.
+pub(super) fn classes(job: &Job) -> Option<Classes> {
+    let ranks = job.ranks.len();
+    let mut colours = Colours::new(job);
+    // What a card is by itself often settles it.
+    if !worth(distinct(&colours.ranks), ranks) {
+        return None;
+    }
+    let mut count = 0;
+    loop {
+        colours.refine(job);
+        let ranks_now = distinct(&colours.ranks);
+        if !worth(ranks_now, ranks) {
+            return None;
+        }
+        let now = ranks_now + distinct(&colours.communicators);
+        if now == count {
+            break;
+        }
+        count = now;
+    }
+    let classes = Classes {
+        rank: Partition::new(&colours.ranks),
+        communicator: Partition::new(&colours.communicators),
+        link: Partition::new(&colours.links),
+    };
+    classes.is_equitable(job).then_some(classes)
+}
+
+/// A fold by less than this is not worth its work.
+fn worth(classes: usize, ranks: usize) -> bool {
+    2 * classes <= ranks
+}
+
+struct Colours {
+    ranks: Vec<u64>,
+    communicators: Vec<u64>,
+    links: Vec<u64>,
+    /// What communicators are by themselves.
+    kinds: Vec<u64>,
+}
+
+impl Colours {
+    fn new(job: &Job) -> Self {
+        let ranks = job
+            .ranks
+            .iter()
+            .map(|rank| chain(u64::from(rank.program.0), rank.slowness.to_bits()))
+            .collect();
+        let kinds: Vec<u64> = job
+            .communicators
+            .iter()
+            .map(|comm| {
+                let label = chain(u64::from(comm.calls.0), u64::from(comm.class));
+                chain(label, comm.members.len() as u64)
+            })
+            .collect();
+        Self { ranks, communicators: kinds.clone(), links: vec![0; job.links.len()], kinds }
+    }
+
+    /// One round.
+    fn refine(&mut self, job: &Job) {
+        // Links anew from their capacities: they add nothing that their users do not tell.
+        for (colour, link) in self.links.iter_mut().zip(&job.links) {
+            *colour = link.capacity.to_bits();
+        }
+        let mut crossed = vec![0u64; job.links.len()];
+        for (c, links) in crossings(job) {
+            for (k, footprint) in links.enumerate() {
+                let user = chain(self.communicators[c], k as u64);
+                for &(link, multiplicity) in &footprint.links {
+                    let crossed = &mut crossed[link.0 as usize];
+                    *crossed = crossed.wrapping_add(chain(user, multiplicity.to_bits()));
+                }
+            }
+        }
+        for (colour, crossed) in self.links.iter_mut().zip(crossed) {
+            *colour = chain(*colour, crossed);
+        }
+
+        let mut met = vec![0u64; job.communicators.len()];
+        for (rank, &colour) in job.ranks.iter().zip(&self.ranks) {
+            for (slot, comm) in rank.slots.iter().enumerate() {
+                let met = &mut met[comm.0 as usize];
+                *met = met.wrapping_add(chain(colour, slot as u64));
+            }
+        }
+        for (c, links) in crossings(job) {
+            let mut colour = chain(self.kinds[c], met[c]);
+            for footprint in links {
+                let mut sum = 0u64;
+                for &(link, multiplicity) in &footprint.links {
+                    let link = self.links[link.0 as usize];
+                    sum = sum.wrapping_add(chain(link, multiplicity.to_bits()));
+                }
+                colour = chain(colour, sum);
+            }
+            self.communicators[c] = colour;
+        }
+
+        for (rank, colour) in job.ranks.iter().zip(&mut self.ranks) {
+            for comm in &rank.slots {
+                *colour = chain(*colour, self.communicators[comm.0 as usize]);
+            }
+        }
+    }
+}
+
+/// Each communicator with its footprints.
+fn crossings(job: &Job) -> impl Iterator<Item = (usize, impl Iterator<Item = &Footprint>)> {
+    job.communicators.iter().enumerate().map(|(c, comm)| {
+        (c, comm.footprints.iter().map(|footprint| &job.footprints[footprint.0 as usize]))
+    })
+}
+
+/// A hash of an ordered pair: two rounds of multiplying by odd constants and folding, those of the
+/// finaliser of SplitMix64.
+#[inline]
+fn chain(first: u64, second: u64) -> u64 {
+    let mut x = first.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ second;
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+fn distinct(colours: &[u64]) -> usize {
+    let mut sorted = colours.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.len()
+}
+
+impl Partition {
+    fn new(colours: &[u64]) -> Self {
+        let mut order: Vec<(u64, u32)> = colours.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        let mut first: Vec<u32> =
+            order.chunk_by(|a, b| a.0 == b.0).map(|class| class[0].1).collect();
+        first.sort_unstable();
+        let mut of = vec![0; colours.len()];
+        for class in order.chunk_by(|a, b| a.0 == b.0) {
+            let number = first.partition_point(|&thing| thing < class[0].1) as u32;
+            for &(_, thing) in class {
+                of[thing as usize] = number;
+            }
+        }
+        Self { of, first }
+    }
+
+    /// Whether all things of each class have the same description.
+    fn is_uniform<D: PartialEq>(&self, describe: impl Fn(usize) -> D) -> bool {
+        let descriptions: Vec<D> =
+            self.first.iter().map(|&first| describe(first as usize)).collect();
+        self.of
+            .iter()
+            .enumerate()
+            .all(|(thing, &class)| describe(thing) == descriptions[class as usize])
+    }
+}
+
+impl Classes {
+    /// Whether this is an equitable partition, and no rank has communicators of one class at two
+    /// slots: in the folded job it would call one communicator through both.
+    fn is_equitable(&self, job: &Job) -> bool {
+        self.ranks_agree(job) && self.communicators_agree(job) && self.links_agree(job)
+    }
+
+    fn ranks_agree(&self, job: &Job) -> bool {
+        let class = |comm: &motley_job::CommId| self.communicator.of[comm.0 as usize];
+        self.rank.is_uniform(|r| {
+            let rank = &job.ranks[r];
+            let slots: Vec<u32> = rank.slots.iter().map(class).collect();
+            (rank.program, rank.slowness.to_bits(), slots)
+        }) && self.rank.first.iter().all(|&first| {
+            let slots = &job.ranks[first as usize].slots;
+            let mut used: Vec<(u32, u32)> = slots.iter().map(|c| (class(c), c.0)).collect();
+            used.sort_unstable();
+            used.dedup();
+            used.windows(2).all(|pair| pair[0].0 != pair[1].0)
+        })
+    }
+
+    fn communicators_agree(&self, job: &Job) -> bool {
+        let users = grouped(job.communicators.len(), || {
+            job.ranks.iter().zip(&self.rank.of).flat_map(|(rank, &class)| {
+                let slots = rank.slots.iter().enumerate();
+                slots.map(move |(slot, comm)| (comm.0 as usize, (class, slot as u32, 0)))
+            })
+        });
+        self.communicator.is_uniform(|c| {
+            let comm = &job.communicators[c];
+            let crossed = |footprint: &motley_job::FootprintId| {
+                let links = &job.footprints[footprint.0 as usize].links;
+                let mut links: Vec<(u32, u64)> = links
+                    .iter()
+                    .map(|&(link, n)| (self.link.of[link.0 as usize], n.to_bits()))
+                    .collect();
+                links.sort_unstable();
+                links
+            };
+            let links: Vec<_> = comm.footprints.iter().map(crossed).collect();
+            let members = comm.members.len();
+            (comm.calls, comm.class, members, users.of(c), links)
+        })
+    }
+
+    fn links_agree(&self, job: &Job) -> bool {
+        let users = grouped(job.links.len(), || {
+            crossings(job).flat_map(|(c, footprints)| {
+                let class = self.communicator.of[c];
+                footprints.enumerate().flat_map(move |(k, footprint)| {
+                    let user = move |&(link, n): &(motley_job::LinkId, f64)| {
+                        (link.0 as usize, (class, k as u32, n.to_bits()))
+                    };
+                    footprint.links.iter().map(user)
+                })
+            })
+        });
+        self.link.is_uniform(|l| (job.links[l].capacity.to_bits(), users.of(l)))
+    }
+}
+
+/// A class, a place and a weight.
+type User = (u32, u32, u64);
+
+/// Users by thing, each list in ascending order.
+struct Grouped {
+    users: Vec<User>,
+    first: Vec<u32>,
+}
+
+impl Grouped {
+    fn of(&self, thing: usize) -> &[User] {
+        &self.users[self.first[thing] as usize..self.first[thing + 1] as usize]
+    }
+}
+
+fn grouped<I: Iterator<Item = (usize, User)>>(things: usize, pairs: impl Fn() -> I) -> Grouped {
+    let mut first = vec![0u32; things + 2];
+    for (thing, _) in pairs() {
+        first[thing + 2] += 1;
+    }
+    for thing in 2..first.len() {
+        first[thing] += first[thing - 1];
+    }
+    let mut users = vec![(0, 0, 0); first[things + 1] as usize];
+    for (thing, user) in pairs() {
+        let next = &mut first[thing + 1];
+        users[*next as usize] = user;
+        *next += 1;
+    }
+    first.pop();
+    for thing in 0..things {
+        users[first[thing] as usize..first[thing + 1] as usize].sort_unstable();
+    }
+    Grouped { users, first }
+}

@@ -1,0 +1,91 @@
+//! Folding and remembering change no answer.
+
+use std::path::{Path, PathBuf};
+
+use motley::{Evaluator, Prepared, Replays, load, prepare, simulate};
+use motley_engine::{Observer, Silent};
+
+use crate::setup::{BERT, DEEP, Setup};
+
+/// Watches nothing, but wants to see every rank.
+struct EveryRank;
+
+impl Observer for EveryRank {}
+
+/// Holds the replays of a scenario's fold against those of the whole job, and says into how many
+/// ranks it folds.
+fn check(prepared: &Prepared<'_>) -> Option<usize> {
+    let replays = prepared.replay(&mut Silent, &|| {}).unwrap();
+    let whole = prepared.replay(&mut EveryRank, &|| {}).unwrap();
+    let runs = |replays: &Replays| {
+        [replays.runs.clone(), replays.balanced.iter().cloned().collect()].concat()
+    };
+    for (run, whole) in runs(&replays).iter().zip(runs(&whole)) {
+        assert_eq!(run.outcome.digest, whole.outcome.digest);
+        assert_eq!(run.outcome.instances, whole.outcome.instances);
+        assert_eq!(run.outcome.operations, whole.outcome.operations);
+    }
+    assert_eq!(prepared.report(&replays).unwrap(), prepared.report(&whole).unwrap());
+    prepared.fold().map(|fold| fold.job().ranks.len())
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let mut files: Vec<PathBuf> = ["", "measured"]
+        .iter()
+        .flat_map(|part| folder.join(part).read_dir().unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ron"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Of the largest, only the plan is shortened: their full replays take long without optimisation.
+#[test]
+fn every_shipped_scenario_comes_out_as_unfolded() {
+    let mut folded = 0;
+    for path in shipped() {
+        let scenario = load(&path, &[]).unwrap();
+        let prepared = prepare(&scenario).unwrap();
+        if prepared.operations(true) < 3_000_000 {
+            folded += usize::from(check(&prepared).is_some());
+        }
+    }
+    assert!(folded > 10, "only {folded} fold");
+}
+
+#[test]
+fn what_is_alike_folds() {
+    // Sixteen replicas of one card, in two equal nodes.
+    assert_eq!(check(&prepare(&BERT.scenario()).unwrap()), Some(1));
+    // Eight stages, none like another.
+    assert_eq!(check(&prepare(&DEEP.scenario()).unwrap()), None);
+    // Eight tensor-parallel ranks.
+    let tensor = Setup {
+        plan: "Uniform(dp: 1, tp: 8, pp: 1, micro_batch_size: 1, sequence_parallel: true)",
+        ..DEEP
+    };
+    assert_eq!(check(&prepare(&tensor.scenario()).unwrap()), Some(1));
+    // Jitter and cards of their own speed tell all apart.
+    for noise in ["noise.kernel_jitter=0.01", "noise.card_spread=0.01"] {
+        let scenario = motley::load_text("test.ron", &tensor.text(), &[noise.to_owned()]).unwrap();
+        assert_eq!(check(&prepare(&scenario).unwrap()), None, "{noise}");
+    }
+}
+
+/// In whatever order scenarios come, what is remembered of one does not tinge the next.
+#[test]
+fn an_evaluator_answers_as_if_afresh() {
+    let mut evaluator = Evaluator::new();
+    let plans = [
+        "Uniform(dp: 16, tp: 1, pp: 1, micro_batch_size: 4)",
+        "Uniform(dp: 4, tp: 2, pp: 2, micro_batch_size: 4)",
+        "Uniform(dp: 2, tp: 8, pp: 1, micro_batch_size: 4)",
+    ];
+    let groups = [r#"(design: "dgx1-v100", count: 2)"#, r#"(design: "dgx1-p100", count: 2)"#];
+    for (g, p) in [(0, 0), (0, 1), (0, 0), (1, 2), (1, 0), (0, 2), (0, 2)] {
+        let scenario = Setup { groups: groups[g], plan: plans[p], ..BERT }.scenario();
+        assert_eq!(evaluator.simulate(&scenario).unwrap(), simulate(&scenario).unwrap());
+    }
+}

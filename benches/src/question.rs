@@ -43,13 +43,14 @@ impl Question {
         ]
     );
 
-    /// The same on 1,024 H100 in pods of 32 nodes, as NVIDIA builds them.
+    /// The same on 1,024 H100 in pods of 32 nodes with adaptive routing, as NVIDIA builds them.
     pub const GPT3_1024_H100: Self = scenario_file!(
         "measured/sc21_76b.ron",
         &[
             "model=Preset(\"gpt3-175b\")",
             "cluster.groups[0].design=\"dgx-h100\"",
             "cluster.fabric.shape=RailOptimized(nodes_per_pod: 32, spines: 16)",
+            "cluster.fabric.routing=Adaptive",
             "training.global_batch=1536",
             "plan.dp=16",
             "plan.pp=8",

@@ -35,6 +35,23 @@ pub struct CallSet {
     pub calls: Vec<Call>,
 }
 
+impl CallSet {
+    /// Equal sets have equal fingerprints.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.calls.iter().fold(0, |hash, call| {
+            let parts = [
+                call.bytes.to_bits(),
+                call.latency.as_picos(),
+                call.rate_cap.to_bits(),
+                u64::from(call.footprint),
+            ];
+            // The odd constant is 2^64 over the golden ratio.
+            let mix = |hash: u64, part: u64| (hash ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            parts.into_iter().fold(hash, |hash, part| mix(hash ^ (hash >> 29), part))
+        })
+    }
+}
+
 /// An ordered set of ranks that communicate together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Communicator {

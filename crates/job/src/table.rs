@@ -65,6 +65,8 @@ pub struct JobBuilder {
     job: Job,
     names: HashMap<String, NameId>,
     segments: Segments,
+    /// By fingerprint, candidates for being equal.
+    call_sets: HashMap<u64, Vec<CallSetId>>,
 }
 
 impl JobBuilder {
@@ -96,13 +98,15 @@ impl JobBuilder {
 
     /// Enters a call set.
     pub fn call_set(&mut self, calls: CallSet) -> CallSetId {
-        self.job.call_sets.push(calls);
-        CallSetId(self.job.call_sets.len() as u32 - 1)
-    }
-
-    /// Replaces a call set that was entered before its calls were known.
-    pub fn set_calls(&mut self, id: CallSetId, calls: CallSet) {
-        self.job.call_sets[id.0 as usize] = calls;
+        let job = &mut self.job;
+        let known = self.call_sets.entry(calls.fingerprint()).or_default();
+        if let Some(&id) = known.iter().find(|id| job.call_sets[id.0 as usize] == calls) {
+            return id;
+        }
+        let id = CallSetId(job.call_sets.len() as u32);
+        known.push(id);
+        job.call_sets.push(calls);
+        id
     }
 
     /// Enters a communicator.

@@ -1,7 +1,7 @@
 //! The machine in a form to be read.
 
 use motley_hardware::FabricTechnology;
-use motley_topology::{Cluster, FabricShape};
+use motley_topology::{Cluster, FabricShape, Routing};
 use serde::Serialize;
 
 /// What the cluster is made of.
@@ -49,6 +49,8 @@ pub struct FabricSummary {
     pub port_bytes_per_s: f64,
     /// Capacity down to NICs over capacity up to the spines.
     pub oversubscription_ratio: f64,
+    /// How messages find their spine: `ecmp` or `adaptive`. Without meaning on a single switch.
+    pub routing: &'static str,
 }
 
 impl ClusterSummary {
@@ -79,6 +81,10 @@ impl ClusterSummary {
             },
             port_bytes_per_s: spec.fabric.port.map_or(fastest, |port| port.0.min(fastest)),
             oversubscription_ratio: spec.fabric.oversubscription,
+            routing: match spec.fabric.routing {
+                Routing::Ecmp => "ecmp",
+                Routing::Adaptive => "adaptive",
+            },
         });
         Self {
             node_count: cluster.node_count(),

@@ -3,7 +3,7 @@
 
 use motley_units::{BytesPerSec, Seconds};
 
-use crate::{Component, FabricShape, FabricSpec, Link, LinkId, LinkKind, TopologyError};
+use crate::{Component, FabricShape, FabricSpec, Link, LinkId, LinkKind, Routing, TopologyError};
 
 /// What a leaf has below it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +21,7 @@ pub(crate) struct Fabric {
     /// The number of each place for a leaf; places without a NIC below have none.
     leaf_at: Vec<Option<u32>>,
     leaves: Vec<Below>,
+    /// That a message can be told to take.
     spines: u32,
     first_link: u32,
 }
@@ -93,7 +94,11 @@ impl Fabric {
             FabricShape::LeafSpine { spines, .. } | FabricShape::RailOptimized { spines, .. }
                 if fabric.leaves.len() > 1 =>
             {
-                spines
+                match fabric.spec.routing {
+                    Routing::Ecmp => spines,
+                    // Messages spread evenly: all spines are as one, as wide as all together.
+                    Routing::Adaptive => 1,
+                }
             }
             _ => 0,
         };

@@ -41,6 +41,21 @@ pub struct FabricSpec {
     /// Capacity from a leaf switch down to its NICs over its capacity up to the spines, at
     /// least 1.
     pub oversubscription: f64,
+    /// How messages find their spine.
+    pub routing: Routing,
+}
+
+/// How messages find their way from leaf to leaf.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Routing {
+    /// Each pair of NICs by the spine that its addresses hash to, as equal-cost multipath and the
+    /// static tables of InfiniBand do: flows may collide on a trunk while others are idle.
+    #[default]
+    Ecmp,
+    /// Packets spread over all spines (InfiniBand adaptive routing, packet spraying, EFA's SRD): a
+    /// leaf's trunks carry as one link.
+    Adaptive,
 }
 
 /// How the switches of a fabric are wired.

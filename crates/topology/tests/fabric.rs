@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use common::{cluster, designs, group, group_with, names, spec, try_cluster, visits};
 use motley_hardware::{Cited, FabricTechnology};
 use motley_topology::{
-    Cluster, Component, DotOptions, FabricShape, GpuId, LinkKind, NodeId, PathClass, RouteError,
-    dot,
+    Cluster, Component, DotOptions, FabricShape, GpuId, LinkId, LinkKind, NodeId, PathClass,
+    RouteError, Routing, dot,
 };
 use motley_units::BytesPerSec;
 use proptest::prelude::*;
@@ -128,6 +128,34 @@ fn uplinks_share_the_ports_over_the_ratio() {
     // Three pods of 3, 3 and 1 node; the last has DGX-1 only, with 4 NICs.
     let rails = FabricShape::RailOptimized { nodes_per_pod: 3, spines: 5 };
     check_oversubscription(rails, 8 + 8 + 4, 5, 2.0);
+}
+
+/// With adaptive routing a leaf has one trunk as wide as all of its uplinks: whatever its NICs send
+/// elsewhere meets there, and nowhere else.
+#[test]
+fn adaptive_routing_makes_one_trunk_of_all() {
+    let shape = FabricShape::LeafSpine { nodes_per_leaf: 2, spines: 3 };
+    let mut spec = spec(vec![group("dgx-a100", 4)], shape);
+    spec.fabric.oversubscription = 2.0;
+    let spread = Cluster::build(spec.clone()).expect("a cluster that fits");
+    spec.fabric.routing = Routing::Adaptive;
+    let cluster = Cluster::build(spec).expect("a cluster that fits");
+    for leaf in 0..2 {
+        let total: f64 = uplinks(&spread, leaf).into_iter().sum();
+        let [up] = uplinks(&cluster, leaf)[..] else { panic!("one trunk") };
+        assert!((up / total - 1.0).abs() < 1e-12);
+    }
+    let trunks = |from: u32, to: u32| -> Vec<LinkId> {
+        let route = cluster.route(GpuId(from), GpuId(to)).expect("a route");
+        let trunk = |link: &LinkId| cluster.link(*link).kind == LinkKind::Trunk;
+        route.links.into_iter().filter(trunk).collect()
+    };
+    let first = trunks(0, 16);
+    assert_eq!(first.len(), 2);
+    for (from, to) in [(1, 17), (9, 30), (15, 24)] {
+        assert_eq!(trunks(from, to), first, "{from} to {to}");
+    }
+    assert!(trunks(0, 9).is_empty());
 }
 
 fn check_ports(port: Option<f64>, nominal: [f64; 2]) {

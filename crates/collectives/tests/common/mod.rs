@@ -3,7 +3,9 @@
 
 use motley_collectives::Group;
 use motley_hardware::Catalog;
-use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, NodeId};
+use motley_topology::{
+    Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, NodeId, Routing,
+};
 
 pub(crate) fn group(design: &str, count: u32) -> NodeGroup {
     let catalog = Catalog::builtin();
@@ -15,7 +17,8 @@ pub(crate) fn group(design: &str, count: u32) -> NodeGroup {
 
 pub(crate) fn cluster(groups: Vec<NodeGroup>, shape: FabricShape) -> Cluster {
     let technology = groups[0].nic.technology;
-    let fabric = FabricSpec { shape, technology, port: None, oversubscription: 1.0 };
+    let fabric =
+        FabricSpec { shape, technology, port: None, oversubscription: 1.0, routing: Routing::Ecmp };
     Cluster::build(ClusterSpec { groups, fabric }).expect("a cluster that fits")
 }
 

@@ -74,6 +74,26 @@ fn what_is_alike_folds() {
     }
 }
 
+/// Sixteen replicas of eight stages of eight cards each: with adaptive routing all replicas are
+/// alike, and the cards of a stage too. With hashed routes some collide and some do not.
+#[test]
+fn replicas_fold_where_routes_are_alike() {
+    let ranks = |routing: &str| {
+        let text = Setup {
+            groups: r#"(design: "dgx-h100", count: 128)"#,
+            shape: &format!("RailOptimized(nodes_per_pod: 32, spines: 16), routing: {routing}"),
+            model: r#"Preset("gpt3-175b")"#,
+            training: "global_batch: 64, sequence_length: 2048, precision: Bf16",
+            plan: "Uniform(dp: 16, tp: 8, pp: 8, micro_batch_size: 1, sequence_parallel: true)",
+        };
+        let scenario = text.scenario();
+        let prepared = prepare(&scenario).unwrap();
+        prepared.fold().map(|fold| fold.job().ranks.len())
+    };
+    assert_eq!(ranks("Adaptive"), Some(8));
+    assert!(ranks("Ecmp").is_none_or(|ranks| ranks > 8));
+}
+
 /// In whatever order scenarios come, what is remembered of one does not tinge the next.
 #[test]
 fn an_evaluator_answers_as_if_afresh() {

@@ -30,6 +30,9 @@ pub(super) fn cluster(report: &Report) -> Vec<String> {
         let ratio = fabric.oversubscription_ratio;
         let ratio = if ratio > 1.0 { format!(" {ratio}:1") } else { String::new() };
         parts.push(format!("{}{ratio}", fabric.shape));
+        if fabric.routing == "adaptive" && fabric.shape != "single switch" {
+            parts.push("adaptive routing".to_owned());
+        }
     }
     labelled("Cluster", &parts.join(", "))
 }

@@ -8,7 +8,7 @@ use motley_job::{
 };
 use motley_report::{Account, Published, Run, Subject};
 use motley_scheduler::{GradientSync, Lowered, Pipeline, Place, Plan, Schedule, Stage, Traffic};
-use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup};
+use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
     AttentionKernel, AttentionMask, CardPath, MemoryUse, Model, Norm, Optimizer, Positions,
@@ -126,6 +126,7 @@ pub(crate) fn cluster() -> Cluster {
         technology: FabricTechnology::InfiniBand,
         port: None,
         oversubscription: 1.0,
+        routing: Routing::Ecmp,
     };
     let groups = vec![group("new", "fast-16"), group("old", "slow-8")];
     Cluster::build(ClusterSpec { groups, fabric }).unwrap()

@@ -6,7 +6,7 @@ use motley_hardware::Catalog;
 use motley_job::RankId;
 use motley_report::{ComputeKind, Report, balanced_slowness, text};
 use motley_scheduler::{KernelTimes, check_plan, lower};
-use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup};
+use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup, Routing};
 use motley_units::Time;
 use motley_workload::{Recompute, layer_forward_flops, model_flops};
 
@@ -31,6 +31,7 @@ pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
         technology: groups[0].nic.technology,
         port: None,
         oversubscription: 1.0,
+        routing: Routing::Ecmp,
     };
     let cluster = Cluster::build(ClusterSpec { groups: groups.into(), fabric }).unwrap();
     let mut fixture = mixed();

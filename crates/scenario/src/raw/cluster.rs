@@ -1,7 +1,7 @@
 //! The machines, by catalogue id.
 
 use motley_hardware::FabricTechnology;
-use motley_topology::FabricShape;
+use motley_topology::{FabricShape, Routing};
 use motley_units::BytesPerSec;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,9 @@ pub struct RawFabric {
     /// Downward over upward capacity of a leaf switch; 1 unless given.
     #[serde(default = "not_oversubscribed")]
     pub oversubscription: f64,
+    /// How messages find their spine; `Adaptive` on EFA, else `Ecmp`, unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
 }
 
 fn single_switch() -> FabricShape {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup, TopologyError};
+use motley_hardware::FabricTechnology;
+use motley_topology::{
+    Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup, Routing, TopologyError,
+};
 
 use super::{Resolver, limits};
 use crate::code;
@@ -15,6 +18,18 @@ fn group_path(index: usize) -> Path {
 
 fn fabric_path() -> Path {
     Path::ROOT.field("cluster").field("fabric")
+}
+
+/// What a fabric does unless it is told otherwise. EFA's transport spreads the packets of every
+/// message over many paths (Shalev et al. 2020, A Cloud-Optimized Transport Protocol for Elastic and
+/// Scalable HPC, IEEE Micro 40(6)); the others have to be set up for it.
+fn default_routing(technology: FabricTechnology) -> Routing {
+    match technology {
+        FabricTechnology::Efa => Routing::Adaptive,
+        FabricTechnology::InfiniBand | FabricTechnology::RoCE | FabricTechnology::Ethernet => {
+            Routing::Ecmp
+        }
+    }
 }
 
 impl Resolver<'_> {
@@ -36,6 +51,7 @@ impl Resolver<'_> {
                 technology: first.nic.technology,
                 port: None,
                 oversubscription: 1.0,
+                routing: default_routing(first.nic.technology),
             },
             (None, Some(first)) => {
                 let technology = first.nic.technology;
@@ -151,6 +167,7 @@ impl Resolver<'_> {
             technology: raw.technology,
             port: raw.port,
             oversubscription,
+            routing: raw.routing.unwrap_or(default_routing(raw.technology)),
         }
     }
 

@@ -4,7 +4,7 @@
 use motley_hardware::{Catalog, FabricTechnology};
 use motley_topology::{
     Cluster, ClusterSpec, Component, FabricShape, FabricSpec, GpuId, LinkId, NodeGroup, Route,
-    TopologyError,
+    Routing, TopologyError,
 };
 
 pub(crate) fn group(design: &str, count: u32) -> NodeGroup {
@@ -23,7 +23,8 @@ pub(crate) fn group_with(design: &str, count: u32, nic: &str) -> NodeGroup {
 
 pub(crate) fn spec(groups: Vec<NodeGroup>, shape: FabricShape) -> ClusterSpec {
     let technology = groups.first().map_or(FabricTechnology::InfiniBand, |g| g.nic.technology);
-    let fabric = FabricSpec { shape, technology, port: None, oversubscription: 1.0 };
+    let fabric =
+        FabricSpec { shape, technology, port: None, oversubscription: 1.0, routing: Routing::Ecmp };
     ClusterSpec { groups, fabric }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::{Job, Op, ProgramId, RankId, Slot};
+use crate::{Job, Op, RankId, Slot};
 
 /// A job that the engine could not replay; always a defect of whoever built it.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -220,14 +220,27 @@ fn demands(job: &Job) -> Result<Vec<Demand>, JobError> {
 
 /// The calls that a program makes of one slot, in order.
 fn calls_of(job: &Job, (program, slot): (usize, usize)) -> Vec<u16> {
-    job.expanded(ProgramId(program as u32))
-        .filter_map(|op| match op {
-            Op::Collective { slot: called, call, .. } | Op::Issue { slot: called, call, .. } => {
-                (usize::from(called.0) == slot).then_some(call)
+    let mut calls = Vec::new();
+    let mut add = |op: &Op| {
+        if let Op::Collective { slot: called, call, .. } | Op::Issue { slot: called, call, .. } =
+            *op
+            && usize::from(called.0) == slot
+        {
+            calls.push(call);
+        }
+    };
+    for op in &job.programs[program].ops {
+        match op {
+            Op::Segment { segment, .. } => {
+                let segment = &job.segments[segment.0 as usize];
+                if segment.slot.is_some_and(|called| usize::from(called.0) == slot) {
+                    segment.ops.iter().for_each(&mut add);
+                }
             }
-            _ => None,
-        })
-        .collect()
+            op => add(op),
+        }
+    }
+    calls
 }
 
 fn verify_programs(job: &Job) -> Result<(), JobError> {

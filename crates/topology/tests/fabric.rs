@@ -311,7 +311,7 @@ fn a_million_cards() {
     let (from, to) = (GpuId(5), GpuId(1_048_570));
     let route = cluster.route(from, to).unwrap();
     visits(&cluster, from, to, &route);
-    let last = motley_topology::LinkId(cluster.link_count() - 1);
+    let last = LinkId(cluster.link_count() - 1);
     assert_eq!(cluster.link(last).kind, LinkKind::Trunk);
 }
 

@@ -5,7 +5,7 @@
 //! crosses them, until no class splits any more. Colours are hashes: sums over what has no order,
 //! chains over what has.
 
-use motley_job::{Footprint, Job};
+use motley_job::{CommId, Footprint, Job, LinkId};
 
 /// A partition of ranks, communicators and links.
 #[derive(Debug)]
@@ -173,14 +173,13 @@ impl Partition {
         Self { of, first }
     }
 
-    /// Whether all things of each class have the same description.
-    fn is_uniform<D: PartialEq>(&self, describe: impl Fn(usize) -> D) -> bool {
-        let descriptions: Vec<D> =
-            self.first.iter().map(|&first| describe(first as usize)).collect();
+    /// Whether each thing is as the first of its class.
+    fn is_uniform(&self, alike: impl Fn(usize, usize) -> bool) -> bool {
+        let first = |class: &u32| self.first[*class as usize] as usize;
         self.of
             .iter()
             .enumerate()
-            .all(|(thing, &class)| describe(thing) == descriptions[class as usize])
+            .all(|(thing, class)| first(class) == thing || alike(thing, first(class)))
     }
 }
 
@@ -192,11 +191,12 @@ impl Classes {
     }
 
     fn ranks_agree(&self, job: &Job) -> bool {
-        let class = |comm: &motley_job::CommId| self.communicator.of[comm.0 as usize];
-        self.rank.is_uniform(|r| {
-            let rank = &job.ranks[r];
-            let slots: Vec<u32> = rank.slots.iter().map(class).collect();
-            (rank.program, rank.slowness.to_bits(), slots)
+        let class = |comm: &CommId| self.communicator.of[comm.0 as usize];
+        self.rank.is_uniform(|one, other| {
+            let (one, other) = (&job.ranks[one], &job.ranks[other]);
+            one.program == other.program
+                && one.slowness.to_bits() == other.slowness.to_bits()
+                && one.slots.iter().map(class).eq(other.slots.iter().map(class))
         }) && self.rank.first.iter().all(|&first| {
             let slots = &job.ranks[first as usize].slots;
             let mut used: Vec<(u32, u32)> = slots.iter().map(|c| (class(c), c.0)).collect();
@@ -213,20 +213,24 @@ impl Classes {
                 slots.map(move |(slot, comm)| (comm.0 as usize, (class, slot as u32, 0)))
             })
         });
-        self.communicator.is_uniform(|c| {
-            let comm = &job.communicators[c];
-            let crossed = |footprint: &motley_job::FootprintId| {
-                let links = &job.footprints[footprint.0 as usize].links;
-                let mut links: Vec<(u32, u64)> = links
-                    .iter()
-                    .map(|&(link, n)| (self.link.of[link.0 as usize], n.to_bits()))
-                    .collect();
-                links.sort_unstable();
-                links
-            };
-            let links: Vec<_> = comm.footprints.iter().map(crossed).collect();
-            let members = comm.members.len();
-            (comm.calls, comm.class, members, users.of(c), links)
+        let crossed = grouped(job.communicators.len(), || {
+            crossings(job).flat_map(|(c, footprints)| {
+                footprints.enumerate().flat_map(move |(k, footprint)| {
+                    let link = move |&(link, n): &(LinkId, f64)| {
+                        (c, (self.link.of[link.0 as usize], k as u32, n.to_bits()))
+                    };
+                    footprint.links.iter().map(link)
+                })
+            })
+        });
+        self.communicator.is_uniform(|one, other| {
+            let (a, b) = (&job.communicators[one], &job.communicators[other]);
+            a.calls == b.calls
+                && a.class == b.class
+                && a.members.len() == b.members.len()
+                && a.footprints.len() == b.footprints.len()
+                && users.of(one) == users.of(other)
+                && crossed.of(one) == crossed.of(other)
         })
     }
 
@@ -235,14 +239,17 @@ impl Classes {
             crossings(job).flat_map(|(c, footprints)| {
                 let class = self.communicator.of[c];
                 footprints.enumerate().flat_map(move |(k, footprint)| {
-                    let user = move |&(link, n): &(motley_job::LinkId, f64)| {
+                    let user = move |&(link, n): &(LinkId, f64)| {
                         (link.0 as usize, (class, k as u32, n.to_bits()))
                     };
                     footprint.links.iter().map(user)
                 })
             })
         });
-        self.link.is_uniform(|l| (job.links[l].capacity.to_bits(), users.of(l)))
+        self.link.is_uniform(|one, other| {
+            job.links[one].capacity.to_bits() == job.links[other].capacity.to_bits()
+                && users.of(one) == users.of(other)
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 mod closed_forms;
 mod deadlocks;
 mod eager;
+mod fluid;
 mod jobs;
 mod laws;
+mod pairwise;
 mod random;
 mod stretches;

@@ -1,7 +1,9 @@
 //! How finely communication is simulated.
 
+use serde::{Deserialize, Serialize};
+
 /// How finely communication is simulated: what has a rate of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fidelity {
     /// A collective, or a transfer between stages, is one flow over all links of its connections,
     /// which move in lockstep. The default.

@@ -103,15 +103,17 @@ impl JobBuilder {
         FootprintId(self.job.footprints.len() as u32 - 1)
     }
 
-    /// Enters a footprint whose connections, these, move apart.
+    /// Enters a footprint whose connections, these, move apart; without any they move as one.
     pub fn expanded_footprint(
         &mut self,
         footprint: Footprint,
         connections: Vec<Footprint>,
     ) -> FootprintId {
         let id = self.footprint(footprint);
-        self.job.connections.resize_with(id.0 as usize, Vec::new);
-        self.job.connections.push(connections);
+        if !connections.is_empty() {
+            self.job.connections.resize_with(id.0 as usize, Vec::new);
+            self.job.connections.push(connections);
+        }
         id
     }
 

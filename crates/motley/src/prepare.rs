@@ -54,7 +54,8 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared<'_>, SimulateError> {
 
     let times =
         KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
-    let mut lowered = lower(&plan, &cluster, &times, &mut Layouts::new(false))?;
+    let mut layouts = Layouts::new(false);
+    let mut lowered = lower(&plan, &cluster, &times, &mut layouts, scenario.fidelity)?;
     if scenario.noise.card_spread > 0.0 {
         // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
         // does with it.

@@ -4,6 +4,7 @@
 
 mod conservation;
 mod explicit;
+mod fidelity;
 mod mixing;
 mod network;
 mod published;

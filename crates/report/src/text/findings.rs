@@ -179,11 +179,15 @@ pub(super) fn published(report: &Report) -> Vec<String> {
 
 pub(super) fn simulated(report: &Report) -> Vec<String> {
     let done = &report.simulated;
+    let flows = number::count(done.flow_count);
+    let shared = match done.fidelity {
+        None => format!("{flows} of them on shared links"),
+        Some(fidelity) => format!("{fidelity}: {flows} connections on shared links"),
+    };
     let text = format!(
-        "{} operations, {} transfers, {} of them on shared links",
+        "{} operations, {} transfers, {shared}",
         number::count(done.operation_count),
         number::count(done.instance_count),
-        number::count(done.flow_count),
     );
     labelled("Simulated", &text)
 }

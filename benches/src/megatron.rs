@@ -46,6 +46,8 @@ pub struct MegatronStep {
     pub network: Network,
     /// The sends of a tensor-parallel group are one communicator, not one for each card.
     pub bundled: bool,
+    /// Each connection of a communicator moves at a rate of its own.
+    pub pairwise: bool,
     /// Cards are slower than nominal by up to this, each by its own.
     pub spread: f64,
 }
@@ -195,20 +197,28 @@ impl<'a> Building<'a> {
         &mut self,
         members: Vec<usize>,
         calls: CallSetId,
-        crossed: Vec<LinkId>,
+        connections: &[Vec<LinkId>],
     ) -> CommId {
-        let crossings = crossed.into_iter().map(|link| (link, 1.0));
-        let footprints = vec![self.builder.footprint(Footprint::from_crossings(crossings))];
+        let crossed =
+            |links: &[LinkId]| Footprint::from_crossings(links.iter().map(|&link| (link, 1.0)));
+        let all = crossed(&connections.concat());
+        let footprint = if self.step.pairwise {
+            let each = connections.iter().map(|links| crossed(links)).collect();
+            self.builder.expanded_footprint(all, each)
+        } else {
+            self.builder.footprint(all)
+        };
+        let footprints = vec![footprint];
         let members = members.into_iter().map(|rank| RankId(rank as u32)).collect();
         self.builder.communicator(Communicator { members, calls, footprints, class: 0 })
     }
 
-    /// The links of the fabric between pairs of ranks, or one link for all of them.
-    fn connections(&mut self, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<LinkId> {
+    /// The links of the fabric between each pair of ranks, or one link for all of them.
+    fn connections(&mut self, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<Vec<LinkId>> {
         if self.step.network == Network::Shared {
-            pairs.flat_map(|(from, to)| self.fabric.route(from, to)).collect()
+            pairs.map(|(from, to)| self.fabric.route(from, to)).collect()
         } else {
-            vec![self.own_link(NIC)]
+            vec![vec![self.own_link(NIC)]]
         }
     }
 
@@ -217,8 +227,8 @@ impl<'a> Building<'a> {
         for group in 0..self.step.ranks() / self.step.tensor {
             let first = group * self.step.tensor;
             let members: Vec<usize> = (first..first + self.step.tensor).collect();
-            let ports = members.iter().map(|_| self.own_link(PORT)).collect();
-            let comm = self.communicator(members.clone(), calls, ports);
+            let ports: Vec<_> = members.iter().map(|_| vec![self.own_link(PORT)]).collect();
+            let comm = self.communicator(members.clone(), calls, &ports);
             for rank in members {
                 self.slots[rank].insert(Role::Tensor, comm);
             }
@@ -235,7 +245,7 @@ impl<'a> Building<'a> {
                 let ring = (0..step.replicas).map(|at| (member(at), member(at + 1)));
                 let crossed = self.connections(ring);
                 let members: Vec<usize> = (0..step.replicas).map(member).collect();
-                let comm = self.communicator(members.clone(), calls, crossed);
+                let comm = self.communicator(members.clone(), calls, &crossed);
                 for rank in members {
                     self.slots[rank].insert(Role::Gradients, comm);
                 }
@@ -255,7 +265,7 @@ impl<'a> Building<'a> {
                 let pairs = together.clone().map(|at| (sender(at), receiver(at)));
                 let crossed = self.connections(pairs);
                 let senders = together.clone().map(sender).collect();
-                let comm = self.communicator(senders, calls, crossed);
+                let comm = self.communicator(senders, calls, &crossed);
                 for at in together {
                     self.slots[sender(at)].insert(outgoing, comm);
                     self.slots[receiver(at)].insert(incoming, comm);
@@ -296,6 +306,7 @@ mod tests {
         layers: 3,
         network: Network::Absent,
         bundled: true,
+        pairwise: false,
         spread: 0.0,
     };
 
@@ -348,6 +359,9 @@ mod tests {
             assert_eq!(private.instances, equal.instances);
             assert!(equal.end >= private.end);
             assert!(run(&MegatronStep { spread: 0.03, ..shared }).end > equal.end);
+            let apart = run(&MegatronStep { pairwise: true, ..shared });
+            assert_eq!(apart.instances, equal.instances);
+            assert!(apart.flows > equal.flows);
         }
     }
 }

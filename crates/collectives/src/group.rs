@@ -5,6 +5,7 @@ use motley_job::{Call, Footprint};
 use motley_topology::{Cluster, GpuId, PathClass, RouteError};
 use motley_units::{Seconds, Time};
 
+use crate::connections::Connections;
 use crate::cost::{Cost, Members, cost};
 use crate::membership::{Local, by_node};
 use crate::plan::Plan;
@@ -89,6 +90,22 @@ impl Group {
     /// communicator of one.
     pub fn footprints(&self) -> &[Footprint] {
         &self.footprints
+    }
+
+    /// The connections that make up a footprint of [`Group::footprints`], each with the links that it
+    /// crosses itself: every ring edge of every channel, both directions of every tree edge of every
+    /// channel, both directions of every card's link to switches that reduce. Each moves the bytes
+    /// that a call has for one connection. None for a communicator of one.
+    pub fn connections(&self, footprint: u8) -> Vec<Footprint> {
+        let laid = self.algorithms.get(usize::from(footprint));
+        laid.map_or_else(Vec::new, |laid| laid.plan.connections.footprints())
+    }
+
+    /// Keeps no more than bundles need.
+    pub(crate) fn forget_connections(&mut self) {
+        for laid in &mut self.algorithms {
+            laid.plan.connections = Connections::default();
+        }
     }
 
     /// The collective as NCCL would choose to run it: of all algorithms and protocols that are

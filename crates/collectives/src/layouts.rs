@@ -12,22 +12,26 @@ use motley_job::{Call, Footprint, LinkId};
 use motley_topology::{Cluster, GpuId, NodeId, RouteError};
 use motley_units::Time;
 
+use crate::connections::Connections;
 use crate::group::Scope;
-use crate::{CollectiveKind, Group, Transfer, transfer};
+use crate::{CollectiveKind, Fidelity, Group, Transfer, transfer};
 
 /// What is known of one cluster.
 #[derive(Debug, Default)]
 pub struct Layouts {
     remember: bool,
     inside: HashMap<Inside, (NodeId, Rc<Group>)>,
-    across: HashMap<(Vec<GpuId>, Scope), Rc<Group>>,
+    across: HashMap<(Vec<GpuId>, Wanted), Rc<Group>>,
     barriers: HashMap<Vec<GpuId>, Time>,
-    sends: HashMap<Vec<(GpuId, GpuId)>, Rc<Transfer>>,
+    sends: HashMap<Fidelity, HashMap<Vec<(GpuId, GpuId)>, Rc<Transfer>>>,
 }
+
+/// What is wanted of a communicator.
+type Wanted = (Scope, Fidelity);
 
 /// What communicators inside one node, laid in some node, are known by: the group of nodes, the
 /// indices of the members in the node, and what was wanted of it.
-type Inside = (usize, Vec<u32>, Scope);
+type Inside = (usize, Vec<u32>, Wanted);
 
 /// A communicator as [`Layouts`] has it: laid out, and where.
 #[derive(Clone, Debug)]
@@ -44,7 +48,8 @@ impl Layouts {
         Self { remember, ..Self::default() }
     }
 
-    /// The communicator of `members`, in rank order, for collectives of these kinds.
+    /// The communicator of `members`, in rank order, for collectives of these kinds, with its
+    /// connections if they are to move apart.
     ///
     /// # Errors
     /// As [`Group::new`].
@@ -53,20 +58,21 @@ impl Layouts {
         cluster: &Cluster,
         members: &[GpuId],
         kinds: impl IntoIterator<Item = CollectiveKind>,
+        fidelity: Fidelity,
     ) -> Result<Placed, RouteError> {
         let reduces = kinds.into_iter().any(|kind| kind == CollectiveKind::AllReduce);
-        let scope = if reduces { Scope::Everything } else { Scope::Rings };
+        let wanted = (if reduces { Scope::Everything } else { Scope::Rings }, fidelity);
         let known = members.iter().all(|member| member.0 < cluster.gpu_count());
         let mut nodes = members.iter().filter(|_| known).map(|&member| cluster.node_of(member));
         let Some(node) = nodes.next().filter(|first| nodes.all(|node| node == *first)) else {
-            return self.across(cluster, members, scope);
+            return self.across(cluster, members, wanted);
         };
         let local = members.iter().map(|&member| cluster.local_index(member)).collect();
-        let key = (cluster.group_of_node(node), local, scope);
+        let key = (cluster.group_of_node(node), local, wanted);
         let (laid_in, group) = if let Some(known) = self.inside.get(&key) {
             known.clone()
         } else {
-            let group = Rc::new(Group::lay(cluster, members, scope)?);
+            let group = lay(cluster, members, wanted)?;
             self.inside.insert(key, (node, Rc::clone(&group)));
             (node, group)
         };
@@ -78,13 +84,13 @@ impl Layouts {
         &mut self,
         cluster: &Cluster,
         members: &[GpuId],
-        scope: Scope,
+        wanted: Wanted,
     ) -> Result<Placed, RouteError> {
-        let key = (members.to_vec(), scope);
+        let key = (members.to_vec(), wanted);
         if let Some(group) = self.across.get(&key) {
             return Ok(Placed { group: Rc::clone(group), moved: 0 });
         }
-        let group = Rc::new(Group::lay(cluster, members, scope)?);
+        let group = lay(cluster, members, wanted)?;
         if self.remember {
             self.across.insert(key, Rc::clone(&group));
         }
@@ -113,7 +119,8 @@ impl Layouts {
         Ok(time)
     }
 
-    /// Parallel sends; see [`transfer`]. Of known ones only the bytes are exchanged.
+    /// Parallel sends; see [`transfer`]. With their connections if they are to move apart. Of known
+    /// ones only the bytes are exchanged.
     ///
     /// # Errors
     /// As [`transfer`].
@@ -122,18 +129,35 @@ impl Layouts {
         cluster: &Cluster,
         slices: &[(GpuId, GpuId)],
         bytes_each: f64,
+        fidelity: Fidelity,
     ) -> Result<Transfer, RouteError> {
-        if let Some(known) = self.sends.get(slices) {
+        let sends = self.sends.entry(fidelity).or_default();
+        if let Some(known) = sends.get(slices) {
             let bytes = if known.footprint.links.is_empty() { 0.0 } else { bytes_each.max(0.0) };
-            let Transfer { footprint, call } = Transfer::clone(known);
-            return Ok(Transfer { footprint, call: Call { bytes, ..call } });
+            let Transfer { footprint, call, connections } = Transfer::clone(known);
+            return Ok(Transfer { footprint, call: Call { bytes, ..call }, connections });
         }
-        let laid = transfer(cluster, slices, bytes_each)?;
+        let mut laid = transfer(cluster, slices, bytes_each)?;
+        if fidelity == Fidelity::Bundled {
+            laid.connections = Connections::default();
+        }
         if self.remember {
-            self.sends.insert(slices.to_vec(), Rc::new(laid.clone()));
+            sends.insert(slices.to_vec(), Rc::new(laid.clone()));
         }
         Ok(laid)
     }
+}
+
+fn lay(
+    cluster: &Cluster,
+    members: &[GpuId],
+    (scope, fidelity): Wanted,
+) -> Result<Rc<Group>, RouteError> {
+    let mut group = Group::lay(cluster, members, scope)?;
+    if fidelity == Fidelity::Bundled {
+        group.forget_connections();
+    }
+    Ok(Rc::new(group))
 }
 
 impl Placed {
@@ -144,10 +168,20 @@ impl Placed {
 
     /// The links that a call crosses, by its number of a footprint.
     pub fn footprint(&self, number: u8) -> Footprint {
+        self.here(&self.group.footprints()[usize::from(number)])
+    }
+
+    /// The connections that make up a footprint, as [`Group::connections`]; none if they are to move
+    /// as one.
+    pub fn connections(&self, number: u8) -> Vec<Footprint> {
+        self.group.connections(number).iter().map(|laid| self.here(laid)).collect()
+    }
+
+    /// Links where they were laid, moved to where they are wanted.
+    fn here(&self, laid: &Footprint) -> Footprint {
         let moved = |&(link, multiplicity): &(LinkId, f64)| {
             (LinkId((i64::from(link.0) + self.moved) as u32), multiplicity)
         };
-        let laid = &self.group.footprints()[usize::from(number)];
         Footprint { links: laid.links.iter().map(moved).collect() }
     }
 }

@@ -4,7 +4,8 @@
 //! NCCL over the links that its members really have, and answers how long a collective takes when
 //! nothing else moves, by which algorithm and protocol NCCL would run it, and which links it
 //! crosses how often: the [`motley_job::Footprint`] and [`motley_job::Call`] that the engine
-//! shares bandwidth by. [`transfer`] does the same for point-to-point sends.
+//! shares bandwidth by, and the connections that make the footprint up, for an engine that is to
+//! let each move by itself. [`transfer`] does the same for point-to-point sends.
 //!
 //! [`Layouts`] keeps what was laid for those who ask for many.
 //!
@@ -13,8 +14,10 @@
 //! with its source. Overlap, contention and order of calls are the engine's matter, not this
 //! crate's.
 
+mod connections;
 mod cost;
 mod cycles;
+mod fidelity;
 mod group;
 mod kind;
 mod layouts;
@@ -26,6 +29,7 @@ mod transfer;
 mod tree;
 mod tuning;
 
+pub use fidelity::Fidelity;
 pub use group::{CollectiveCall, Group};
 pub use kind::{Algorithm, CollectiveKind, Protocol};
 pub use layouts::{Layouts, Placed};

@@ -3,10 +3,14 @@
 use motley_job::Footprint;
 use motley_topology::{Cluster, GpuId, LinkId, PathClass, RouteError};
 
+use crate::connections::Connections;
+
 /// The connections of one algorithm on the links.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) footprint: Footprint,
+    /// What makes the footprint up.
+    pub(crate) connections: Connections,
     /// Into how many connections the message is split that move at the same time at one place.
     pub(crate) channels: f64,
     /// Of one connection when nothing else moves, bytes per second; infinite without links.
@@ -20,28 +24,21 @@ pub(crate) struct Plan {
 /// Collects the routes of an algorithm's connections.
 pub(crate) struct Crossings<'a> {
     cluster: &'a Cluster,
-    /// Crossed by one connection, once for each.
-    routes: Vec<LinkId>,
-    /// Crossed by so many at once.
-    weighted: Vec<(motley_job::LinkId, f64)>,
+    connections: Connections,
     inside: PathClass,
     net_latency: f64,
 }
 
 impl<'a> Crossings<'a> {
     pub(crate) fn new(cluster: &'a Cluster) -> Self {
-        Self {
-            cluster,
-            routes: Vec::new(),
-            weighted: Vec::new(),
-            inside: PathClass::Same,
-            net_latency: 0.0,
-        }
+        let connections = Connections::default();
+        Self { cluster, connections, inside: PathClass::Same, net_latency: 0.0 }
     }
 
     /// One connection from a card to another.
     pub(crate) fn connect(&mut self, from: GpuId, to: GpuId) -> Result<(), RouteError> {
-        let (latency, class) = self.cluster.route_onto(from, to, &mut self.routes)?;
+        let route = |links: &mut Vec<LinkId>| self.cluster.route_onto(from, to, links);
+        let (latency, class) = self.connections.connect(route)?;
         if class == PathClass::Net {
             self.net_latency = self.net_latency.max(latency.0);
         } else {
@@ -50,22 +47,16 @@ impl<'a> Crossings<'a> {
         Ok(())
     }
 
-    /// `count` connections over one link.
+    /// One connection that crosses one link `count` times.
     pub(crate) fn cross(&mut self, link: LinkId, count: f64) {
-        self.weighted.push((motley_job::LinkId(link.0), count));
+        self.connections.cross(link, count);
     }
 
-    pub(crate) fn finish(mut self, channels: f64) -> Plan {
-        self.routes.sort_unstable();
-        let once = self.routes.chunk_by(|a, b| a == b);
-        let crossed = once.map(|same| (motley_job::LinkId(same[0].0), same.len() as f64));
-        let footprint = if self.weighted.is_empty() {
-            Footprint { links: crossed.collect() }
-        } else {
-            Footprint::from_crossings(crossed.chain(self.weighted))
-        };
-        let idle_rate = idle_rate(self.cluster, &footprint);
-        Plan { footprint, channels, idle_rate, inside: self.inside, net_latency: self.net_latency }
+    pub(crate) fn finish(self, channels: f64) -> Plan {
+        let Self { cluster, connections, inside, net_latency } = self;
+        let footprint = connections.footprint();
+        let idle_rate = idle_rate(cluster, &footprint);
+        Plan { footprint, connections, channels, idle_rate, inside, net_latency }
     }
 }
 

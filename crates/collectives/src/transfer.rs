@@ -1,12 +1,12 @@
 //! Point-to-point sends.
 
-use motley_job::{Call, Footprint, LinkId};
+use motley_job::{Call, Footprint};
 use motley_topology::{Cluster, GpuId, PathClass, RouteError};
 use motley_units::Time;
 
-use crate::Algorithm;
-use crate::Protocol;
+use crate::connections::Connections;
 use crate::tuning::{Generation, Hop};
+use crate::{Algorithm, Protocol};
 
 /// Parallel sends as one bundle.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,14 @@ pub struct Transfer {
     pub footprint: Footprint,
     /// What one of them moves; its footprint is number 0.
     pub call: Call,
+    pub(crate) connections: Connections,
+}
+
+impl Transfer {
+    /// The links of each send, but for those that cross none.
+    pub fn connections(&self) -> Vec<Footprint> {
+        self.connections.footprints()
+    }
 }
 
 /// Sends from the first to the second card of each pair, all at one rate and `bytes_each` long.
@@ -31,27 +39,27 @@ pub fn transfer(
     slices: &[(GpuId, GpuId)],
     bytes_each: f64,
 ) -> Result<Transfer, RouteError> {
-    let mut crossings = Vec::new();
+    let mut connections = Connections::default();
     let mut latency: f64 = 0.0;
     for &(from, to) in slices {
-        let route = cluster.route(from, to)?;
-        crossings.extend(route.links.iter().map(|link| (LinkId(link.0), 1.0)));
-        if route.class == PathClass::Same {
+        let (hops, class) = connections.connect(|links| cluster.route_onto(from, to, links))?;
+        if class == PathClass::Same {
             continue;
         }
         let older = cluster.device(from).sm_version().min(cluster.device(to).sm_version());
         let generation = Generation::of(older);
-        let hop = match route.class {
+        let hop = match class {
             PathClass::Net => Hop::Net,
             class if class <= PathClass::Nvb => Hop::NvLink,
             _ => Hop::Pci,
         };
         let software = generation.base(Algorithm::Ring, Protocol::Ll)
             + generation.step(Algorithm::Ring, Protocol::Ll, hop);
-        latency = latency.max(software * 1e-6 + route.latency.0);
+        latency = latency.max(software * 1e-6 + hops.0);
     }
-    let footprint = Footprint::from_crossings(crossings);
+    let footprint = connections.footprint();
     let bytes = if footprint.links.is_empty() { 0.0 } else { bytes_each.max(0.0) };
     let latency = Time::from_secs_f64(latency);
-    Ok(Transfer { footprint, call: Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0 } })
+    let call = Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    Ok(Transfer { footprint, call, connections })
 }

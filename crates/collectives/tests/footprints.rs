@@ -179,6 +179,63 @@ fn footprints_lie_on_routes_between_members() {
     }
 }
 
+/// The sum of connections, link by link.
+fn sum(connections: &[Footprint]) -> Footprint {
+    Footprint::from_crossings(connections.iter().flat_map(|each| each.links.iter().copied()))
+}
+
+/// The connections of a footprint are its parts. Those of rings and trees are whole routes between
+/// members, each link once; those of switches that reduce are single links.
+#[test]
+fn connections_make_up_the_footprint() {
+    for cluster in mixes() {
+        for per_node in [1, 3, 8] {
+            let members = members(&cluster, per_node);
+            let mut routes = BTreeSet::new();
+            for &a in &members {
+                for &b in &members {
+                    let mut links = cluster.route(a, b).unwrap().links;
+                    links.sort_unstable();
+                    routes.insert(links);
+                }
+            }
+            let group = Group::new(&cluster, &members).unwrap();
+            for (f, footprint) in (0..).zip(group.footprints()) {
+                let connections = group.connections(f);
+                assert_eq!(sum(&connections).links, footprint.links);
+                for Footprint { links } in connections {
+                    let route: Vec<LinkId> = links.iter().map(|&(id, _)| LinkId(id.0)).collect();
+                    let whole = routes.contains(&route) && links.iter().all(|&(_, n)| n == 1.0);
+                    assert!(whole || links.len() == 1, "{links:?}");
+                }
+            }
+        }
+    }
+}
+
+/// How many connections each algorithm has.
+fn check_counts(design: &str, nodes_count: u32, expected: &[(Algorithm, usize)]) {
+    let cluster = nodes(&[(design, nodes_count)]);
+    let group = whole(&cluster);
+    for &(algorithm, count) in expected {
+        let call = group.call_with(CollectiveKind::AllReduce, MIB, algorithm, Protocol::Simple);
+        let connections = group.connections(call.expect("the members can run it").call.footprint);
+        assert_eq!(connections.len(), count, "{nodes_count} x {design} {algorithm:?}");
+    }
+}
+
+/// An edge for each member of each ring; in each of two trees both ways of every edge; with switches
+/// that reduce both ways of every card's link.
+#[test]
+fn every_edge_is_a_connection() {
+    use Algorithm::{Nvls, NvlsTree, Ring, Tree};
+    check_counts("dgx-a100", 1, &[(Ring, 8)]);
+    check_counts("dgx1-v100", 1, &[(Ring, 6 * 8)]);
+    check_counts("dgx-h100", 1, &[(Ring, 8), (Nvls, 2 * 8)]);
+    check_counts("dgx-a100", 3, &[(Ring, 8 * 24), (Tree, 8 * (3 * 7 * 4 + 2 * 2 * 2))]);
+    check_counts("dgx-h100", 3, &[(NvlsTree, 3 * 8 * 2 + 8 * 2 * 2 * 2)]);
+}
+
 /// A call's bandwidth on its own footprint is what `uncontended` has: the definition of a call.
 #[test]
 fn uncontended_times_follow_from_call_and_footprint() {
@@ -258,6 +315,7 @@ fn communicators_that_no_library_offers_are_refused() {
 fn a_communicator_of_one_does_nothing() {
     let group = communicator(&nodes(&[("dgx-a100", 1)]), [3]);
     assert_eq!(group.footprints(), [Footprint::default()]);
+    assert_eq!(group.connections(0), []);
     for kind in [CollectiveKind::AllReduce, CollectiveKind::Broadcast] {
         let call = group.call(kind, 1e9);
         assert_eq!((call.call.bytes, group.uncontended(&call).0), (0.0, 0.0));
@@ -271,12 +329,17 @@ fn transfers_bundle_their_routes() {
     let bundle = transfer(&cluster, &pairs, 5e6).unwrap();
     assert_eq!(port(&cluster, &bundle.footprint, NodeId(0), 0), 4.0);
     assert_eq!(bundle.call.bytes, 5e6);
+    assert_eq!(bundle.connections().len(), 4);
+    assert_eq!(sum(&bundle.connections()), bundle.footprint);
     let single = transfer(&cluster, &pairs[..1], 5e6).unwrap();
+    assert_eq!(single.connections(), std::slice::from_ref(&single.footprint));
     assert_eq!(port(&cluster, &single.footprint, NodeId(0), 0), 1.0);
     assert!(single.call.latency <= bundle.call.latency);
     let nothing = transfer(&cluster, &[(GpuId(1), GpuId(1))], 5e6).unwrap();
     assert_eq!((nothing.footprint.links.len(), nothing.call.bytes), (0, 0.0));
     assert_eq!(nothing.call.latency.as_picos(), 0);
+    let half = transfer(&cluster, &[(GpuId(1), GpuId(1)), pairs[0]], 5e6).unwrap();
+    assert_eq!(half.connections(), single.connections());
     let near = transfer(&cluster, &[(GpuId(0), GpuId(1))], 5e6).unwrap();
     assert!(near.call.latency < single.call.latency);
     assert_eq!(cluster.route(GpuId(0), GpuId(1)).unwrap().class, PathClass::Nvl);

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{MIB, cards, group, nodes};
+use motley_collectives::Fidelity::{Bundled, Pairwise};
 use motley_collectives::{CollectiveKind, Group, Layouts, transfer};
 use motley_topology::{Cluster, FabricShape, GpuId};
 use proptest::prelude::*;
@@ -17,13 +18,18 @@ fn check(cluster: &Cluster, layouts: &mut Layouts, members: &[GpuId], kind: Coll
     let laid = Group::new(cluster, members).expect("can be laid");
     // The second time it is known.
     for _ in 0..2 {
-        let placed = layouts.group(cluster, members, [kind]).expect("can be laid");
+        let placed = layouts.group(cluster, members, [kind], Bundled).expect("can be laid");
+        let apart = layouts.group(cluster, members, [kind], Pairwise).expect("can be laid");
         for bytes in [8.0, MIB, 300.0 * MIB] {
             let expected = laid.call(kind, bytes).call;
             let call = placed.call(kind, bytes);
             assert_eq!(call, expected, "{kind:?} of {bytes} among {members:?}");
             let links = &laid.footprints()[usize::from(expected.footprint)];
             assert_eq!(placed.footprint(call.footprint), *links, "{kind:?} among {members:?}");
+            assert_eq!(placed.connections(call.footprint), [], "moving as one");
+            assert_eq!(apart.footprint(call.footprint), *links, "{kind:?} among {members:?}");
+            let connections = laid.connections(expected.footprint);
+            assert_eq!(apart.connections(call.footprint), connections, "among {members:?}");
         }
     }
 }
@@ -58,8 +64,12 @@ fn known_sends_carry_what_is_asked() {
     let slices = [(GpuId(0), GpuId(9)), (GpuId(1), GpuId(10)), (GpuId(2), GpuId(2))];
     for bytes in [5e6, 0.0, 7.0] {
         for slices in [&slices[..], &slices[2..]] {
-            let sent = layouts.send(&cluster, slices, bytes).unwrap();
-            assert_eq!(sent, transfer(&cluster, slices, bytes).unwrap());
+            let afresh = transfer(&cluster, slices, bytes).unwrap();
+            let apart = layouts.send(&cluster, slices, bytes, Pairwise).unwrap();
+            assert_eq!(apart, afresh);
+            let sent = layouts.send(&cluster, slices, bytes, Bundled).unwrap();
+            assert_eq!((sent.call, &sent.footprint), (afresh.call, &afresh.footprint));
+            assert_eq!(sent.connections(), []);
         }
     }
 }
@@ -86,7 +96,7 @@ fn mistakes_are_told_as_ever() {
         let expected = Group::new(&cluster, members).err();
         let kinds = [CollectiveKind::AllReduce];
         assert!(expected.is_some());
-        assert_eq!(layouts.group(&cluster, members, kinds).err(), expected);
+        assert_eq!(layouts.group(&cluster, members, kinds, Bundled).err(), expected);
         assert_eq!(layouts.agreement(&cluster, members, 8.0).err(), expected);
     }
 }

@@ -1,7 +1,8 @@
 //! Flows on shared links: max-min fair rates, kept up to date from instant to instant.
 //!
-//! A flow is an active instance. Its connections run in lockstep at one rate r; on a link that it
-//! crosses with multiplicity m it puts a load of m r. An allocation is *max-min fair* if no rate
+//! A flow is an active instance, whose connections run in lockstep at one rate r, or one connection
+//! of an active instance whose connections run apart. On a link that it crosses with multiplicity m
+//! it puts a load of m r. An allocation is *max-min fair* if no rate
 //! can be raised without lowering one that is not larger. Equivalently: no link is over its
 //! capacity, and each flow is at its cap or has a link that is full and on which no flow has a
 //! larger rate. There is exactly one such allocation.

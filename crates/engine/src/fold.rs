@@ -45,8 +45,12 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// The fold of a verified job; `None` if that is no smaller than the job.
+    /// The fold of a verified job; `None` if that is no smaller than the job, or connections move
+    /// apart in it, whose rates footprints do not tell.
     pub fn of(job: &Job) -> Option<Self> {
+        if !job.connections.is_empty() {
+            return None;
+        }
         let classes = refine::classes(job)?;
         let of_program = job.program_sums(|_| 1u64);
         let operations = job.ranks.iter().map(|rank| of_program[rank.program.0 as usize]).sum();

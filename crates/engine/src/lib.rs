@@ -11,7 +11,7 @@
 //!    communication enter the event queue.
 //! 2. *What is never shared is never solved.* Links that can carry only one instance at a time,
 //!    and links that cannot bind, are found beforehand; an instance that crosses no other link
-//!    takes a time known in advance.
+//!    takes a time known in advance, also if its connections move apart.
 //! 3. *A change travels only as far as it matters.* The max-min fair rates of the rest are updated
 //!    by propagating changes of link levels, once per instant.
 //! 4. *What is done again and again is worked out once.* A group that meets only itself takes the

@@ -15,7 +15,8 @@ pub struct Outcome {
     pub operations: u64,
     /// Instances of communicators completed.
     pub instances: u64,
-    /// Instances that shared links and went through the solver.
+    /// Flows that went through the solver: instances that shared links, or each connection of those
+    /// whose connections move apart.
     pub flows: u64,
     /// Instants at which rates were solved.
     pub solves: u64,

@@ -1,10 +1,11 @@
 //! What is worked out once per job, before any replay.
 //!
-//! [`usage`] finds out who calls what from where, [`sharing`] which links can be shared at all,
-//! and this module lays both out as the flat tables that the replay reads.
+//! [`paths`] numbers what moves at a rate of its own, [`usage`] finds out who calls what from where,
+//! [`sharing`] which links can be shared at all, and this module lays all of it out as the flat tables that the replay reads.
 
 mod gangs;
 mod instruction;
+mod paths;
 mod sharing;
 mod usage;
 
@@ -15,6 +16,8 @@ use motley_units::Time;
 
 pub(crate) use gangs::Gang;
 pub(crate) use instruction::{Code, Instruction, Segment, shifted};
+pub(crate) use paths::{Numbers, Paths, idle_rate};
+pub(crate) use sharing::Sharing;
 pub(crate) use usage::Usage;
 
 use crate::digest::Course;
@@ -52,7 +55,7 @@ pub(crate) struct Communicator {
     pub(crate) calls: u32,
     /// Where its footprints begin in [`Tables::footprints`].
     pub(crate) footprints: u32,
-    /// Its index among those that share links, or [`NONE`].
+    /// The first of its flows, or [`NONE`] if it shares no links.
     pub(crate) flow: u32,
     /// Its index among those whose instances end without an event, or [`NONE`]; see
     /// [`crate::eager`].
@@ -66,6 +69,8 @@ pub(crate) struct Communicator {
     pub(crate) completed: u32,
     /// The first of the ranks that wait for it without having joined, or [`NONE`].
     pub(crate) waiters: u32,
+    /// How many flows of the instance in progress have yet to arrive.
+    pub(crate) moving: u32,
     /// The latest join of the current instance; its start, once all members have joined.
     pub(crate) latest: Time,
     /// Of its completion times.
@@ -81,7 +86,7 @@ pub(crate) struct Call {
     pub(crate) latency: Time,
     /// What a connection moves.
     pub(crate) bytes: f64,
-    /// The rate on idle links, bytes per picosecond and connection; no flow is faster.
+    /// No connection is faster, bytes per picosecond.
     pub(crate) cap: f64,
     /// Which of the communicator's footprints.
     pub(crate) footprint: u8,
@@ -127,9 +132,10 @@ pub(crate) struct Tables {
 /// closed forms; without, every link of every footprint is solved and every completion is an event.
 pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
     verify(job)?;
+    let paths = Paths::new(job);
     let usage = Usage::new(job)?;
-    let solved = sharing::links_to_solve(job, &usage, reduce);
-    let fabric = Fabric::new(job, &usage, &solved);
+    let sharing = sharing::find(job, &paths, &usage, reduce);
+    let fabric = Fabric::new(job, &paths, &usage, &sharing);
     let code = instruction::lower(job);
 
     let mut slots = Vec::new();
@@ -166,7 +172,18 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         led: Vec::new(),
         starters: Vec::new(),
     };
-    let idle_rates: Vec<f64> = job.footprints.iter().map(|f| idle_rate(job, f)).collect();
+    let idle_rates: Vec<f64> = (0u32..)
+        .zip(&job.footprints)
+        .map(|(f, footprint)| {
+            let paths = tables.fabric.paths(f);
+            // Of a bundle it is known already.
+            if paths.len() == 1 {
+                tables.fabric.idle_rate(paths.start)
+            } else {
+                idle_rate(job, &footprint.links)
+            }
+        })
+        .collect();
     let mut shapes = BTreeMap::new();
     let mut eager = 0;
     for (c, comm) in job.communicators.iter().enumerate() {
@@ -175,7 +192,7 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         let footprints = comm
             .footprints
             .iter()
-            .map(|f| (idle_rates[f.0 as usize].to_bits(), !tables.fabric.path(f.0).is_empty()));
+            .map(|f| (idle_rates[f.0 as usize].to_bits(), tables.fabric.is_shared(f.0)));
         let shape = (comm.calls, footprints.collect::<Vec<_>>());
         let next = tables.calls.len() as u32;
         let calls = *shapes.entry(shape).or_insert(next);
@@ -183,11 +200,7 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
             let set = &job.call_sets[comm.calls.0 as usize].calls;
             tables.calls.extend(set.iter().map(|call| {
                 let footprint = comm.footprints[usize::from(call.footprint)].0;
-                known_of(
-                    call,
-                    idle_rates[footprint as usize],
-                    !tables.fabric.path(footprint).is_empty(),
-                )
+                known_of(call, idle_rates[footprint as usize], tables.fabric.is_shared(footprint))
             }));
         }
         tables.communicators.push(Communicator {
@@ -195,7 +208,7 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
             size: comm.members.len() as u32,
             calls,
             footprints: tables.footprints.len() as u32,
-            flow: tables.fabric.flow(c as u32).unwrap_or(NONE),
+            flow: tables.fabric.first_flow(c as u32).unwrap_or(NONE),
             eager: if reduce && usage.among_members(c) && private(&tables, &usage, c) {
                 eager += 1;
                 eager - 1
@@ -206,6 +219,7 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
             joined: 0,
             completed: 0,
             waiters: NONE,
+            moving: 0,
             latest: Time::ZERO,
             course: Course::default(),
         });
@@ -247,23 +261,13 @@ impl Tables {
 /// Whether no call of a communicator shares links.
 fn private(tables: &Tables, usage: &Usage, communicator: usize) -> bool {
     let used = usage.footprints(communicator);
-    used.iter().all(|used| tables.fabric.path(used.footprint).is_empty())
-}
-
-/// The rate of a connection when no other footprint is active, bytes per picosecond; infinite
-/// without links.
-fn idle_rate(job: &Job, footprint: &motley_job::Footprint) -> f64 {
-    footprint
-        .links
-        .iter()
-        .map(|&(link, multiplicity)| job.links[link.0 as usize].capacity / PICOS / multiplicity)
-        .fold(f64::INFINITY, f64::min)
+    used.iter().all(|used| !tables.fabric.is_shared(used.footprint))
 }
 
 fn known_of(call: &motley_job::Call, idle_rate: f64, crosses: bool) -> Call {
-    let cap = idle_rate.min(call.rate_cap / PICOS);
+    let cap = call.rate_cap / PICOS;
     Call {
-        duration: call.latency + round_up(call.bytes / cap),
+        duration: call.latency + round_up(call.bytes / idle_rate.min(cap)),
         latency: call.latency,
         bytes: call.bytes,
         cap,

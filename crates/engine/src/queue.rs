@@ -1,38 +1,51 @@
-//! The event queue: at most one pending event per communicator, earliest first.
+//! The event queue: at most one pending event per communicator and per flow, earliest first.
 
 use motley_units::Time;
 
-/// What is due.
+/// What is due. At one instant ends come before starts, so that what ends does not share links with
+/// what starts; completions come before arrivals, each in the order of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// The instance is complete. Ends come before starts, so that what ends at an instant does not
-    /// share links with what starts at it.
-    End = 0,
-    /// The instance's latency is over, its bytes begin to flow.
-    Start = 1,
+pub(crate) enum Event {
+    /// The instance of this communicator, which shares no links, is complete.
+    Completion(u32),
+    /// This flow has moved its bytes.
+    Arrival(u32),
+    /// The latency of this communicator's instance is over, its bytes begin to flow.
+    Start(u32),
 }
 
 const ARITY: usize = 4;
 const ABSENT: u32 = u32::MAX;
 
-/// An indexed 4-ary heap of (time, kind, communicator), a total order. An event is moved when its
-/// flow's rate changes.
+/// An indexed 4-ary heap of (time, event), a total order. An event is moved when its flow's rate
+/// changes.
+///
+/// Communicators and, behind them, flows are numbered as owners of events. A communicator has a
+/// completion or a start pending, or flows under way that have arrivals.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// Time in the upper 64 bits, then kind, then communicator.
+    /// Time in the upper 64 bits, then one bit for starts, then the owner.
     keys: Vec<u128>,
-    /// Where in `keys` the event of each communicator is.
+    /// Where in `keys` the event of each owner is.
     position: Vec<u32>,
+    /// Owners from here on are flows.
+    first_flow: u32,
 }
+
+const START: u128 = 1 << 32;
 
 fn owner(key: u128) -> usize {
     (key & 0xFFFF_FFFF) as usize
 }
 
 impl Queue {
-    /// An empty queue for communicators `0..communicators`.
-    pub(crate) fn new(communicators: usize) -> Self {
-        Self { keys: Vec::new(), position: vec![ABSENT; communicators] }
+    /// An empty queue for communicators `0..communicators` and flows `0..flows`.
+    pub(crate) fn new(communicators: usize, flows: usize) -> Self {
+        Self {
+            keys: Vec::new(),
+            position: vec![ABSENT; communicators + flows],
+            first_flow: communicators as u32,
+        }
     }
 
     /// When the first event is due.
@@ -40,11 +53,19 @@ impl Queue {
         self.keys.first().map(|&key| Time::from_picos((key >> 64) as u64))
     }
 
-    /// Sets the event of `communicator`, in place of the one that it may have pending.
-    pub(crate) fn set(&mut self, communicator: u32, time: Time, kind: Kind) {
-        let key =
-            (u128::from(time.as_picos()) << 64) | ((kind as u128) << 32) | u128::from(communicator);
-        let at = self.position[communicator as usize];
+    /// Sets an event, in place of the one that its owner may have pending.
+    #[inline]
+    pub(crate) fn set(&mut self, time: Time, event: Event) {
+        let (owner, kind) = match event {
+            Event::Completion(communicator) => (communicator, 0),
+            Event::Arrival(flow) => (self.first_flow + flow, 0),
+            Event::Start(communicator) => (communicator, START),
+        };
+        self.put((u128::from(time.as_picos()) << 64) | kind | u128::from(owner));
+    }
+
+    fn put(&mut self, key: u128) {
+        let at = self.position[owner(key)];
         if at == ABSENT {
             self.keys.push(key);
             self.rise(self.keys.len() - 1, key);
@@ -56,7 +77,7 @@ impl Queue {
     }
 
     /// Takes the first event if it is due at `time`.
-    pub(crate) fn pop_at(&mut self, time: Time) -> Option<(Kind, u32)> {
+    pub(crate) fn pop_at(&mut self, time: Time) -> Option<Event> {
         let first = *self.keys.first()?;
         if (first >> 64) as u64 != time.as_picos() {
             return None;
@@ -66,8 +87,12 @@ impl Queue {
         if !self.keys.is_empty() {
             self.sink(0, last);
         }
-        let kind = if (first >> 32) & 1 == 0 { Kind::End } else { Kind::Start };
-        Some((kind, owner(first) as u32))
+        let owner = owner(first) as u32;
+        Some(match owner.checked_sub(self.first_flow) {
+            Some(flow) => Event::Arrival(flow),
+            None if first & START == 0 => Event::Completion(owner),
+            None => Event::Start(owner),
+        })
     }
 
     fn place(&mut self, at: usize, key: u128) {
@@ -116,21 +141,25 @@ mod tests {
         /// Against a sorted map: random settings, moves and removals.
         #[test]
         fn pops_in_total_order(steps in prop::collection::vec((0u32..20, 0u64..50, any::<bool>()), 0..200)) {
-            let mut queue = Queue::new(20);
+            let mut queue = Queue::new(12, 8);
             let mut expected = BTreeMap::new();
-            for (communicator, time, start) in steps {
+            for (owner, time, start) in steps {
                 if time < 10 {
-                    let first = expected.iter().map(|(&c, &(t, k))| (t, k, c)).min();
+                    let first = expected.iter().map(|(&owner, &(t, e))| (t, e, owner)).min();
                     prop_assert_eq!(queue.next_time(), first.map(|(t, _, _)| t));
-                    if let Some((t, kind, c)) = first {
+                    if let Some((t, event, owner)) = first {
                         prop_assert_eq!(queue.pop_at(t + Time::from_picos(1)), None);
-                        prop_assert_eq!(queue.pop_at(t), Some((kind, c)));
-                        expected.remove(&c);
+                        prop_assert_eq!(queue.pop_at(t), Some(event));
+                        expected.remove(&owner);
                     }
                 } else {
-                    let kind = if start { Kind::Start } else { Kind::End };
-                    queue.set(communicator, Time::from_picos(time), kind);
-                    expected.insert(communicator, (Time::from_picos(time), kind));
+                    let event = match owner.checked_sub(12) {
+                        Some(flow) => Event::Arrival(flow),
+                        None if start => Event::Start(owner),
+                        None => Event::Completion(owner),
+                    };
+                    queue.set(Time::from_picos(time), event);
+                    expected.insert(owner, (Time::from_picos(time), event));
                 }
             }
         }

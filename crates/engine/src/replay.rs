@@ -36,7 +36,7 @@ use crate::flow::Network;
 use crate::noise::Noise;
 use crate::outcome::{Completions, Solved};
 use crate::prepare::{Communicator, Cursor, Gang, Instruction, NONE, Tables, shifted};
-use crate::queue::{Kind, Queue};
+use crate::queue::{Event, Queue};
 use crate::streams::{Issued, Streams};
 use crate::{Engine, Observer, Options, Outcome};
 use stretch::Stretches;
@@ -104,7 +104,7 @@ impl<'a, O: Observer> Replay<'a, O> {
             ready: tables.starters.clone(),
             windows: vec![Window::default(); tables.eager as usize],
             streams: Streams::new(ranks, engine.job.streams),
-            queue: Queue::new(tables.communicators.len()),
+            queue: Queue::new(tables.communicators.len(), tables.fabric.flows()),
             network: Network::new(&tables.fabric),
             clock: Time::ZERO,
             last: Time::ZERO,
@@ -119,10 +119,11 @@ impl<'a, O: Observer> Replay<'a, O> {
             self.clock = instant;
             // What happens at an instant can make more happen at it; rates are solved once, when
             // all has.
-            while let Some((kind, communicator)) = self.queue.pop_at(instant) {
-                match kind {
-                    Kind::End => self.complete(communicator),
-                    Kind::Start => self.start_flow(communicator),
+            while let Some(event) = self.queue.pop_at(instant) {
+                match event {
+                    Event::Completion(communicator) => self.complete(communicator),
+                    Event::Arrival(flow) => self.arrive(flow),
+                    Event::Start(communicator) => self.start_flows(communicator),
                 }
                 self.run_ready();
             }
@@ -321,19 +322,35 @@ impl<'a, O: Observer> Replay<'a, O> {
         comm.call = call;
         let known = &self.tables.calls[comm.calls as usize + usize::from(call)];
         if known.shared {
-            self.queue.set(communicator, comm.latest + known.latency, Kind::Start);
+            self.queue.set(comm.latest + known.latency, Event::Start(communicator));
         } else {
-            self.queue.set(communicator, comm.latest + known.duration, Kind::End);
+            self.queue.set(comm.latest + known.duration, Event::Completion(communicator));
         }
     }
 
-    /// The latency of an instance is over, its bytes begin to flow.
-    fn start_flow(&mut self, communicator: u32) {
-        let comm = &self.communicators[communicator as usize];
+    /// The latency of an instance is over, its bytes begin to flow: as a bundle, or each connection
+    /// by itself.
+    fn start_flows(&mut self, communicator: u32) {
+        let comm = &mut self.communicators[communicator as usize];
         let known = &self.tables.calls[comm.calls as usize + usize::from(comm.call)];
         let footprint =
             self.tables.footprints[comm.footprints as usize + usize::from(known.footprint)];
-        self.network.start(comm.flow, footprint, known.bytes, known.cap, self.clock);
+        let paths = self.tables.fabric.paths(footprint);
+        comm.moving = paths.len() as u32;
+        for (flow, path) in (comm.flow..).zip(paths) {
+            self.network.start(flow, path, known.bytes, known.cap, self.clock);
+        }
+    }
+
+    /// A flow has moved its bytes. The last of an instance completes it.
+    fn arrive(&mut self, flow: u32) {
+        self.network.end(flow);
+        let communicator = self.tables.fabric.communicator(flow);
+        let comm = &mut self.communicators[communicator as usize];
+        comm.moving -= 1;
+        if comm.moving == 0 {
+            self.complete(communicator);
+        }
     }
 
     /// An instance is complete, at the clock: its members and those that await it go on.
@@ -343,9 +360,6 @@ impl<'a, O: Observer> Replay<'a, O> {
         let comm = &self.communicators[communicator as usize];
         let (start, sequence) = (comm.latest, comm.completed);
         let members = comm.members as usize..(comm.members + comm.size) as usize;
-        if tables.calls[comm.calls as usize + usize::from(comm.call)].shared {
-            self.network.end(comm.flow);
-        }
         self.count_completion(communicator, end);
         for &member in &tables.members[members] {
             let cursor = self.cursors[member as usize];

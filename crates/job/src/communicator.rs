@@ -15,7 +15,8 @@ pub struct CallSetId(pub u32);
 /// One kind of use of a communicator, for example "all-reduce of 96 MiB by ring".
 ///
 /// On idle links an instance takes `latency + bytes / rate` from the moment at which its last
-/// member joined, with `rate = min(rate_cap, min over links of capacity / multiplicity)`.
+/// member joined, with `rate = min(rate_cap, min over links of capacity / multiplicity)`, whether
+/// its connections move as one or apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Call {
     /// Bytes that each connection moves. Zero for a barrier.

@@ -13,6 +13,11 @@ pub struct FootprintId(pub u32);
 /// All connections of a communicator move in lockstep at one rate r (bytes per second and
 /// connection), as the steps of a ring do. A link that `n` connections cross carries `n * r`, and
 /// the sum over all active footprints must not exceed its capacity; r is max-min fair.
+///
+/// A job may say instead that the connections of a footprint move apart
+/// ([`crate::Job::connections`]). Each then has a footprint and a max-min fair rate of its own; all
+/// start together, each moves [`crate::Call::bytes`], and the instance ends with the last. Their
+/// multiplicities add up to those of the whole, so every link carries the same bytes either way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Footprint {
     /// Each link once, ascending, with the number of connections that cross it, above zero.

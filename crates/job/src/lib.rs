@@ -10,7 +10,8 @@
 //!   the sending side of a point-to-point boundary. Each use of it is a *call*; the k-th call of
 //!   each member belongs to the k-th instance.
 //! - A [`Call`] is what one instance moves: bytes per connection, a latency, and the [`Footprint`],
-//!   the links that the communicator's connections cross and how many cross each.
+//!   the links that the communicator's connections cross and how many cross each. They move as one,
+//!   or, where the job lists them, apart.
 //!
 //! ```text
 //! Op::Compute     the rank's compute stream is busy for a duration

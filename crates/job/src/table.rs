@@ -36,6 +36,9 @@ pub struct Job {
     pub links: Vec<Link>,
     /// The link sets that communicators cross.
     pub footprints: Vec<Footprint>,
+    /// By footprint, the connections that make it up if each of them moves at a rate of its own;
+    /// empty, or missing at the end, if they move as one. [`Job::connections_of`] reads it.
+    pub connections: Vec<Vec<Footprint>>,
     /// What communicators can do.
     pub call_sets: Vec<CallSet>,
     /// All process groups and point-to-point boundaries.
@@ -56,6 +59,12 @@ impl Job {
     /// The name that a tag refers to.
     pub fn name(&self, name: NameId) -> &str {
         self.names.get(usize::from(name.0)).map_or("?", String::as_str)
+    }
+
+    /// The connections of a footprint that move apart, each with the links that it crosses itself;
+    /// none if they move as one.
+    pub fn connections_of(&self, footprint: FootprintId) -> &[Footprint] {
+        self.connections.get(footprint.0 as usize).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -90,10 +99,24 @@ impl JobBuilder {
         id
     }
 
-    /// Enters a footprint.
+    /// Enters a footprint whose connections move as one.
     pub fn footprint(&mut self, footprint: Footprint) -> FootprintId {
         self.job.footprints.push(footprint);
         FootprintId(self.job.footprints.len() as u32 - 1)
+    }
+
+    /// Enters a footprint whose connections, these, move apart; without any they move as one.
+    pub fn expanded_footprint(
+        &mut self,
+        footprint: Footprint,
+        connections: Vec<Footprint>,
+    ) -> FootprintId {
+        let id = self.footprint(footprint);
+        if !connections.is_empty() {
+            self.job.connections.resize_with(id.0 as usize, Vec::new);
+            self.job.connections.push(connections);
+        }
+        id
     }
 
     /// Enters a call set.

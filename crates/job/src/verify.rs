@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::{Job, Op, RankId, Slot};
+use crate::{Footprint, Job, LinkId, Op, RankId, Slot};
+
+/// Relative difference up to which a sum of multiplicities counts as equal to another.
+const ROUNDING: f64 = 1e-12;
 
 /// A job that the engine could not replay; always a defect of whoever built it.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -52,6 +55,20 @@ pub enum JobError {
         /// The communicator.
         communicator: usize,
     },
+    /// The connections of a footprint do not make it up.
+    #[error(
+        "the connections of footprint {footprint} cross link {link} {found} times, the footprint {expected} times"
+    )]
+    NotTheSum {
+        /// The footprint.
+        footprint: usize,
+        /// The link.
+        link: usize,
+        /// The sum of the connections' multiplicities.
+        found: f64,
+        /// The footprint's multiplicity.
+        expected: f64,
+    },
     /// The members of a communicator disagree on what the n-th instance is.
     #[error(
         "instance {instance} of communicator {communicator}: rank {rank} issues call {found:?}, others {expected:?}"
@@ -98,15 +115,9 @@ pub fn verify(job: &Job) -> Result<(), JobError> {
         positive("capacity", link.capacity, || format!("link {l}"))?;
     }
     for (f, footprint) in job.footprints.iter().enumerate() {
-        let owner = || format!("footprint {f}");
-        for &(link, multiplicity) in &footprint.links {
-            inside("link", link.0 as usize, job.links.len(), owner)?;
-            positive("multiplicity", multiplicity, owner)?;
-        }
-        if !footprint.links.is_sorted_by(|a, b| a.0 < b.0) {
-            return Err(JobError::Unordered { what: "links", owner: owner() });
-        }
+        verify_links(job, footprint, || format!("footprint {f}"))?;
     }
+    verify_connections(job)?;
     for (c, communicator) in job.communicators.iter().enumerate() {
         let owner = || format!("communicator {c}");
         inside("call set", communicator.calls.0 as usize, job.call_sets.len(), owner)?;
@@ -143,6 +154,55 @@ pub fn verify(job: &Job) -> Result<(), JobError> {
         }
     }
     verify_programs(job)
+}
+
+fn verify_links(
+    job: &Job,
+    footprint: &Footprint,
+    owner: impl Fn() -> String,
+) -> Result<(), JobError> {
+    for &(link, multiplicity) in &footprint.links {
+        inside("link", link.0 as usize, job.links.len(), &owner)?;
+        positive("multiplicity", multiplicity, &owner)?;
+    }
+    if !footprint.links.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(JobError::Unordered { what: "links", owner: owner() });
+    }
+    Ok(())
+}
+
+/// Where connections move apart, each crosses links, and together they cross what the footprint
+/// crosses.
+fn verify_connections(job: &Job) -> Result<(), JobError> {
+    if let Some(beyond) = job.connections.len().checked_sub(1) {
+        let owner = || "the last list of connections".to_owned();
+        inside("footprint", beyond, job.footprints.len(), owner)?;
+    }
+    for (f, (connections, footprint)) in job.connections.iter().zip(&job.footprints).enumerate() {
+        if connections.is_empty() {
+            continue;
+        }
+        // By link, how often the connections and the footprint cross it.
+        let mut crossed: BTreeMap<LinkId, (f64, f64)> = BTreeMap::new();
+        for (c, connection) in connections.iter().enumerate() {
+            let owner = || format!("connection {c} of footprint {f}");
+            verify_links(job, connection, owner)?;
+            positive("number of links", connection.links.len() as f64, owner)?;
+            for &(link, multiplicity) in &connection.links {
+                crossed.entry(link).or_default().0 += multiplicity;
+            }
+        }
+        for &(link, multiplicity) in &footprint.links {
+            crossed.entry(link).or_default().1 = multiplicity;
+        }
+        for (link, (found, expected)) in crossed {
+            if (found - expected).abs() > ROUNDING * expected {
+                let (footprint, link) = (f, link.0 as usize);
+                return Err(JobError::NotTheSum { footprint, link, found, expected });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a program asks of the rank that runs it, found once however many ranks do.

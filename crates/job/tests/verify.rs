@@ -75,6 +75,38 @@ fn numbers_must_be_usable() {
     check(|job| job.ranks[0].slowness = 0.0, bad_number("slowness"));
 }
 
+/// A footprint that crosses link 0 twice is made up of connections that do so.
+#[test]
+fn connections_make_up_their_footprint() {
+    let over = |links: &[(u32, f64)]| {
+        let links = links.iter().map(|&(link, m)| (LinkId(link), m)).collect();
+        Footprint { links }
+    };
+    let apart = |job: &mut Job, connections: &[&[(u32, f64)]]| {
+        job.links.push(Link { capacity: 2e9 });
+        job.connections = vec![connections.iter().map(|links| over(links)).collect()];
+    };
+    for connections in [&[&[(0, 1.0)][..], &[(0, 1.0)]][..], &[&[(0, 1.25)], &[(0, 0.75)]], &[]] {
+        let mut job = sound();
+        apart(&mut job, connections);
+        assert_eq!(verify(&job), Ok(()), "{connections:?}");
+    }
+    let sum = |link: usize, found: f64, expected: f64| {
+        move |error: &JobError| {
+            *error == JobError::NotTheSum { footprint: 0, link, found, expected }
+        }
+    };
+    check(|job| apart(job, &[&[(0, 1.0)]]), sum(0, 1.0, 2.0));
+    check(|job| apart(job, &[&[(0, 2.0), (1, 0.5)]]), sum(1, 0.5, 0.0));
+    check(|job| apart(job, &[&[(1, 2.0)]]), sum(0, 0.0, 2.0));
+    check(|job| apart(job, &[&[(0, 2.0)], &[]]), bad_number("number of links"));
+    check(|job| apart(job, &[&[(0, 2.0), (1, -1.0)]]), bad_number("multiplicity"));
+    check(|job| apart(job, &[&[(0, 2.0)], &[(7, 1.0)]]), dangling("link"));
+    let unordered = |error: &JobError| matches!(error, JobError::Unordered { what: "links", .. });
+    check(|job| apart(job, &[&[(1, 1.0), (0, 2.0)]]), unordered);
+    check(|job| job.connections = vec![Vec::new(), Vec::new()], dangling("footprint"));
+}
+
 #[test]
 fn members_must_be_ordered_and_agree() {
     let unordered = |error: &JobError| matches!(error, JobError::Unordered { .. });

@@ -67,7 +67,7 @@ pub(crate) fn prepare_with<'s>(
 
     let times =
         KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
-    let mut lowered = lower(&plan, &cluster, &times, layouts)?;
+    let mut lowered = lower(&plan, &cluster, &times, layouts, scenario.fidelity)?;
     if scenario.noise.card_spread > 0.0 {
         // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
         // does with it.

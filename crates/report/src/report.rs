@@ -1,5 +1,6 @@
 //! All that is concluded from replays, in one place: what the text shows, and more.
 
+use motley_scheduler::Fidelity;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -59,6 +60,9 @@ pub struct Simulated {
     pub operation_count: u64,
     /// Instances of communicators completed.
     pub instance_count: u64,
+    /// How finely communication was simulated, if not as bundles: `pairwise`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<&'static str>,
 }
 
 /// Why there is nothing to report.
@@ -137,6 +141,10 @@ impl Report {
             simulated: Simulated {
                 operation_count: total(|run| run.outcome.operations),
                 instance_count: total(|run| run.outcome.instances),
+                fidelity: match subject.lowered.fidelity {
+                    Fidelity::Bundled => None,
+                    Fidelity::Pairwise => Some("pairwise"),
+                },
             },
             iteration_time,
             efficiency,

@@ -1,6 +1,6 @@
 //! A scenario with every name looked up and every default filled in.
 
-use motley_scheduler::{Plan, PlanError, UniformPlan};
+use motley_scheduler::{Fidelity, Plan, PlanError, UniformPlan};
 use motley_topology::ClusterSpec;
 use motley_workload::{Model, Training};
 
@@ -30,6 +30,8 @@ pub struct Scenario {
     pub global_batch: u32,
     /// Who does what.
     pub plan: PlanChoice,
+    /// How finely communication is simulated.
+    pub fidelity: Fidelity,
     /// Random deviations.
     pub noise: Noise,
     /// Iterations to simulate, at least one.

@@ -20,6 +20,7 @@ pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic, compute};
+pub use motley_collectives::Fidelity;
 pub use order::{Direction, Step, peak_in_flight, steps};
 pub use plan::{GradientSync, Pipeline, Plan, Schedule, Stage};
 pub use times::{BlockTime, CardKind, ComputeSpeed, KernelRun, KernelTimes};

@@ -12,7 +12,7 @@ mod shape;
 
 use std::collections::HashMap;
 
-use motley_collectives::Layouts;
+use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};
 use motley_topology::{Cluster, LinkId, RouteError};
 use motley_workload::{
@@ -28,7 +28,8 @@ use crate::order::{peak_in_flight, steps};
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
 use crate::times::{CardKind, KernelTimes};
 
-/// Lowers a plan that [`crate::check_plan`] has accepted.
+/// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
+/// asks.
 ///
 /// `layouts` is what is known of the cluster's process groups; it learns those of the plan.
 ///
@@ -39,6 +40,7 @@ pub fn lower(
     cluster: &Cluster,
     times: &KernelTimes,
     layouts: &mut Layouts,
+    fidelity: Fidelity,
 ) -> Result<Lowered, RouteError> {
     let mut job = JobBuilder::new(links(cluster), streams::COUNT);
     let names = Names::new(&mut job);
@@ -53,6 +55,7 @@ pub fn lower(
         model_flops: Vec::new(),
         memory: Vec::new(),
         paths: Vec::new(),
+        fidelity,
     };
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         for (s, stage) in pipeline.stages.iter().enumerate() {
@@ -86,7 +89,8 @@ pub fn lower(
         }
     }
 
-    let mut communicators = Communicators::new(plan, cluster, times, layouts, &groups, &stages);
+    let mut communicators =
+        Communicators::new(plan, cluster, times, layouts, fidelity, &groups, &stages);
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         communicators.pipeline(p, pipeline, &programs.built, &mut job)?;
     }

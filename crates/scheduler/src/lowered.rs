@@ -1,5 +1,6 @@
 //! The result of lowering: the job, and what its ranks and communicators stand for.
 
+use motley_collectives::Fidelity;
 use motley_job::{CommId, Job, RankId};
 use motley_topology::GpuId;
 use motley_workload::{CardPath, MemoryUse};
@@ -73,6 +74,8 @@ pub struct Lowered {
     pub memory: Vec<MemoryUse>,
     /// By rank: how its card runs the training.
     pub paths: Vec<CardPath>,
+    /// What has a rate of its own.
+    pub fidelity: Fidelity,
 }
 
 impl Lowered {

@@ -8,7 +8,7 @@ use motley_units::Time;
 use super::filling::Filling;
 use super::{Fabric, PRECISION, round_up};
 use crate::prepare::NONE;
-use crate::queue::{Kind, Queue};
+use crate::queue::{Event, Queue};
 
 /// A solved link.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ pub(crate) struct Network<'a> {
     /// By flow.
     pub(super) limits: Vec<Limits>,
     pub(super) caps: Vec<f64>,
-    /// By flow, the footprint that it crosses now, or [`NONE`].
+    /// By flow, the path that it takes now, or [`NONE`].
     pub(super) paths: Vec<u32>,
     progress: Vec<Progress>,
     /// Flows whose limits have changed since the last solve.
@@ -108,7 +108,7 @@ impl<'a> Network<'a> {
             crossings: 0,
             queued: false,
         };
-        let flows = fabric.communicators.len();
+        let flows = fabric.flows();
         let crossings = fabric.first_crossing.last().map_or(0, |&end| end as usize);
         let positions = fabric.first_position.last().map_or(0, |&end| end as usize);
         let idle = Limits { rate: 0.0, second: f64::INFINITY, link: NONE, touched: false };
@@ -151,17 +151,17 @@ impl<'a> Network<'a> {
         self.progress[flow as usize].rate
     }
 
-    /// A flow of `bytes` per connection starts across `footprint`, no faster than `cap`.
-    pub(crate) fn start(&mut self, flow: u32, footprint: u32, bytes: f64, cap: f64, now: Time) {
+    /// A flow of `bytes` per connection starts on `path`, no faster than `cap`.
+    pub(crate) fn start(&mut self, flow: u32, path: u32, bytes: f64, cap: f64, now: Time) {
         let f = flow as usize;
-        self.paths[f] = footprint;
-        self.caps[f] = cap;
+        self.paths[f] = path;
+        self.caps[f] = cap.min(self.fabric.idle_rate(path));
         self.progress[f] = Progress { remaining: bytes, updated: now, rate: 0.0 };
         self.find_limits(flow);
         self.touch(flow);
         let rate = self.limits[f].rate;
         let first_hop = self.fabric.first_position[f];
-        for (hop, at) in (first_hop..).zip(self.fabric.path(footprint)) {
+        for (hop, at) in (first_hop..).zip(self.fabric.path(path)) {
             let link = &mut self.links[at.link as usize];
             let crossing = Crossing { flow, hop, multiplicity: at.multiplicity };
             self.crossings[(link.first + link.crossings) as usize] = crossing;
@@ -223,7 +223,7 @@ impl<'a> Network<'a> {
             progress.updated = now;
             progress.rate = rate;
             let end = now + round_up(progress.remaining / rate);
-            queue.set(self.fabric.communicators[f], end, Kind::End);
+            queue.set(end, Event::Arrival(f as u32));
         }
         self.touched.clear();
     }

@@ -5,6 +5,7 @@ use super::exact::{self, Fraction};
 use super::fabric::Hop;
 use super::textbook::{Flow, textbook, violation};
 use super::{Fabric, Network};
+use crate::prepare::Numbers;
 use crate::queue::Queue;
 
 /// A step of a script: which of the possible flows starts if it is idle, or ends if it is not, and
@@ -15,19 +16,20 @@ type Step = (usize, bool);
 fn check_script(capacities: &[f64], flows: &[Flow], script: &[Step], patience: u32) {
     let fabric = Fabric::from_paths(
         capacities.to_vec(),
-        flows.iter().map(|(_, hops)| hops.clone()),
+        Numbers::bundled(),
+        flows.iter().map(|(cap, hops)| (*cap, hops.clone())),
         (0..flows.len() as u32).map(|f| [f]),
     );
     let mut network = Network::new(&fabric);
     network.patience = patience;
-    let mut queue = Queue::new(flows.len());
+    let mut queue = Queue::new(flows.len(), flows.len());
     let mut now = Time::ZERO;
     let mut active = vec![false; flows.len()];
     for &(pick, solve) in script {
         let f = pick % flows.len();
         active[f] = !active[f];
         if active[f] {
-            network.start(f as u32, f as u32, 1e30, flows[f].0, now);
+            network.start(f as u32, f as u32, 1e30, f64::INFINITY, now);
         } else {
             network.end(f as u32);
         }

@@ -40,6 +40,7 @@ pub(super) fn quotient(job: &Job, classes: &Classes) -> Job {
     Job {
         links: links.collect::<Vec<Link>>(),
         footprints,
+        connections: Vec::new(),
         communicators,
         ranks: ranks.collect(),
         call_sets: job.call_sets.clone(),

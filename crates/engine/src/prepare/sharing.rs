@@ -1,16 +1,44 @@
-//! Which links need a solver.
+//! Which links need a solver, and which footprints.
 //!
 //! Every flow is capped by its *idle rate*, the rate that it has when alone (the smallest capacity
-//! over multiplicity on its footprint, and the cap of its call). That takes nothing away: the caps
+//! over multiplicity on its path, and the cap of its call). That takes nothing away: the caps
 //! follow from the links. It allows links to be left out as long as what remains implies them,
-//! because the max-min fair allocation depends only on which allocations are feasible:
+//! because the max-min fair allocation depends only on which allocations are feasible.
 //!
-//! - A link that one communicator crosses. Its instances follow one another, so one flow at a time
-//!   crosses the link, and the cap of that flow is at most capacity over multiplicity.
-//! - A link all of whose communicators have a member with a common lane (see [`Lane`]). Again one
-//!   flow at a time. This is how the ports of a card are shared by all its process groups.
-//! - A link that does not bind even if all its communicators are active at once, each at its cap.
-//! - Of links that the same footprints cross in the same proportions, all but the tightest.
+//! # Between communicators
+//!
+//! Communicators do not *meet* on a link
+//!
+//! - that one communicator crosses. Its instances follow one another, so one at a time crosses the
+//!   link;
+//! - all of whose communicators have a member with a common lane (see [`Lane`]). Again one instance
+//!   at a time. This is how the ports of a card are shared by all its process groups;
+//! - that does not bind even if all its communicators are active at once, each of their flows at
+//!   its cap.
+//!
+//! A footprint on whose links its communicators meet nobody needs no solver: its instances take
+//! the time that they take alone. For a bundle that is its bytes over its idle rate R, the least of
+//! the call's cap and of capacity over multiplicity. If its connections move apart it is the same:
+//!
+//! *Alone, the slowest connection moves at R from the first byte to the last.* Consider any instant
+//! at which some of the connections still move, and a link l where capacity over multiplicity is R.
+//! (1) No connection is slower than R: all at R is feasible, as link by link the multiplicities of
+//! the connections sum up to the footprint's at most, and a max-min fair allocation has the largest
+//! possible minimum. (2) As long as all connections across l move, none of them is faster than R:
+//! their rates, weighted by multiplicity, average to capacity over multiplicity at most, which is R;
+//! by (1) none is below, so all are at it. By (1) every connection has moved its bytes after
+//! bytes / R, by (2) those across l not before. If it is the call's cap that is R, (2) holds of all
+//! connections. Links where others move that cannot bind change nothing.
+//!
+//! # Between connections
+//!
+//! Of the footprints that do meet others, every path is a flow. A link where nobody meets may still
+//! have to share itself among several connections of one instance, if they do not fit at their
+//! caps; then it is solved, too.
+//!
+//! # Alike
+//!
+//! Of links that the same paths cross in the same proportions, the tightest implies all others.
 //!
 //! Instances of one communicator follow one another because the replay has each member join an
 //! instance only after the one before is complete.
@@ -19,88 +47,151 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use motley_job::Job;
 
+use super::paths::Paths;
 use super::usage::{Lane, Usage};
 
 /// Relative slack within which a sum counts as equal to a capacity: rounding of the sum.
 const ROUNDING: f64 = 1e-12;
 
-/// A footprint of a communicator across a link.
+/// What of a job the solver has to see.
+#[derive(Debug)]
+pub(crate) struct Sharing {
+    /// By link, whether it is solved.
+    pub(crate) links: Vec<bool>,
+    /// By footprint, whether its paths are flows. Instances across the others take the time that
+    /// they take alone.
+    pub(crate) footprints: Vec<bool>,
+}
+
+/// A path of a communicator across a link.
 #[derive(Clone, Copy, Debug)]
 struct Crossing {
     communicator: u32,
-    footprint: u32,
+    path: u32,
     multiplicity: f64,
     /// The most bytes per second that it can put on the link.
     most: f64,
 }
 
-/// For each link whether it needs the solver. Without `reduce`, all that anyone crosses do.
-pub(super) fn links_to_solve(job: &Job, usage: &Usage, reduce: bool) -> Vec<bool> {
-    let (crossings, first) = crossings(job, usage);
+/// Between whom a link can bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Binding {
+    Nobody,
+    /// Connections of one instance.
+    Connections,
+    /// Communicators, and perhaps connections.
+    Communicators,
+}
+
+/// What of `job` needs the solver. Without `reduce`, all that anyone crosses does.
+pub(super) fn find(job: &Job, paths: &Paths<'_>, usage: &Usage, reduce: bool) -> Sharing {
+    let (crossings, first) = crossings(job, paths, usage);
     let on = |link: usize| &crossings[first[link] as usize..first[link + 1] as usize];
-    let mut solved: Vec<bool> = (0..job.links.len())
-        .map(|link| {
-            let users = on(link);
-            let unneeded = users.is_empty() || (reduce && is_implied(job, usage, link, users));
-            !unneeded
+    let binding: Vec<Binding> = (0..job.links.len())
+        .map(|link| match on(link) {
+            [] => Binding::Nobody,
+            users if reduce => binding(job, paths, usage, link, users),
+            _ => Binding::Communicators,
+        })
+        .collect();
+    let footprints: Vec<bool> = job
+        .footprints
+        .iter()
+        .map(|footprint| {
+            let meets = |link: usize| binding[link] == Binding::Communicators;
+            footprint.links.iter().any(|&(link, _)| meets(link.0 as usize))
+        })
+        .collect();
+    let flows = |user: &Crossing| footprints[paths.numbers().footprint(user.path) as usize];
+    let mut links: Vec<bool> = binding
+        .iter()
+        .enumerate()
+        .map(|(link, binding)| match binding {
+            Binding::Nobody => false,
+            Binding::Connections => on(link).iter().any(flows),
+            Binding::Communicators => true,
         })
         .collect();
     if reduce {
-        keep_tightest(job, on, &mut solved);
+        keep_tightest(job, on, &mut links);
     }
-    solved
+    Sharing { links, footprints }
 }
 
 /// All crossings, grouped by link, in the order of communicators; and where each group begins.
-fn crossings(job: &Job, usage: &Usage) -> (Vec<Crossing>, Vec<u32>) {
+fn crossings(job: &Job, paths: &Paths<'_>, usage: &Usage) -> (Vec<Crossing>, Vec<u32>) {
     let used = || {
         (0..job.communicators.len())
             .flat_map(|c| usage.footprints(c).iter().map(move |&used| (c as u32, used)))
     };
-    let links_of = |footprint: u32| &job.footprints[footprint as usize].links;
 
     let mut first = vec![0u32; job.links.len() + 2];
     for (_, used) in used() {
-        for (link, _) in links_of(used.footprint) {
-            first[link.0 as usize + 2] += 1;
+        for links in paths.under(used.footprint) {
+            for (link, _) in links {
+                first[link.0 as usize + 2] += 1;
+            }
         }
     }
     for link in 2..first.len() {
         first[link] += first[link - 1];
     }
     let total = first.last().map_or(0, |&total| total as usize);
-    let blank = Crossing { communicator: 0, footprint: 0, multiplicity: 0.0, most: 0.0 };
+    let blank = Crossing { communicator: 0, path: 0, multiplicity: 0.0, most: 0.0 };
     let mut crossings = vec![blank; total];
     for (communicator, used) in used() {
-        let links = links_of(used.footprint);
-        let idle_rate = links
-            .iter()
-            .map(|&(link, multiplicity)| job.links[link.0 as usize].capacity / multiplicity)
-            .fold(used.rate_cap, f64::min);
-        for &(link, multiplicity) in links {
-            let next = &mut first[link.0 as usize + 1];
-            crossings[*next as usize] = Crossing {
-                communicator,
-                footprint: used.footprint,
-                multiplicity,
-                most: multiplicity * idle_rate,
-            };
-            *next += 1;
+        let numbers = paths.numbers().of(used.footprint);
+        for (path, links) in numbers.zip(paths.under(used.footprint)) {
+            let idle_rate = links
+                .iter()
+                .map(|&(link, multiplicity)| job.links[link.0 as usize].capacity / multiplicity)
+                .fold(used.rate_cap, f64::min);
+            for &(link, multiplicity) in links {
+                let next = &mut first[link.0 as usize + 1];
+                let most = multiplicity * idle_rate;
+                crossings[*next as usize] = Crossing { communicator, path, multiplicity, most };
+                *next += 1;
+            }
         }
     }
     first.pop();
     (crossings, first)
 }
 
-/// Whether the caps of the flows alone keep a link within its capacity.
-fn is_implied(job: &Job, usage: &Usage, link: usize, users: &[Crossing]) -> bool {
+/// Between whom a link can bind that these cross.
+fn binding(
+    job: &Job,
+    paths: &Paths<'_>,
+    usage: &Usage,
+    link: usize,
+    users: &[Crossing],
+) -> Binding {
+    let fits = |most: f64| most <= job.links[link].capacity * (1.0 + ROUNDING);
+    let footprint = |user: &Crossing| paths.numbers().footprint(user.path);
+    // Of a communicator: the most that one of its footprints can put on the link.
+    let most_of = |uses: &[Crossing]| match uses {
+        [only] => only.most,
+        _ => uses
+            .chunk_by(|a, b| footprint(a) == footprint(b))
+            .map(|paths| paths.iter().map(|path| path.most).sum())
+            .fold(0.0, f64::max),
+    };
+    let distinct = || users.chunk_by(|a, b| a.communicator == b.communicator);
+    if fits(distinct().map(most_of).sum()) {
+        Binding::Nobody
+    } else if !take_turns(job, usage, users) {
+        Binding::Communicators
+    } else if distinct().map(most_of).all(fits) {
+        Binding::Nobody
+    } else {
+        Binding::Connections
+    }
+}
+
+/// Whether no two of the communicators that cross a link are ever active at once.
+fn take_turns(job: &Job, usage: &Usage, users: &[Crossing]) -> bool {
     let distinct = || users.chunk_by(|a, b| a.communicator == b.communicator);
     if distinct().nth(1).is_none() {
-        return true;
-    }
-    let most_of = |uses: &[Crossing]| uses.iter().map(|use_| use_.most).fold(0.0, f64::max);
-    let most: f64 = distinct().map(most_of).sum();
-    if most <= job.links[link].capacity * (1.0 + ROUNDING) {
         return true;
     }
     // The smallest communicator has the fewest candidates for a lane that all have in common.
@@ -121,13 +212,13 @@ fn is_implied(job: &Job, usage: &Usage, link: usize, users: &[Crossing]) -> bool
     })
 }
 
-/// Of the links that are crossed by the same footprints in the same proportions, leaves the one
+/// Of the links that are crossed by the same paths in the same proportions, leaves the one
 /// with the least capacity for its multiplicities.
 fn keep_tightest<'a>(job: &Job, on: impl Fn(usize) -> &'a [Crossing], solved: &mut [bool]) {
     let pattern = |link: usize| {
         let users = on(link);
         let unit = users[0].multiplicity;
-        users.iter().map(move |u| (u.communicator, u.footprint, (u.multiplicity / unit).to_bits()))
+        users.iter().map(move |u| (u.communicator, u.path, (u.multiplicity / unit).to_bits()))
     };
     let mut links: Vec<(u64, u64, usize)> = (0..solved.len())
         .filter(|&link| solved[link])

@@ -35,6 +35,28 @@ pub(crate) fn moves(bytes: f64) -> Call {
     Call { bytes, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 }
 }
 
+/// What a communicator crosses: the links of each connection, and whether they move apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Crossed {
+    pub(crate) connections: Vec<Vec<(u32, f64)>>,
+    pub(crate) apart: bool,
+}
+
+impl Crossed {
+    pub(crate) fn bundle(links: &[(u32, f64)]) -> Self {
+        Self { connections: vec![links.to_vec()], apart: false }
+    }
+
+    /// The links of all connections together.
+    pub(crate) fn footprint(&self) -> Footprint {
+        crossings(&self.connections.concat())
+    }
+}
+
+fn crossings(links: &[(u32, f64)]) -> Footprint {
+    Footprint::from_crossings(links.iter().map(|&(link, m)| (LinkId(link), m)))
+}
+
 /// A job in the making. The slot of a communicator is its index, on every rank.
 pub(crate) struct Hand {
     builder: JobBuilder,
@@ -52,22 +74,38 @@ impl Hand {
 
     /// A communicator over links with multiplicities.
     pub(crate) fn comm(&mut self, members: &[u32], links: &[(u32, f64)], calls: &[Call]) -> CommId {
-        self.comm_over(members, &[links], calls)
+        self.comm_over(members, &[Crossed::bundle(links)], calls)
+    }
+
+    /// A communicator over connections that move apart, each over links with multiplicities.
+    pub(crate) fn comm_apart(
+        &mut self,
+        members: &[u32],
+        connections: &[&[(u32, f64)]],
+        calls: &[Call],
+    ) -> CommId {
+        let connections = connections.iter().map(|links| links.to_vec()).collect();
+        self.comm_over(members, &[Crossed { connections, apart: true }], calls)
     }
 
     /// A communicator with several footprints.
     pub(crate) fn comm_over(
         &mut self,
         members: &[u32],
-        footprints: &[&[(u32, f64)]],
+        footprints: &[Crossed],
         calls: &[Call],
     ) -> CommId {
         self.comms += 1;
         let footprints = footprints
             .iter()
-            .map(|links| {
-                let crossings = links.iter().map(|&(link, m)| (LinkId(link), m));
-                self.builder.footprint(Footprint::from_crossings(crossings))
+            .map(|crossed| {
+                if crossed.apart {
+                    let connections = crossed.connections.iter().map(|links| crossings(links));
+                    let connections = connections.collect();
+                    self.builder.expanded_footprint(crossed.footprint(), connections)
+                } else {
+                    self.builder.footprint(crossed.footprint())
+                }
             })
             .collect();
         let calls = self.builder.call_set(CallSet { calls: calls.to_vec() });

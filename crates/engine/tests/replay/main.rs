@@ -3,8 +3,10 @@
 mod closed_forms;
 mod deadlocks;
 mod eager;
+mod fluid;
 mod folds;
 mod jobs;
 mod laws;
+mod pairwise;
 mod random;
 mod stretches;

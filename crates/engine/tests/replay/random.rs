@@ -7,12 +7,12 @@ use motley_job::{Call, Job};
 use motley_units::Time;
 use proptest::prelude::*;
 
-use crate::jobs::{Hand, collective, compute, issue, ns, wait_for};
+use crate::jobs::{Crossed, Hand, collective, compute, issue, ns, wait_for};
 
 #[derive(Clone, Debug)]
 pub(crate) struct RandomComm {
     pub(crate) members: Vec<u32>,
-    pub(crate) footprints: Vec<Vec<(u32, f64)>>,
+    pub(crate) footprints: Vec<Crossed>,
     pub(crate) calls: Vec<Call>,
     /// By member: blocking for 0, else stream 0 to 2.
     pub(crate) lanes: Vec<u8>,
@@ -46,10 +46,13 @@ pub(crate) struct Script {
     pub(crate) slowness: Vec<f64>,
 }
 
+/// How many links each communicator has if it has its own.
+const OWN: u32 = 3;
+
 /// What links a random job has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// Each communicator its own.
+    /// Each communicator its own few.
     Own,
     /// All communicators the same few.
     Shared,
@@ -71,9 +74,7 @@ impl Script {
                 let mut members: Vec<u32> =
                     comm.members.iter().map(|&m| label[m as usize]).collect();
                 members.sort_unstable();
-                let footprints: Vec<&[(u32, f64)]> =
-                    comm.footprints.iter().map(Vec::as_slice).collect();
-                hand.comm_over(&members, &footprints, &comm.calls)
+                hand.comm_over(&members, &comm.footprints, &comm.calls)
             })
             .collect();
         let mut programs: Vec<_> = vec![(Vec::new(), 1.0); self.ranks as usize];
@@ -107,6 +108,29 @@ impl Script {
         hand.job_of_unlike(programs)
     }
 
+    /// The script with the connections of every footprint as one.
+    pub(crate) fn bundled(mut self) -> Self {
+        for crossed in self.comms.iter_mut().flat_map(|comm| &mut comm.footprints) {
+            crossed.apart = false;
+        }
+        self
+    }
+
+    /// The bytes that each link moves.
+    pub(crate) fn moved(&self) -> Vec<f64> {
+        let mut moved = vec![0.0; self.capacities.len()];
+        for step in &self.steps {
+            let &Step::Call { comm, call, .. } = step else { continue };
+            let comm = &self.comms[comm];
+            let call = &comm.calls[usize::from(call)];
+            let crossed = comm.footprints[usize::from(call.footprint)].connections.concat();
+            for (link, multiplicity) in crossed {
+                moved[link as usize] += multiplicity * call.bytes;
+            }
+        }
+        moved
+    }
+
     /// The job with ranks as they are.
     pub(crate) fn plain(&self) -> Job {
         self.job(&(0..self.ranks).collect::<Vec<_>>())
@@ -134,8 +158,10 @@ impl Script {
                     let start = start.fold(last, Time::max);
                     let call = &comm.calls[usize::from(call)];
                     let rate = comm.footprints[usize::from(call.footprint)]
+                        .footprint()
+                        .links
                         .iter()
-                        .map(|&(link, m)| self.capacities[link as usize] / m)
+                        .map(|&(link, m)| self.capacities[link.0 as usize] / m)
                         .fold(call.rate_cap, f64::min);
                     // Rounded up, but for the noise of the division.
                     let picos = call.bytes / rate * 1e12;
@@ -174,18 +200,18 @@ fn calls(footprints: u8) -> impl Strategy<Value = Vec<Call>> {
 /// Scripts of up to six ranks. With `mixed`, ranks may call a communicator from several lanes.
 pub(crate) fn scripts(links: Links, mixed: bool) -> impl Strategy<Value = Script> {
     (2u32..7, 1usize..6).prop_flat_map(move |(ranks, comms)| {
-        let pool = if links == Links::Own { comms } else { 5 };
+        let pool = if links == Links::Own { comms * OWN as usize } else { 5 };
         let comm = move |c: usize| {
             let members = prop::collection::btree_set(0..ranks, 1..=ranks as usize);
-            let crossing = move |link: u32| (Just(link), (1u32..4).prop_map(f64::from));
-            let footprint = match links {
-                Links::Own => prop::collection::vec(crossing(c as u32), 1).boxed(),
-                Links::Shared => {
-                    prop::collection::btree_map(0..pool as u32, (1u32..4).prop_map(f64::from), 0..4)
-                        .prop_map(|map| map.into_iter().collect())
-                        .boxed()
-                }
+            let links = match links {
+                Links::Own => c as u32 * OWN..(c as u32 + 1) * OWN,
+                Links::Shared => 0..pool as u32,
             };
+            let weight = (1u32..4).prop_map(f64::from);
+            let connection = prop::collection::btree_map(links, weight, 1..4)
+                .prop_map(|map| map.into_iter().collect());
+            let footprint = (prop::collection::vec(connection, 0..4), any::<bool>())
+                .prop_map(|(connections, apart)| Crossed { connections, apart });
             (
                 members,
                 prop::collection::vec(footprint, 2),

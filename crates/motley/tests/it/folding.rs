@@ -68,7 +68,7 @@ fn what_is_alike_folds() {
     };
     assert_eq!(check(&prepare(&tensor.scenario()).unwrap()), Some(1));
     // Jitter and cards of their own speed tell all apart.
-    for noise in ["noise.kernel_jitter=0.01", "noise.card_spread=0.01"] {
+    for noise in ["noise=(kernel_jitter: 0.01)", "noise=(card_spread: 0.01)"] {
         let scenario = motley::load_text("test.ron", &tensor.text(), &[noise.to_owned()]).unwrap();
         assert_eq!(check(&prepare(&scenario).unwrap()), None, "{noise}");
     }

@@ -4,6 +4,7 @@
 
 mod conservation;
 mod explicit;
+mod fidelity;
 mod folding;
 mod mixing;
 mod network;

@@ -179,8 +179,9 @@ pub(super) fn published(report: &Report) -> Vec<String> {
 
 pub(super) fn simulated(report: &Report) -> Vec<String> {
     let done = &report.simulated;
+    let fidelity = done.fidelity.map(|fidelity| format!(", {fidelity}")).unwrap_or_default();
     let text = format!(
-        "{} operations, {} transfers",
+        "{} operations, {} transfers{fidelity}",
         number::count(done.operation_count),
         number::count(done.instance_count),
     );

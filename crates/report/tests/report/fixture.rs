@@ -7,7 +7,9 @@ use motley_job::{
     Stream, Tag,
 };
 use motley_report::{Account, Published, Run, Subject};
-use motley_scheduler::{GradientSync, Lowered, Pipeline, Place, Plan, Schedule, Stage, Traffic};
+use motley_scheduler::{
+    Fidelity, GradientSync, Lowered, Pipeline, Place, Plan, Schedule, Stage, Traffic,
+};
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
@@ -69,7 +71,8 @@ impl Fixture {
         let places = places(&plan);
         let paths = places.iter().map(|place| path(&cluster, place.gpu)).collect();
         let memory = vec![memory(4.0); places.len()];
-        let lowered = Lowered { job, places, model_flops, memory, paths };
+        let lowered =
+            Lowered { job, places, model_flops, memory, paths, fidelity: Fidelity::Bundled };
         Self {
             cluster,
             plan,

@@ -1,6 +1,7 @@
 //! The JSON keeps its contract: units in names, no NaN, one order.
 
-use motley_report::{Provenance, Report, json};
+use motley_report::{Provenance, Report, json, text};
+use motley_scheduler::Fidelity;
 use serde_json::Value;
 
 use crate::fixture::mixed;
@@ -49,6 +50,20 @@ fn every_number_names_its_unit() {
     assert_eq!(text, json(&report, &provenance()).unwrap());
 }
 
+/// How finely communication was simulated is said where it is not the usual way.
+#[test]
+fn fidelity_is_told() {
+    let mut fixture = mixed();
+    for (fidelity, told) in [(Fidelity::Bundled, None), (Fidelity::Pairwise, Some("pairwise"))] {
+        fixture.lowered.fidelity = fidelity;
+        let report = Report::new(&fixture.subject(), &[fixture.run()], None).unwrap();
+        let value: Value = serde_json::from_str(&json(&report, &provenance()).unwrap()).unwrap();
+        assert_eq!(value["simulated"].get("fidelity").and_then(Value::as_str), told);
+        let page = text(&report);
+        assert_eq!(page.contains("pairwise"), told.is_some(), "{page}");
+    }
+}
+
 #[test]
 fn what_has_no_value_is_null() {
     // A precision whose peak one card lacks, and an iteration of no time: nothing to divide by.
@@ -65,5 +80,5 @@ fn what_has_no_value_is_null() {
     assert_eq!(value["efficiency"]["heterogeneous_mfu_ratio"], Value::Null);
     assert_eq!(value["cost_per_million_tokens_usd"], Value::Null);
     assert_eq!(value["iteration_time"]["ci95_half_width_s"], Value::Null);
-    assert!(!motley_report::text(&report).contains("NaN"));
+    assert!(!text(&report).contains("NaN"));
 }

@@ -5,7 +5,7 @@ use motley_engine::Options;
 use motley_hardware::Catalog;
 use motley_job::RankId;
 use motley_report::{ComputeKind, Report, balanced_slowness, text};
-use motley_scheduler::{KernelTimes, check_plan, lower};
+use motley_scheduler::{Fidelity, KernelTimes, check_plan, lower};
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup, Routing};
 use motley_units::Time;
 use motley_workload::{Recompute, layer_forward_flops, model_flops};
@@ -44,7 +44,8 @@ pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
     let Fixture { plan, model, training, .. } = &fixture;
     assert_eq!(check_plan(plan, &cluster, catalog, model, training, 4 * micro_batches), []);
     let times = KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).unwrap();
-    let lowered = lower(plan, &cluster, &times, &mut Layouts::new(false)).unwrap();
+    let mut layouts = Layouts::new(false);
+    let lowered = lower(plan, &cluster, &times, &mut layouts, Fidelity::Bundled).unwrap();
     Fixture { cluster, lowered, ..fixture }
 }
 

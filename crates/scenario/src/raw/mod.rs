@@ -19,6 +19,7 @@ pub use plan::{
 };
 pub use training::{RawAttention, RawOptimizer, RawTraining};
 
+use motley_scheduler::Fidelity;
 use motley_units::Seconds;
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
@@ -47,6 +48,9 @@ pub struct RawScenario {
     pub training: RawTraining,
     /// Who does what.
     pub plan: RawPlan,
+    /// How finely communication is simulated; `Bundled` unless given.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// What varies from kernel to kernel and card to card; nothing, unless given.
     #[serde(default)]
     pub noise: Noise,

@@ -71,6 +71,7 @@ pub fn resolve(
             training,
             global_batch: raw.training.global_batch,
             plan,
+            fidelity: raw.fidelity,
             noise: raw.noise,
             iterations: raw.iterations,
             seed: raw.seed,

@@ -86,6 +86,7 @@ error[E0201]: unknown field `cuont` in `cluster.groups[0]`
         &[("precision: Fp16", "precision: Fp61")],
         &["unknown value `Fp61` for `training.precision`"],
     );
+    uniform(&[("plan:", "fidelity: Pairwize, plan:")], &["^ did you mean `Pairwise`?"]);
     uniform(&[("precision: Fp16", "precision: \"fp16\"")], &["^ write `Fp16`, without quotes"]);
     uniform(&[("\"p100-pcie-16\"", "p100")], &["^ write `\"p100\"`"]);
     uniform(&[(", precision: Fp16", "")], &["missing field `precision` in `training`"]);

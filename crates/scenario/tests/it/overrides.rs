@@ -32,6 +32,7 @@ fn values_are_replaced_and_added() {
     same(&["plan.Uniform.dp=4", "plan.Uniform.tp=4"], &four);
     same(&["plan.dp=1", "plan.dp = 4", "plan.tp= 4"], &four);
     same(&["seed=7"], &[("plan:", "seed: 7, plan:")]);
+    same(&["fidelity=Pairwise"], &[("plan:", "fidelity: Pairwise, plan:")]);
     same(
         &["noise=(kernel_jitter: 0.02)", "noise.card_spread=0.1"],
         &[("plan:", "noise: (kernel_jitter: 0.02, card_spread: 0.1), plan:")],

@@ -2,7 +2,7 @@
 
 use motley_scenario::raw::RawScenario;
 use motley_scenario::{PlanChoice, Scenario, SourceFile, load_text, parse};
-use motley_scheduler::{GradientSync, PlanError, PlanPath, Schedule};
+use motley_scheduler::{Fidelity, GradientSync, PlanError, PlanPath, Schedule};
 use motley_topology::GpuId;
 use motley_units::{Bytes, BytesPerSec};
 use motley_workload::Recompute;
@@ -25,6 +25,7 @@ fn the_shorthand_is_read_with_its_defaults() {
     assert_eq!((scenario.model.layers, scenario.global_batch), (24, 256));
     assert_eq!((scenario.iterations, scenario.seed, scenario.training.gradient_bytes), (1, 0, 4));
     assert!(scenario.training.attention_fallback);
+    assert_eq!(scenario.fidelity, Fidelity::Bundled);
     let PlanChoice::Uniform(plan) = &scenario.plan else { panic!("{:?}", scenario.plan) };
     assert_eq!((plan.dp, plan.tp, plan.pp, plan.chunks), (2, 8, 2, 1));
     assert_eq!((plan.schedule, plan.recompute), (Schedule::OneFOneB, Recompute::None));
@@ -138,6 +139,8 @@ fn the_hash_is_of_the_meaning() {
     check(&[("Gbps(100)", "GBps(12.5)")], true);
     check(&[("precision: Fp16", "precision: Fp16, gradient_bytes: 4")], true);
     check(&[("port: Gbps(100)", "port: Some(Gbps(100))")], true);
+    check(&[("plan:", "fidelity: Bundled, plan:")], true);
+    check(&[("plan:", "fidelity: Pairwise, plan:")], false);
     check(&[("dp: 2, tp: 8", "dp: 8, tp: 2")], false);
     check(
         &[

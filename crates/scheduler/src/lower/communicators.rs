@@ -1,7 +1,7 @@
 //! Communicators: the process groups and point-to-point boundaries of a plan, laid over the
 //! cluster's routes.
 
-use motley_collectives::{CollectiveKind, Layouts};
+use motley_collectives::{CollectiveKind, Fidelity, Layouts};
 use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
@@ -38,6 +38,7 @@ pub(super) struct Communicators<'a> {
     cluster: &'a Cluster,
     times: &'a KernelTimes<'a>,
     layouts: &'a mut Layouts,
+    fidelity: Fidelity,
     groups: &'a [GradientGroup],
     stages: &'a [StageRanks],
     /// Index into `stages` of each pipeline's first stage.
@@ -52,6 +53,7 @@ impl<'a> Communicators<'a> {
         cluster: &'a Cluster,
         times: &'a KernelTimes<'a>,
         layouts: &'a mut Layouts,
+        fidelity: Fidelity,
         groups: &'a [GradientGroup],
         stages: &'a [StageRanks],
     ) -> Self {
@@ -68,7 +70,7 @@ impl<'a> Communicators<'a> {
                 std::iter::repeat_n(empty, stage.programs.len())
             })
             .collect();
-        Self { plan, cluster, times, layouts, groups, stages, first_stage, slots }
+        Self { plan, cluster, times, layouts, fidelity, groups, stages, first_stage, slots }
     }
 
     /// Everything inside one pipeline: tensor-parallel groups, boundaries, the tied embedding, the
@@ -153,8 +155,10 @@ impl<'a> Communicators<'a> {
         let bytes = sender
             .shape
             .activation_bytes(self.times.training().sequence_length, self.times.model().hidden);
-        let bundle = self.layouts.send(self.cluster, &pairs, bytes / f64::from(slices))?;
-        let footprint = job.footprint(bundle.footprint);
+        let bytes = bytes / f64::from(slices);
+        let bundle = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
+        let connections = bundle.connections();
+        let footprint = job.expanded_footprint(bundle.footprint, connections);
         let calls = job.call_set(CallSet { calls: vec![bundle.call] });
         Ok(job.communicator(Communicator {
             members: self.ranks(p, from).collect(),
@@ -249,7 +253,7 @@ impl<'a> Communicators<'a> {
     ) -> Result<CommId, RouteError> {
         let gpus: Vec<GpuId> = ranks.iter().map(|&rank| self.gpu(rank)).collect();
         let kinds = requests.iter().map(|request| request.kind);
-        let group = self.layouts.group(self.cluster, &gpus, kinds)?;
+        let group = self.layouts.group(self.cluster, &gpus, kinds, self.fidelity)?;
         // Only the footprints that some call crosses are kept: there are many groups.
         let mut crossed: Vec<u8> = Vec::new();
         let calls = requests
@@ -264,8 +268,9 @@ impl<'a> Communicators<'a> {
                 Call { footprint: footprint as u8, ..call }
             })
             .collect();
-        let footprints: Vec<FootprintId> =
-            crossed.iter().map(|&index| job.footprint(group.footprint(index))).collect();
+        let enter =
+            |&index: &u8| job.expanded_footprint(group.footprint(index), group.connections(index));
+        let footprints: Vec<FootprintId> = crossed.iter().map(enter).collect();
         let calls = job.call_set(CallSet { calls });
         let mut members = ranks.to_vec();
         members.sort_unstable();

@@ -99,7 +99,7 @@ fn check_pipeline(
     for (s, stage) in pipeline.stages.iter().enumerate() {
         check_chunks(plan.schedule, p, s, stage, chunks, pipeline.stages.len(), errors);
     }
-    check_coverage(p, pipeline, chunks, model.layers, errors);
+    check_coverage(p, pipeline, chunks, model.layer_count(), errors);
 }
 
 fn check_chunks(
@@ -210,15 +210,9 @@ fn check_sharding(plan: &Plan, model: &Model, training: &Training, errors: &mut 
                 continue;
             }
             seen.push(tp);
-            let shard = Shard {
-                tensor_parallel: tp,
-                sequence_parallel: plan.sequence_parallel,
-                micro_batch_size: pipeline.micro_batch_size,
-            };
+            let shard = Shard::new(tp, plan.sequence_parallel, pipeline.micro_batch_size);
             let limits = tensor_parallel_limits(model, &shard);
-            for limit in
-                limits.into_iter().chain(sequence_parallel_limit(training.sequence_length, &shard))
-            {
+            for limit in limits.into_iter().chain(sequence_parallel_limit(training, &shard)) {
                 errors.push(PlanError::new(PlanPath::StageField(p, s, "tp"), limit.to_string()));
             }
         }

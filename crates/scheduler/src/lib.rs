@@ -13,6 +13,7 @@ mod lower;
 mod lowered;
 mod order;
 mod plan;
+mod split;
 mod times;
 mod uniform;
 
@@ -23,5 +24,5 @@ pub use lowered::{Lowered, Place, Traffic, compute};
 pub use motley_collectives::Fidelity;
 pub use order::{Direction, Step, peak_in_flight, steps};
 pub use plan::{GradientSync, Pipeline, Plan, Schedule, Stage};
-pub use times::{BlockTime, CardKind, ComputeSpeed, KernelRun, KernelTimes};
+pub use times::{BlockTime, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartTimes};
 pub use uniform::{LayerSplit, MicroBatchSplit, RankOrder, Speed, UniformPlan};

@@ -7,6 +7,7 @@
 
 mod communicators;
 mod gradients;
+mod load;
 mod program;
 mod shape;
 
@@ -15,17 +16,15 @@ use std::collections::HashMap;
 use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};
 use motley_topology::{Cluster, LinkId, RouteError};
-use motley_workload::{
-    MemoryUse, Shard, StageLoad, head_forward_flops, layer_forward_flops, memory,
-};
+use motley_workload::{MemoryUse, Shard};
 
 use self::communicators::Communicators;
 use self::gradients::{GradientGroup, gradient_groups, stage_parameters};
+use self::load::{memory_use, model_flops, repeated_flops};
 use self::program::{Names, Request, build, streams};
 use self::shape::{ChunkShape, GradientShape, SlotUse, StageShape};
 use crate::lowered::{Lowered, Place};
-use crate::order::{peak_in_flight, steps};
-use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::plan::{GradientSync, Plan, Stage};
 use crate::times::{CardKind, KernelTimes};
 
 /// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
@@ -44,7 +43,7 @@ pub fn lower(
 ) -> Result<Lowered, RouteError> {
     let mut job = JobBuilder::new(links(cluster), streams::COUNT);
     let names = Names::new(&mut job);
-    let groups = gradient_groups(plan, times.model(), times.training().gradient_bytes);
+    let groups = gradient_groups(plan, times.model(), times.training());
     let mut programs = Programs::default();
 
     // First every rank with its program, so that communicators know who their members are.
@@ -53,6 +52,7 @@ pub fn lower(
         job: Job::default(),
         places: Vec::new(),
         model_flops: Vec::new(),
+        recomputed_flops: Vec::new(),
         memory: Vec::new(),
         paths: Vec::new(),
         fidelity,
@@ -60,7 +60,6 @@ pub fn lower(
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         for (s, stage) in pipeline.stages.iter().enumerate() {
             let shape = stage_shape(plan, p, s, &groups, times);
-            let flops = rank_flops(pipeline, s, times);
             let first_rank = lowered.places.len() as u32;
             let mut members = Vec::with_capacity(stage.gpus.len());
             let mut tensor_calls = 0;
@@ -75,7 +74,8 @@ pub fn lower(
                     stage: s as u32,
                     tensor_rank: tensor_rank as u32,
                 });
-                lowered.model_flops.push(flops);
+                lowered.model_flops.push(built.model_flops);
+                lowered.recomputed_flops.push(built.recomputed_flops);
                 lowered.memory.push(built.memory);
                 lowered.paths.push(*times.path(kind));
             }
@@ -121,6 +121,8 @@ struct Built {
     /// What the program wants of its tensor-parallel group, by call number.
     tensor_calls: Vec<Request>,
     memory: MemoryUse,
+    model_flops: f64,
+    recomputed_flops: f64,
 }
 
 /// Programs by shape and kind of card.
@@ -151,7 +153,9 @@ impl Programs {
             shape: shape.clone(),
             program: job.program(&program),
             tensor_calls,
-            memory: stage_memory(shape, kind, times),
+            memory: memory_use(shape, kind, times),
+            model_flops: model_flops(shape, times),
+            recomputed_flops: repeated_flops(shape, *times.path(kind), times),
         });
         self.built.len() - 1
     }
@@ -197,6 +201,8 @@ fn stage_shape(
             parameters * on_card * f64::from(times.training().gradient_bytes)
         })
         .sum();
+    let [held, trained] = stage_parameters(times.model(), times.training(), pipeline, s);
+    let shard = Shard::new(tensor_parallel, plan.sequence_parallel, pipeline.micro_batch_size);
     StageShape {
         schedule: plan.schedule,
         stage: s as u32,
@@ -216,49 +222,15 @@ fn stage_shape(
             })
             .collect(),
         overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
-        embedding_shards: communicators::embedding_shards(pipeline, s, times.model())
-            / tensor_parallel,
+        embedding_shards: communicators::embedding_shards(
+            pipeline,
+            s,
+            times.model(),
+            times.training(),
+        ) / tensor_parallel,
         gradient_norm: pipeline.stages.iter().map(|stage| stage.gpus.len()).sum::<usize>() > 1,
-        parameters: stage_parameters(times.model(), plan, p, s) / f64::from(tensor_parallel),
+        parameters: held.per_rank(&shard),
+        trained_parameters: trained.per_rank(&shard),
         reshard_bytes,
     }
-}
-
-/// Forward and backward FLOPs of one rank in an iteration, without recompute. Backward costs twice
-/// forward: a product for the input's gradient and one for the weights'.
-fn rank_flops(pipeline: &Pipeline, s: usize, times: &KernelTimes) -> f64 {
-    let stage = &pipeline.stages[s];
-    let sequence_length = times.training().sequence_length;
-    let mut forward =
-        f64::from(stage.layer_count()) * layer_forward_flops(times.model(), sequence_length).0;
-    if s + 1 == pipeline.stages.len() {
-        forward += head_forward_flops(times.model(), sequence_length).0;
-    }
-    3.0 * forward * pipeline.sequences() as f64 / f64::from(stage.tensor_parallel())
-}
-
-fn stage_memory(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> MemoryUse {
-    let order = steps(
-        shape.schedule,
-        shape.stage,
-        shape.stages,
-        shape.micro_batches,
-        shape.chunks.len() as u32,
-    );
-    let held = |weight: &dyn Fn(&ChunkShape) -> f64| {
-        peak_in_flight(&order, |chunk| weight(&shape.chunks[chunk as usize]))
-    };
-    let load = StageLoad {
-        parameters_per_gpu: shape.parameters,
-        layers_in_flight: held(&|chunk| f64::from(chunk.layers)),
-        embedding_in_flight: held(&|chunk| f64::from(u8::from(chunk.embedding))),
-        head_in_flight: held(&|chunk| f64::from(u8::from(chunk.head))),
-        recompute: shape.recompute,
-        shard: Shard {
-            tensor_parallel: shape.tensor_parallel,
-            sequence_parallel: shape.sequence_parallel,
-            micro_batch_size: shape.micro_batch_size,
-        },
-    };
-    memory(times.model(), times.training(), times.path(kind), &load)
 }

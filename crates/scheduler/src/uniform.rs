@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use motley_topology::{Cluster, GpuId};
 use motley_units::Seconds;
-use motley_workload::Recompute;
+use motley_workload::{Model, Part, Recompute};
 
 use crate::error::{PlanError, PlanPath};
 use crate::plan::{GradientSync, Pipeline, Plan, Schedule, Stage};
+use crate::split::{cut, deal};
 
 /// Megatron-LM's shorthand: `dp * tp * pp` ranks, laid over the cards in rank order.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,28 +79,25 @@ pub enum RankOrder {
 
 /// How fast cards run the model, as far as an expansion wants to know.
 pub trait Speed {
-    /// Forward and backward time of one layer for one micro-batch on a tensor-parallel group.
-    fn layer(&self, gpus: &[GpuId]) -> Seconds;
-    /// The same for the embedding.
-    fn embedding(&self, gpus: &[GpuId]) -> Seconds;
-    /// The same for the head: final norm, logits, loss.
-    fn head(&self, gpus: &[GpuId]) -> Seconds;
+    /// Forward and backward time of a part of the model for one micro-batch on a tensor-parallel
+    /// group.
+    fn part(&self, gpus: &[GpuId], part: Part) -> Seconds;
 }
 
 impl UniformPlan {
-    /// Writes the plan out for a cluster, a model of `layers` layers and a global batch of
-    /// `global_batch` sequences. `speed` is asked only for proportional splits.
+    /// Writes the plan out for a cluster, a model and a global batch of `global_batch` samples.
+    /// `speed` is asked only for proportional splits.
     ///
     /// # Errors
     /// All that does not fit together, at once.
     pub fn expand(
         &self,
         cluster: &Cluster,
-        layers: u32,
+        model: &Model,
         global_batch: u32,
         speed: &dyn Speed,
     ) -> Result<Plan, Vec<PlanError>> {
-        let errors = self.check(cluster.gpu_count(), layers, global_batch);
+        let errors = self.check(cluster.gpu_count(), model.layer_count(), global_batch);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -107,7 +105,7 @@ impl UniformPlan {
             .map(|replica| {
                 let groups: Vec<Vec<GpuId>> =
                     (0..self.pp).map(|stage| self.stage_gpus(replica, stage)).collect();
-                let counts = self.layer_counts(&groups, layers, speed);
+                let counts = self.layer_counts(&groups, model, speed);
                 Pipeline {
                     micro_batches: 0,
                     micro_batch_size: self.micro_batch_size,
@@ -116,7 +114,7 @@ impl UniformPlan {
             })
             .collect();
         for (pipeline, count) in
-            self.micro_batch_counts(&pipelines, global_batch, speed).into_iter().enumerate()
+            self.micro_batch_counts(&pipelines, model, global_batch, speed).into_iter().enumerate()
         {
             pipelines[pipeline].micro_batches = count;
         }
@@ -254,25 +252,32 @@ impl UniformPlan {
     }
 
     /// Layers of each virtual stage.
-    fn layer_counts(&self, groups: &[Vec<GpuId>], layers: u32, speed: &dyn Speed) -> Vec<u32> {
+    fn layer_counts(&self, groups: &[Vec<GpuId>], model: &Model, speed: &dyn Speed) -> Vec<u32> {
         let virtual_stages = self.pp * self.chunks;
+        let layers = model.layer_count();
         match &self.layers {
             LayerSplit::Equal => vec![layers / virtual_stages; virtual_stages as usize],
             LayerSplit::Counts(counts) => counts.clone(),
-            LayerSplit::Proportional => {
-                let last = groups.len() - 1;
-                let load = |stage: usize, count: u32| {
+            LayerSplit::Proportional if model.kinds().len() == 1 => {
+                deal(layers, groups.len(), |stage, count| {
                     let gpus = &groups[stage];
-                    let mut time = speed.layer(gpus).0 * f64::from(count);
-                    if stage == 0 {
-                        time += speed.embedding(gpus).0;
-                    }
-                    if stage == last {
-                        time += speed.head(gpus).0;
-                    }
-                    time
+                    let layer = speed.part(gpus, model.part(0)).0;
+                    ends(stage, groups.len(), layer * f64::from(count), gpus, speed)
+                })
+            }
+            LayerSplit::Proportional => {
+                let row = |(stage, gpus): (usize, &Vec<GpuId>)| {
+                    let mut sum = ends(stage, groups.len(), 0.0, gpus, speed);
+                    let sums = (0..layers).map(|layer| {
+                        sum += speed.part(gpus, model.part(layer)).0;
+                        sum
+                    });
+                    std::iter::once(ends(stage, groups.len(), 0.0, gpus, speed))
+                        .chain(sums)
+                        .collect()
                 };
-                deal(layers, groups.len(), load)
+                let before: Vec<Vec<f64>> = groups.iter().enumerate().map(row).collect();
+                cut(&before)
             }
         }
     }
@@ -304,6 +309,7 @@ impl UniformPlan {
     fn micro_batch_counts(
         &self,
         pipelines: &[Pipeline],
+        model: &Model,
         global_batch: u32,
         speed: &dyn Speed,
     ) -> Vec<u32> {
@@ -317,17 +323,10 @@ impl UniformPlan {
                 let bottleneck: Vec<f64> = pipelines
                     .iter()
                     .map(|pipeline| {
-                        let last = pipeline.stages.len() - 1;
+                        let stages = pipeline.stages.len();
                         let stage_time = |(s, stage): (usize, &Stage)| {
-                            let mut time =
-                                speed.layer(&stage.gpus).0 * f64::from(stage.layer_count());
-                            if s == 0 {
-                                time += speed.embedding(&stage.gpus).0;
-                            }
-                            if s == last {
-                                time += speed.head(&stage.gpus).0;
-                            }
-                            time
+                            let layers = stage_layers(stage, model, speed);
+                            ends(s, stages, layers, &stage.gpus, speed)
                         };
                         pipeline.stages.iter().enumerate().map(stage_time).fold(0.0, f64::max)
                     })
@@ -340,48 +339,21 @@ impl UniformPlan {
     }
 }
 
-/// Deals `items` equal items to `hands`, at least one each, so that the largest load is smallest.
-/// `load(hand, count)` must rise with `count`; then giving each item to the hand that it hurts
-/// least is optimal. Ties go to the first hand.
-fn deal(items: u32, hands: usize, load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
-    let mut counts = vec![1u32; hands];
-    for _ in hands as u32..items {
-        let lightest = (0..hands)
-            .min_by(|&a, &b| load(a, counts[a] + 1).total_cmp(&load(b, counts[b] + 1)))
-            .expect("a plan has at least one stage and one pipeline");
-        counts[lightest] += 1;
+/// The time of a stage whose layers take `layers`, with the embedding in front of the first and the
+/// head behind the last.
+fn ends(stage: usize, stages: usize, layers: f64, gpus: &[GpuId], speed: &dyn Speed) -> f64 {
+    let mut time = layers;
+    if stage == 0 {
+        time += speed.part(gpus, Part::Embedding).0;
     }
-    counts
+    if stage + 1 == stages {
+        time += speed.part(gpus, Part::Head).0;
+    }
+    time
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The smallest largest load over all ways to deal, by trying them all.
-    fn brute(items: u32, speeds: &[f64]) -> f64 {
-        if speeds.len() == 1 {
-            return f64::from(items) * speeds[0];
-        }
-        let rest = &speeds[1..];
-        (1..=items - rest.len() as u32)
-            .map(|own| (f64::from(own) * speeds[0]).max(brute(items - own, rest)))
-            .fold(f64::INFINITY, f64::min)
-    }
-
-    #[test]
-    fn dealing_is_optimal() {
-        for speeds in [vec![1.0, 2.0], vec![1.0, 1.0, 3.0], vec![2.5, 1.0, 1.7, 0.3]] {
-            for items in speeds.len() as u32..14 {
-                let counts = deal(items, speeds.len(), |h, c| speeds[h] * f64::from(c));
-                assert_eq!(counts.iter().sum::<u32>(), items);
-                let worst =
-                    counts.iter().zip(&speeds).map(|(&c, s)| f64::from(c) * s).fold(0.0, f64::max);
-                assert!(
-                    (worst - brute(items, &speeds)).abs() < 1e-12,
-                    "{items} over {speeds:?}: {counts:?}"
-                );
-            }
-        }
-    }
+/// The time of all layers of a stage.
+fn stage_layers(stage: &Stage, model: &Model, speed: &dyn Speed) -> f64 {
+    let parts = stage.layer_parts(model);
+    parts.iter().map(|&(part, count)| speed.part(&stage.gpus, part).0 * f64::from(count)).sum()
 }

@@ -40,29 +40,58 @@ pub(crate) fn seconds(unit: Unit, shape: Shape) -> f64 {
     if shape.m.min(shape.n).min(shape.k).min(shape.batch) == 0 {
         return 0.0;
     }
-    let tiles = unit.efficiency.tiles.get();
-    let busy = tiles
-        .iter()
-        .flat_map(|tile| [*tile, Tile { m: tile.n, n: tile.m, rate: tile.rate }])
-        .flat_map(|tile| CUTS.map(|cut| busy(unit, shape, tile, cut)))
+    let product = Product {
+        m: shape.m as f64,
+        n: shape.n as f64,
+        k: shape.k as f64,
+        batch: shape.batch as f64,
+    };
+    let busy = tiles(unit)
+        .flat_map(|tile| CUTS.map(|cut| busy(unit, product, tile, cut)))
         .fold(f64::INFINITY, f64::min);
     unit.efficiency.launch.get().0 + busy
 }
 
+/// Seconds of one kernel for the products of several experts, launch included. Their tiles share the
+/// waves; the depth is not cut.
+pub(crate) fn grouped_seconds(unit: Unit, m: f64, n: f64, k: f64, groups: u64) -> f64 {
+    if m.min(n).min(k).min(groups as f64) <= 0.0 {
+        return 0.0;
+    }
+    let product = Product { m, n, k, batch: groups as f64 };
+    let busy = tiles(unit).map(|tile| busy(unit, product, tile, 1)).fold(f64::INFINITY, f64::min);
+    unit.efficiency.launch.get().0 + busy
+}
+
+/// The tiles that the library chooses from, both ways round.
+fn tiles(unit: Unit) -> impl Iterator<Item = Tile> {
+    let tiles = unit.efficiency.tiles.get();
+    tiles.iter().flat_map(|tile| [*tile, Tile { m: tile.n, n: tile.m, rate: tile.rate }])
+}
+
+/// A product whose dimensions may be means.
+#[derive(Clone, Copy)]
+struct Product {
+    m: f64,
+    n: f64,
+    k: f64,
+    batch: f64,
+}
+
 /// Seconds with one tile and cut, launch excluded.
-fn busy(unit: Unit, shape: Shape, tile: Tile, cut: u64) -> f64 {
-    let part = shape.k as f64 / cut as f64;
+fn busy(unit: Unit, product: Product, tile: Tile, cut: u64) -> f64 {
+    let Product { m, n, k, batch } = product;
+    let part = k / cut as f64;
     let depth = if cut > 1 { part.max(SHALLOWEST_PART) } else { part };
     let efficiency = unit.efficiency;
-    let (m, n, k) = (shape.m as f64, shape.n as f64, shape.k as f64);
     let (tile_m, tile_n) = (f64::from(tile.m.max(1)), f64::from(tile.n.max(1)));
-    let copies = shape.batch as f64 * cut as f64;
+    let copies = batch * cut as f64;
     let sm_count = f64::from(unit.sm_count.max(1));
     let waves = ((m / tile_m).ceil() * (n / tile_n).ceil() * copies / sm_count).ceil();
     let block_flops = 2.0 * tile_m * tile_n * (depth + efficiency.half_k.get());
     let rate = unit.peak.0 / sm_count * efficiency.peak_fraction.get() * tile.rate;
 
-    let operands = (m * k + k * n + m * n) * shape.batch as f64 * f64::from(unit.element);
+    let operands = (m * k + k * n + m * n) * batch * f64::from(unit.element);
     // Parts are written and read again in fp32.
     let parts = if cut > 1 { 2.0 * 4.0 * m * n * copies } else { 0.0 };
     let memory = (operands + parts) / (unit.bandwidth.0 * efficiency.memory_fraction.get());

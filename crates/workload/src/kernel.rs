@@ -13,6 +13,10 @@ use crate::{CardPath, Operator, Pass, Work};
 /// Tokens of a head that one thread block of FlashAttention works on.
 const ATTENTION_BLOCK: u64 = 128;
 
+/// The first cards that run the products of all experts in one kernel: CUTLASS's grouped products
+/// on tensor cores, and MegaBlocks', want Ampere.
+const GROUPED_GEMM: (u8, u8) = (8, 0);
+
 /// Integer instructions of one random number that streaming does not hide.
 ///
 /// Philox 4x32-10 takes ten rounds of some ten instructions for four numbers, and a comparison and a
@@ -53,13 +57,25 @@ impl<'a> KernelModel<'a> {
         let streamed = |fraction: f64| self.gap() + bytes / (self.bandwidth().0 * fraction);
         Seconds(match op.work {
             Work::Gemm { m, n, k, batch } => self.gemm(Shape { m, n, k, batch }),
-            Work::FlashAttention { batch, heads, sequence, head_dim, causal, pass, .. } => {
+            Work::GroupedGemm { m, n, k, groups } => self.grouped_gemm(m, n, k, groups),
+            Work::FlashAttention {
+                batch,
+                heads,
+                queries,
+                keys,
+                key_dim,
+                value_dim,
+                visible,
+                pass,
+                ..
+            } => {
                 let fraction = self.architecture.flash_attention.as_ref().map_or(0.0, |flash| {
-                    let visible = sequence as f64 * if causal { 0.5 } else { 1.0 };
+                    let visible = keys as f64 * visible;
                     let blocks =
-                        batch as f64 * heads as f64 * sequence.div_ceil(ATTENTION_BLOCK) as f64;
+                        batch as f64 * heads as f64 * queries.div_ceil(ATTENTION_BLOCK) as f64;
                     let per_sm = blocks / f64::from(self.sm_count());
-                    attention_fraction(flash, pass, visible, head_dim as f64, per_sm)
+                    let head_dim = (key_dim + value_dim) as f64 / 2.0;
+                    attention_fraction(flash, pass, visible, head_dim, per_sm)
                 });
                 let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
                 let arithmetic = op.work.flops().0 / rate;
@@ -79,19 +95,30 @@ impl<'a> KernelModel<'a> {
     }
 
     fn gemm(&self, shape: Shape) -> f64 {
-        let Some(efficiency) = self.architecture.gemm.get(&self.path.math) else {
-            return f64::INFINITY;
-        };
-        gemm::seconds(
-            Unit {
-                efficiency,
-                peak: FlopsPerSec(self.peak().0 * self.architecture.sustained.get()),
-                bandwidth: self.bandwidth(),
-                sm_count: self.sm_count(),
-                element: self.path.precision.element_bytes(),
-            },
-            shape,
-        )
+        self.matrix_unit().map_or(f64::INFINITY, |unit| gemm::seconds(unit, shape))
+    }
+
+    /// One kernel for all experts where there is such, else a kernel for each.
+    fn grouped_gemm(&self, m: f64, n: f64, k: f64, groups: u64) -> f64 {
+        let Some(unit) = self.matrix_unit() else { return f64::INFINITY };
+        if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
+            gemm::grouped_seconds(unit, m, n, k, groups)
+        } else {
+            let whole = |size: f64| size.ceil() as u64;
+            let one = Shape { m: whole(m), n: whole(n), k: whole(k), batch: 1 };
+            groups as f64 * gemm::seconds(unit, one)
+        }
+    }
+
+    /// What multiplies matrices, if the architecture has constants for it.
+    fn matrix_unit(&self) -> Option<Unit<'a>> {
+        Some(Unit {
+            efficiency: self.architecture.gemm.get(&self.path.math)?,
+            peak: FlopsPerSec(self.peak().0 * self.architecture.sustained.get()),
+            bandwidth: self.bandwidth(),
+            sm_count: self.sm_count(),
+            element: self.path.precision.element_bytes(),
+        })
     }
 
     fn peak(&self) -> FlopsPerSec {

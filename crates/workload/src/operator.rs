@@ -18,8 +18,8 @@ pub struct Operator {
     pub name: &'static str,
     /// What it computes and moves.
     pub work: Work,
-    /// The weight-gradient product of a block's first (column-parallel) linear layer, which may
-    /// run while the block's input gradient is all-reduced. It is last in its block's list.
+    /// A weight gradient that may run while the block's input gradient is all-reduced. These are
+    /// last in their block's list.
     pub deferrable: bool,
 }
 
@@ -43,6 +43,18 @@ pub enum Work {
         /// Products.
         batch: u64,
     },
+    /// Products of an `m x k` with a `k x n` matrix for each of several experts, in one kernel
+    /// where there is such. The dimension that counts tokens is their mean, so it may be broken.
+    GroupedGemm {
+        /// Rows of each result.
+        m: f64,
+        /// Columns of each result.
+        n: f64,
+        /// Depth of each sum.
+        k: f64,
+        /// Experts.
+        groups: u64,
+    },
     /// Attention with its scores kept on the chip.
     FlashAttention {
         /// Sequences.
@@ -51,13 +63,18 @@ pub enum Work {
         heads: u64,
         /// Key and value heads on this rank.
         kv_heads: u64,
-        /// Tokens of a sequence.
-        sequence: u64,
-        /// Width of a head.
-        head_dim: u64,
-        /// Only positions up to the own one count: half of the products are left out.
-        causal: bool,
-        /// The backward pass does 2.5 times the products of the forward pass.
+        /// Tokens of a sequence that ask.
+        queries: u64,
+        /// Tokens of a sequence that are asked.
+        keys: u64,
+        /// Width of a query or key of a head.
+        key_dim: u64,
+        /// Width of a value of a head.
+        value_dim: u64,
+        /// The share of the `queries x keys` scores that mask and window let through; the others
+        /// are left out.
+        visible: f64,
+        /// The backward pass does the products of the forward pass 2.5 times, for equal widths.
         pass: Pass,
     },
     /// Softmax with scale and mask.
@@ -82,7 +99,7 @@ pub enum Work {
         /// Read and written.
         bytes: Bytes,
     },
-    /// Gathering or scattering embedding rows.
+    /// Gathering or scattering rows: of an embedding, or of tokens on their way to experts.
     Embedding {
         /// Read and written.
         bytes: Bytes,
@@ -95,21 +112,30 @@ pub enum Work {
 }
 
 impl Work {
-    /// Floating-point operations of the matrix products, as the kernels do them: causal
-    /// FlashAttention skips half of the square. Elementwise arithmetic is not counted, as is the
-    /// custom.
+    /// Floating-point operations of the matrix products, as the kernels do them: FlashAttention
+    /// skips what mask and window hide. Elementwise arithmetic is not counted, as is the custom.
     pub fn flops(&self) -> Flops {
         Flops(match *self {
             Self::Gemm { m, n, k, batch } => 2.0 * m as f64 * n as f64 * k as f64 * batch as f64,
-            Self::FlashAttention { batch, heads, sequence, head_dim, causal, pass, .. } => {
-                let square =
-                    4.0 * batch as f64 * heads as f64 * head_dim as f64 * (sequence as f64).powi(2);
+            Self::GroupedGemm { m, n, k, groups } => 2.0 * m * n * k * groups as f64,
+            Self::FlashAttention {
+                batch,
+                heads,
+                queries,
+                keys,
+                key_dim,
+                value_dim,
+                visible,
+                pass,
+                ..
+            } => {
                 // Forward: scores and values. Backward: scores again, and four gradients.
-                let products = match pass {
-                    Pass::Forward => 1.0,
-                    Pass::Backward => 2.5,
+                let widths = match pass {
+                    Pass::Forward => key_dim + value_dim,
+                    Pass::Backward => 3 * key_dim + 2 * value_dim,
                 };
-                square * products * if causal { 0.5 } else { 1.0 }
+                let square = queries as f64 * keys as f64;
+                2.0 * batch as f64 * heads as f64 * widths as f64 * square * visible
             }
             Self::Softmax { .. }
             | Self::Elementwise { .. }
@@ -129,14 +155,28 @@ impl Work {
                 let (m, n, k) = (m as f64, n as f64, k as f64);
                 Bytes((m * k + k * n + m * n) * batch as f64 * element)
             }
-            Self::FlashAttention { batch, heads, kv_heads, sequence, head_dim, pass, .. } => {
-                let row = batch as f64 * sequence as f64 * head_dim as f64 * element;
-                let (queries, keys) = (heads as f64 * row, kv_heads as f64 * row);
+            Self::GroupedGemm { m, n, k, groups } => {
+                Bytes((m * k + k * n + m * n) * groups as f64 * element)
+            }
+            Self::FlashAttention {
+                batch,
+                heads,
+                kv_heads,
+                queries,
+                keys,
+                key_dim,
+                value_dim,
+                pass,
+                ..
+            } => {
+                let row = batch as f64 * (key_dim + value_dim) as f64 * element;
+                let queries = heads as f64 * queries as f64 * row;
+                let keys = kv_heads as f64 * keys as f64 * row;
                 Bytes(match pass {
                     // Query, output; key, value.
-                    Pass::Forward => 2.0 * queries + 2.0 * keys,
+                    Pass::Forward => queries + keys,
                     // Query, output, their gradients; key, value, their gradients.
-                    Pass::Backward => 4.0 * queries + 4.0 * keys,
+                    Pass::Backward => 2.0 * queries + 2.0 * keys,
                 })
             }
             Self::Softmax { bytes }

@@ -6,7 +6,7 @@ use motley_job::{Call, CommId, RankId};
 use motley_scheduler::{Pipeline, Traffic};
 use motley_topology::GpuId;
 use motley_units::Time;
-use motley_workload::{Model, head_forward_flops, layer_forward_flops};
+use motley_workload::{Model, Part, model_flops};
 
 use crate::setup::{near, played};
 
@@ -19,51 +19,77 @@ pub(crate) fn check(scenario: &Scenario) {
     check_time(&prepared, &replays);
 }
 
-/// Parameters of a stage, over its tensor ranks. The output matrix of tied embeddings is a copy on
-/// a stage of its own.
-fn stage_parameters(model: &Model, pipeline: &Pipeline, stage: usize) -> f64 {
-    let last = stage + 1 == pipeline.stages.len();
-    let layers = f64::from(pipeline.stages[stage].layer_count()) * model.layer_parameters();
-    let embedding = if stage == 0 { model.embedding_parameters() } else { 0.0 };
-    let head = if last { model.head_parameters() } else { 0.0 };
-    let copy = if last && stage > 0 { tied_matrix(model) } else { 0.0 };
-    layers + embedding + head + copy
+/// Parameters of a stage, over its tensor ranks, as `count` counts those of a part, and
+/// copies of the word embedding on later stages.
+fn stage_parameters(
+    model: &Model,
+    pipeline: &Pipeline,
+    stage: usize,
+    count: impl Fn(Part) -> f64,
+    copy: f64,
+) -> f64 {
+    let (first, last) = (stage == 0, stage + 1 == pipeline.stages.len());
+    let layers = pipeline.stages[stage].chunks.iter().flat_map(Clone::clone);
+    let layers: f64 = layers.map(|layer| count(model.part(layer))).sum();
+    let embedding = if first { count(Part::Embedding) } else { 0.0 };
+    let head = if last { count(Part::Head) } else { 0.0 };
+    let decodes = model.target_entry().is_some_and(|entry| {
+        pipeline.stages[stage].chunks.iter().any(|chunk| chunk.contains(&entry))
+    });
+    let copied = !first && (decodes || last && model.tied_head());
+    layers + embedding + head + if copied { copy } else { 0.0 }
 }
 
-fn tied_matrix(model: &Model) -> f64 {
-    if model.tied_embeddings { f64::from(model.vocab) * f64::from(model.hidden) } else { 0.0 }
+/// Gradients of a part that are averaged: its trained parameters, and for a head that is tied to the
+/// word embedding and for the layer that begins a decoder a copy of it, where some pipeline has one.
+fn averaged(prepared: &Prepared<'_>, part: Part) -> f64 {
+    let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
+    let pipelines = &prepared.plan.pipelines;
+    let entry = model.target_entry();
+    let starts_later = |pipeline: &Pipeline| {
+        !pipeline.stages[0].chunks.iter().any(|chunk| chunk.contains(&entry.unwrap()))
+    };
+    let copied = if part == Part::Head {
+        model.tied_head() && pipelines.iter().any(|pipeline| pipeline.stages.len() > 1)
+    } else {
+        entry.is_some_and(|entry| model.part(entry) == part) && pipelines.iter().any(starts_later)
+    };
+    let copy = if copied && training.adapters.is_none() { model.word_embedding() } else { 0.0 };
+    model.trained_parameters(part, training).total() + copy
 }
 
 /// The ranks of a pipeline hold the model once, each the share of its stage that its
 /// tensor-parallel degree gives it.
 fn check_parameters(prepared: &Prepared<'_>) {
-    let model = &prepared.scenario.model;
+    let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
     let lowered = &prepared.lowered;
+    let count = |part| model.held_parameters(part, training).total();
+    let copy = model.word_embedding();
     let mut held = vec![0.0; prepared.plan.pipelines.len()];
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
         let stage = &pipeline.stages[place.stage as usize];
         let element = f64::from(lowered.paths[rank].precision.element_bytes());
         let own = lowered.memory[rank].parameters.0 / element;
-        let share = stage_parameters(model, pipeline, place.stage as usize)
+        let share = stage_parameters(model, pipeline, place.stage as usize, count, copy)
             / f64::from(stage.tensor_parallel());
         near(own, share, 1e-9, &format!("parameters of rank {rank}"));
         held[place.pipeline as usize] += own;
     }
+    let all: f64 = model.parts().map(count).sum();
     for (p, (held, pipeline)) in held.into_iter().zip(&prepared.plan.pipelines).enumerate() {
-        let copy = if pipeline.stages.len() > 1 { tied_matrix(model) } else { 0.0 };
-        near(held, model.parameters() + copy, 1e-9, &format!("parameters of pipeline {p}"));
+        let stages = 0..pipeline.stages.len();
+        let copies: f64 = stages.map(|s| stage_parameters(model, pipeline, s, |_| 0.0, copy)).sum();
+        near(held, all + copies, 1e-9, &format!("parameters of pipeline {p}"));
     }
 }
 
 /// All ranks together do the model's work on every sequence once.
 fn check_flops(prepared: &Prepared<'_>) {
     let scenario = prepared.scenario;
-    let length = scenario.training.sequence_length;
-    let layers = f64::from(scenario.model.layers) * layer_forward_flops(&scenario.model, length).0;
-    let sequence = 3.0 * (layers + head_forward_flops(&scenario.model, length).0);
+    let sample = model_flops(&scenario.model, &scenario.training).0;
     let done: f64 = prepared.lowered.model_flops.iter().sum();
-    near(done, sequence * f64::from(scenario.global_batch), 1e-9, "floating-point operations");
+    near(done, sample * f64::from(scenario.global_batch), 1e-9, "floating-point operations");
 }
 
 /// Bytes that a communicator reduces, from what its calls put on a connection: a connection carries
@@ -112,8 +138,7 @@ fn check_slices(prepared: &Prepared<'_>, members: &[RankId]) {
 fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
     let (model, plan, lowered) = (&prepared.scenario.model, &prepared.plan, &prepared.lowered);
     let pipelines = plan.pipelines.len();
-    let deep = plan.pipelines.iter().any(|pipeline| pipeline.stages.len() > 1);
-    let mut averaged = vec![0.0; lowered.places.len()];
+    let mut moved = vec![0.0; lowered.places.len()];
     for (c, communicator) in lowered.job.communicators.iter().enumerate() {
         let comm = CommId(c as u32);
         if lowered.traffic(comm) != Traffic::DataParallel {
@@ -127,7 +152,7 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         check_slices(prepared, &communicator.members);
         let bytes = reduced_bytes(prepared, comm);
         for &rank in &communicator.members {
-            averaged[rank.0 as usize] += bytes;
+            moved[rank.0 as usize] += bytes;
         }
         let calls = &lowered.job.call_sets[communicator.calls.0 as usize].calls;
         for call in 0..calls.len() as u16 {
@@ -137,20 +162,16 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         }
     }
     if pipelines == 1 {
-        assert!(averaged.iter().all(|&bytes| bytes == 0.0));
+        assert!(moved.iter().all(|&bytes| bytes == 0.0));
         return;
     }
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &plan.pipelines[place.pipeline as usize];
         let stage = place.stage as usize;
-        let mut held = stage_parameters(model, pipeline, stage);
-        // A pipeline of one stage has one matrix at both ends and meets both copies of others.
-        if deep && pipeline.stages.len() == 1 {
-            held += tied_matrix(model);
-        }
+        let held = stage_parameters(model, pipeline, stage, |part| averaged(prepared, part), 0.0);
         let share = held / f64::from(pipeline.stages[stage].tensor_parallel());
         let bytes = share * f64::from(prepared.scenario.training.gradient_bytes);
-        near(averaged[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
+        near(moved[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
     }
 }
 

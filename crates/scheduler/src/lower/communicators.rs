@@ -6,9 +6,11 @@ use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
 use motley_topology::{Cluster, GpuId, RouteError};
-use motley_workload::Model;
+use motley_workload::{Extent, Model, Training};
 
-use super::gradients::{GradientGroup, least_common_multiple, word_embedding};
+use super::gradients::{
+    GradientGroup, embedding_holders, embedding_trained, least_common_multiple,
+};
 use super::program::Request;
 use super::shape::SlotUse;
 use super::{Built, StageRanks};
@@ -19,17 +21,22 @@ use crate::times::KernelTimes;
 /// Bytes of the gradient norm's all-reduce: the sum of squares and the overflow flag.
 const NORM_BYTES: f64 = 8.0;
 
-/// Shards into which the two ends of a pipeline cut the tied embedding, zero where stage `s` does
-/// not hold it or need not exchange it.
-pub(super) fn embedding_shards(pipeline: &Pipeline, s: usize, model: &Model) -> u32 {
-    let last = pipeline.stages.len() - 1;
-    if !model.tied_embeddings || last == 0 || (s != 0 && s != last) {
+/// Shards into which the stages that hold the word embedding cut it to average its gradients, zero
+/// where stage `s` does not hold it or need not exchange it.
+pub(super) fn embedding_shards(
+    pipeline: &Pipeline,
+    s: usize,
+    model: &Model,
+    training: &Training,
+) -> u32 {
+    let holders = embedding_holders(pipeline, model);
+    if holders.len() < 2 || !holders.contains(&s) || !embedding_trained(training) {
         return 0;
     }
-    least_common_multiple(
-        pipeline.stages[0].tensor_parallel(),
-        pipeline.stages[last].tensor_parallel(),
-    )
+    holders
+        .iter()
+        .map(|&holder| pipeline.stages[holder].tensor_parallel())
+        .fold(1, least_common_multiple)
 }
 
 /// All communicators of a plan under construction.
@@ -117,8 +124,10 @@ impl<'a> Communicators<'a> {
         for virtual_stage in 0..stages * chunks - 1 {
             let (s, c) = (virtual_stage % stages, virtual_stage / stages);
             let (next_s, next_c) = ((virtual_stage + 1) % stages, (virtual_stage + 1) / stages);
-            let forward = self.send(p, s, next_s, job)?;
-            let backward = self.send(p, next_s, s, job)?;
+            let last_layer = pipeline.stages[s].chunks[c].end - 1;
+            let boundary = self.times.model().output_of(last_layer);
+            let forward = self.send(p, s, next_s, boundary, job)?;
+            let backward = self.send(p, next_s, s, boundary, job)?;
             let (c, next_c) = (c as u32, next_c as u32);
             let here: Vec<RankId> = self.ranks(p, s).collect();
             let there: Vec<RankId> = self.ranks(p, next_s).collect();
@@ -139,6 +148,7 @@ impl<'a> Communicators<'a> {
         p: usize,
         from: usize,
         to: usize,
+        boundary: Extent,
         job: &mut JobBuilder,
     ) -> Result<CommId, RouteError> {
         let (sender, receiver) = (self.stage(p, from), self.stage(p, to));
@@ -152,9 +162,7 @@ impl<'a> Communicators<'a> {
                 (source, target)
             })
             .collect();
-        let bytes = sender
-            .shape
-            .activation_bytes(self.times.training().sequence_length, self.times.model().hidden);
+        let bytes = sender.shape.boundary_bytes(boundary, self.times.training());
         let bytes = bytes / f64::from(slices);
         let bundle = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
         let connections = bundle.connections();
@@ -174,17 +182,18 @@ impl<'a> Communicators<'a> {
         pipeline: &Pipeline,
         job: &mut JobBuilder,
     ) -> Result<(), RouteError> {
-        let last = pipeline.stages.len() - 1;
-        let shards = embedding_shards(pipeline, 0, self.times.model());
-        let bytes =
-            word_embedding(self.times.model()) * f64::from(self.times.training().gradient_bytes);
+        let (model, training) = (self.times.model(), self.times.training());
+        let holders = embedding_holders(pipeline, model);
+        let shards = embedding_shards(pipeline, 0, model, training);
+        let bytes = model.word_embedding() * f64::from(training.gradient_bytes);
         for shard in 0..shards {
-            let ends = [0, last].map(|s| self.shard_rank(p, s, shard, shards));
+            let copies: Vec<(RankId, u32)> =
+                holders.iter().map(|&s| self.shard_rank(p, s, shard, shards)).collect();
+            let ranks: Vec<RankId> = copies.iter().map(|&(rank, _)| rank).collect();
             let request =
                 [Request { kind: CollectiveKind::AllReduce, bytes: bytes / f64::from(shards) }];
-            let comm =
-                self.group(&ends.map(|(rank, _)| rank), &request, Traffic::TiedEmbedding, job)?;
-            for (s, (rank, ordinal)) in [0, last].into_iter().zip(ends) {
+            let comm = self.group(&ranks, &request, Traffic::TiedEmbedding, job)?;
+            for (&s, (rank, ordinal)) in holders.iter().zip(copies) {
                 let slot = SlotUse::Embedding { shard: ordinal };
                 self.connect(&[rank], self.stage(p, s), slot, comm);
             }

@@ -7,9 +7,9 @@
 //! `t`. One communicator a shard joins exactly the cards that hold it, so unlike degrees need no
 //! second exchange, only a copy into shard order.
 
-use motley_workload::Model;
+use motley_workload::{Model, ParameterCount, Part, Training};
 
-use crate::plan::{GradientSync, Plan};
+use crate::plan::{GradientSync, Pipeline, Plan, Stage};
 
 /// A holder: pipeline and stage.
 pub(super) type Holder = (usize, usize);
@@ -38,34 +38,92 @@ pub(super) struct Bucket {
 /// the head is last. Backward passes visit items in descending order.
 pub(super) type Item = u32;
 
-/// Parameters of an item; `tied_copy` adds the output matrix that a last stage holds a copy of.
-fn parameters(model: &Model, item: Item, tied_copy: bool) -> f64 {
-    if item == 0 {
-        model.embedding_parameters()
-    } else if item <= model.layers {
-        model.layer_parameters()
-    } else {
-        let copy = if tied_copy { word_embedding(model) } else { 0.0 };
-        model.head_parameters() + copy
+/// An item with its trained parameters, of all ranks or of one shard.
+type Trained = (Item, f64);
+
+/// What an item is.
+fn part(model: &Model, item: Item) -> Part {
+    match item {
+        0 => Part::Embedding,
+        layer if layer <= model.layer_count() => model.part(layer - 1),
+        _ => Part::Head,
     }
 }
 
-/// Parameters of the word embedding alone.
-pub(super) fn word_embedding(model: &Model) -> f64 {
-    f64::from(model.vocab) * f64::from(model.hidden)
+/// Stages of a pipeline that hold the word embedding, or a copy of it, first to last: the first, the
+/// one where a decoder begins, the last if the head is tied to it.
+pub(super) fn embedding_holders(pipeline: &Pipeline, model: &Model) -> Vec<usize> {
+    let mut holders = vec![0];
+    let entry = model.target_entry().and_then(|layer| stage_of_layer(pipeline, layer));
+    let head = model.tied_head().then(|| pipeline.stages.len() - 1);
+    for stage in entry.into_iter().chain(head) {
+        if !holders.contains(&stage) {
+            holders.push(stage);
+        }
+    }
+    holders
 }
 
-/// Parameters that a stage holds, over all its tensor ranks.
-pub(super) fn stage_parameters(model: &Model, plan: &Plan, pipeline: usize, stage: usize) -> f64 {
-    let stages = &plan.pipelines[pipeline].stages;
-    let mut sum = f64::from(stages[stage].layer_count()) * model.layer_parameters();
+fn stage_of_layer(pipeline: &Pipeline, layer: u32) -> Option<usize> {
+    let holds = |stage: &Stage| stage.chunks.iter().any(|chunk| chunk.contains(&layer));
+    pipeline.stages.iter().position(holds)
+}
+
+/// Whether the word embedding is trained, and averaged if it lies on several stages.
+pub(super) fn embedding_trained(training: &Training) -> bool {
+    training.adapters.is_none()
+}
+
+/// Parameters that a stage holds, over all its ranks: all of them, and those that are trained.
+pub(super) fn stage_parameters(
+    model: &Model,
+    training: &Training,
+    pipeline: &Pipeline,
+    stage: usize,
+) -> [ParameterCount; 2] {
+    let mut parts: Vec<(Part, f64)> = pipeline.stages[stage]
+        .layer_parts(model)
+        .into_iter()
+        .map(|(part, count)| (part, f64::from(count)))
+        .collect();
     if stage == 0 {
-        sum += parameters(model, 0, false);
+        parts.push((Part::Embedding, 1.0));
     }
-    if stage + 1 == stages.len() {
-        sum += parameters(model, model.layers + 1, model.tied_embeddings && stages.len() > 1);
+    if stage + 1 == pipeline.stages.len() {
+        parts.push((Part::Head, 1.0));
     }
-    sum
+    let mut held: ParameterCount =
+        parts.iter().map(|&(part, count)| model.held_parameters(part, training) * count).sum();
+    let mut trained: ParameterCount =
+        parts.iter().map(|&(part, count)| model.trained_parameters(part, training) * count).sum();
+    if stage > 0 && embedding_holders(pipeline, model).contains(&stage) {
+        let copy = ParameterCount::dense(model.word_embedding());
+        held += copy;
+        if embedding_trained(training) {
+            trained += copy;
+        }
+    }
+    [held, trained]
+}
+
+/// Trained parameters of an item over all pipelines' ranks: its own, and the copy of the word
+/// embedding that some pipeline's stage holds for its sake.
+fn trained(model: &Model, training: &Training, plan: &Plan, item: Item) -> f64 {
+    let own = model.trained_parameters(part(model, item), training).total();
+    let uses_words = match part(model, item) {
+        Part::Embedding => false,
+        Part::Layer(_) => model.target_entry() == Some(item - 1),
+        Part::Head => model.tied_head(),
+    };
+    let copied = |pipeline: &Pipeline| match part(model, item) {
+        Part::Head => pipeline.stages.len() > 1,
+        _ => stage_of_layer(pipeline, item - 1).is_some_and(|stage| stage > 0),
+    };
+    if uses_words && embedding_trained(training) && plan.pipelines.iter().any(copied) {
+        own + model.word_embedding()
+    } else {
+        own
+    }
 }
 
 /// The gradient groups of a plan, in the order of their highest items, highest first. Every rank
@@ -74,23 +132,28 @@ pub(super) fn stage_parameters(model: &Model, plan: &Plan, pipeline: usize, stag
 pub(super) fn gradient_groups(
     plan: &Plan,
     model: &Model,
-    gradient_bytes: u32,
+    training: &Training,
 ) -> Vec<GradientGroup> {
     if plan.pipelines.len() < 2 {
         return Vec::new();
     }
-    let mut by_holders: Vec<(Vec<Holder>, Vec<Item>)> = Vec::new();
+    let layers = model.layer_count();
+    let gradient_bytes = training.gradient_bytes;
+    let mut by_holders: Vec<(Vec<Holder>, Vec<Trained>)> = Vec::new();
     let owners: Vec<Vec<usize>> =
-        (0..plan.pipelines.len()).map(|p| stage_of_items(plan, p, model.layers)).collect();
-    for item in (0..=model.layers + 1).rev() {
+        (0..plan.pipelines.len()).map(|p| stage_of_items(plan, p, layers)).collect();
+    for item in (0..=layers + 1).rev() {
+        let parameters = trained(model, training, plan, item);
+        if parameters == 0.0 {
+            continue;
+        }
         let holders: Vec<Holder> =
             owners.iter().enumerate().map(|(p, stages)| (p, stages[item as usize])).collect();
         match by_holders.iter_mut().find(|(known, _)| *known == holders) {
-            Some((_, items)) => items.push(item),
-            None => by_holders.push((holders, vec![item])),
+            Some((_, items)) => items.push((item, parameters)),
+            None => by_holders.push((holders, vec![(item, parameters)])),
         }
     }
-    let tied_copy = model.tied_embeddings && plan.pipelines.iter().any(|p| p.stages.len() > 1);
     by_holders
         .into_iter()
         .map(|(holders, items)| {
@@ -98,9 +161,9 @@ pub(super) fn gradient_groups(
                 .iter()
                 .map(|&(p, s)| plan.pipelines[p].stages[s].tensor_parallel())
                 .fold(1, least_common_multiple);
-            let sized: Vec<(Item, f64)> = items
+            let sized: Vec<Trained> = items
                 .iter()
-                .map(|&item| (item, parameters(model, item, tied_copy) / f64::from(shards)))
+                .map(|&(item, parameters)| (item, parameters / f64::from(shards)))
                 .collect();
             let buckets = match plan.gradient_sync {
                 GradientSync::AtEnd => fill(&sized, f64::INFINITY),
@@ -131,7 +194,7 @@ fn stage_of_items(plan: &Plan, pipeline: usize, layers: u32) -> Vec<usize> {
 }
 
 /// Packs items, in order, into buckets of at least `capacity` parameters.
-fn fill(items: &[(Item, f64)], capacity: f64) -> Vec<Bucket> {
+fn fill(items: &[Trained], capacity: f64) -> Vec<Bucket> {
     let mut buckets = Vec::new();
     let mut held = 0.0;
     for (position, &(item, size)) in items.iter().enumerate() {

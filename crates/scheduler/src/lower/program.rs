@@ -1,14 +1,16 @@
 //! The program of one stage on one kind of card.
 
+use std::rc::Rc;
+
 use motley_collectives::CollectiveKind;
 use motley_job::{JobBuilder, NameId, Op, Program, Slot, Stream, Tag};
-use motley_workload::{Block, Pass, Recompute, Shard};
+use motley_workload::{Extent, Model, Part, Recompute};
 
 use super::gradients::Item;
-use super::shape::{SlotUse, StageShape};
+use super::shape::{ChunkShape, SlotUse, StageShape};
 use crate::lowered::compute;
 use crate::order::{Direction, Step, steps};
-use crate::times::{BlockTime, CardKind, KernelRun, KernelTimes};
+use crate::times::{BlockTimes, CardKind, KernelRun, KernelTimes, PartTimes};
 
 /// The communication streams of a rank.
 pub(super) mod streams {
@@ -80,21 +82,14 @@ pub(super) fn build(
     times: &KernelTimes,
     names: Names,
 ) -> (Program, Vec<Request>) {
-    let model = times.model();
-    let shard = Shard {
-        tensor_parallel: shape.tensor_parallel,
-        sequence_parallel: shape.sequence_parallel,
-        micro_batch_size: shape.micro_batch_size,
-    };
     let mut builder = Builder {
         shape,
         kind,
         times,
         names,
-        forward: Blocks::new(|block| times.block(kind, shard, block, Pass::Forward)),
-        backward: Blocks::new(|block| times.block(kind, shard, block, Pass::Backward)),
-        attention_core: times.attention_core(kind, shard),
-        activation: shape.activation_bytes(times.training().sequence_length, model.hidden),
+        parts: Rc::new(Parts::new(shape, times.model(), |part| {
+            times.part(kind, shape.shard(), part)
+        })),
         slots: shape.slots(),
         ops: Vec::new(),
         tensor_calls: Vec::new(),
@@ -116,31 +111,23 @@ pub(super) fn build(
     (Program { ops: builder.ops }, builder.tensor_calls)
 }
 
-/// The times of all blocks in one pass, at hand: a program asks for them in every layer of every
-/// micro-batch.
-struct Blocks {
-    embedding: BlockTime,
-    attention: BlockTime,
-    mlp: BlockTime,
-    head: BlockTime,
+/// The times of the stage's parts, at hand: a program asks for them in every micro-batch.
+struct Parts {
+    embedding: Option<Rc<PartTimes>>,
+    /// By chunk and layer of the chunk.
+    layers: Vec<Vec<Rc<PartTimes>>>,
+    head: Option<Rc<PartTimes>>,
 }
 
-impl Blocks {
-    fn new(time: impl Fn(Block) -> BlockTime) -> Self {
+impl Parts {
+    fn new(shape: &StageShape, model: &Model, times: impl Fn(Part) -> Rc<PartTimes>) -> Self {
+        let any = |end: fn(&ChunkShape) -> bool| shape.chunks.iter().any(end);
+        let chunk =
+            |chunk: &ChunkShape| chunk.layers().map(|layer| times(model.part(layer))).collect();
         Self {
-            embedding: time(Block::Embedding),
-            attention: time(Block::Attention),
-            mlp: time(Block::Mlp),
-            head: time(Block::Head),
-        }
-    }
-
-    fn of(&self, block: Block) -> BlockTime {
-        match block {
-            Block::Embedding => self.embedding,
-            Block::Attention => self.attention,
-            Block::Mlp => self.mlp,
-            Block::Head => self.head,
+            embedding: any(|chunk| chunk.embedding).then(|| times(Part::Embedding)),
+            layers: shape.chunks.iter().map(chunk).collect(),
+            head: any(|chunk| chunk.head).then(|| times(Part::Head)),
         }
     }
 }
@@ -150,11 +137,7 @@ struct Builder<'a> {
     kind: CardKind,
     times: &'a KernelTimes<'a>,
     names: Names,
-    forward: Blocks,
-    backward: Blocks,
-    attention_core: KernelRun,
-    /// Bytes of one micro-batch at a layer boundary, unsplit.
-    activation: f64,
+    parts: Rc<Parts>,
     slots: Vec<SlotUse>,
     ops: Vec<Op>,
     tensor_calls: Vec<Request>,
@@ -164,66 +147,54 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn forward(&mut self, step: Step) {
         let chunk = self.shape.chunks[step.chunk as usize];
-        let tag = tag(self.names.forward, step);
+        let parts = Rc::clone(&self.parts);
         if chunk.embedding {
-            let embedding = self.block(Block::Embedding, Pass::Forward).main;
-            self.compute(tag, embedding);
-            self.reduce(step);
+            self.part_forward(parts.embedding.as_ref(), step, self.names.forward);
         } else {
-            self.receive(SlotUse::ForwardIn(step.chunk), step);
+            let boundary = self.times.model().output_of(chunk.first_layer - 1);
+            self.receive(SlotUse::ForwardIn(step.chunk), boundary, step);
         }
-        for _ in 0..chunk.layers {
-            self.layer_forward(step, tag);
+        for layer in &parts.layers[step.chunk as usize] {
+            self.part_forward(Some(layer), step, self.names.forward);
         }
         if chunk.head {
-            self.gather(step);
-            let head = self.block(Block::Head, Pass::Forward);
-            self.compute(tag, head.main.then(head.deferrable));
+            self.part_forward(parts.head.as_ref(), step, self.names.forward);
             self.loss_exchange(step);
         } else {
             self.send(SlotUse::ForwardOut(step.chunk), streams::FORWARD, step);
         }
     }
 
-    fn layer_forward(&mut self, step: Step, tag: Tag) {
-        for block in [Block::Attention, Block::Mlp] {
-            self.gather(step);
-            let time = self.block(block, Pass::Forward);
-            self.compute(tag, time.main.then(time.deferrable));
-            self.reduce(step);
+    fn part_forward(&mut self, part: Option<&Rc<PartTimes>>, step: Step, name: NameId) {
+        for block in part.iter().flat_map(|part| &part.blocks) {
+            self.gather(block.exchange.gathered, step);
+            self.compute(tag(name, step), block.forward.main.then(block.forward.deferrable));
+            self.reduce(block.exchange.reduced, step);
         }
     }
 
     fn backward(&mut self, step: Step) {
         let chunk = self.shape.chunks[step.chunk as usize];
+        let parts = Rc::clone(&self.parts);
         let last_visit = step.micro_batch + 1 == self.shape.micro_batches;
-        let layers = self.times.model().layers;
+        let layers = self.times.model().layer_count();
         if chunk.head {
-            // The logits' gradient needs no gather: the loss is split over the vocabulary.
-            self.block_backward(Block::Head, step, false);
+            self.part_backward(parts.head.as_ref(), Recompute::None, step);
             if last_visit {
                 self.gradients_ready(layers + 1);
             }
         } else {
-            self.receive(SlotUse::BackwardIn(step.chunk), step);
+            let boundary = self.times.model().output_of(chunk.layers().end - 1);
+            self.receive(SlotUse::BackwardIn(step.chunk), boundary, step);
         }
-        for layer in (chunk.first_layer..chunk.first_layer + chunk.layers).rev() {
-            if self.shape.recompute == Recompute::Full {
-                self.layer_forward(step, tag(self.names.recompute, step));
-            }
-            self.block_backward(Block::Mlp, step, true);
-            if self.shape.recompute == Recompute::Selective {
-                self.compute(tag(self.names.recompute, step), self.attention_core);
-            }
-            self.block_backward(Block::Attention, step, true);
+        for (layer, part) in chunk.layers().zip(&parts.layers[step.chunk as usize]).rev() {
+            self.part_backward(Some(part), self.shape.recompute, step);
             if last_visit {
                 self.gradients_ready(layer + 1);
             }
         }
         if chunk.embedding {
-            self.gather(step);
-            let embedding = self.block(Block::Embedding, Pass::Backward).main;
-            self.compute(tag(self.names.backward, step), embedding);
+            self.part_backward(parts.embedding.as_ref(), Recompute::None, step);
             if last_visit {
                 self.gradients_ready(0);
             }
@@ -232,45 +203,57 @@ impl Builder<'_> {
         }
     }
 
+    fn part_backward(&mut self, part: Option<&Rc<PartTimes>>, recompute: Recompute, step: Step) {
+        if recompute == Recompute::Full {
+            self.part_forward(part, step, self.names.recompute);
+        }
+        for block in part.iter().flat_map(|part| &part.blocks).rev() {
+            if recompute == Recompute::Selective {
+                self.compute(tag(self.names.recompute, step), block.recomputed);
+            }
+            self.block_backward(block, step);
+        }
+    }
+
     /// The backward pass of a block with its tensor-parallel exchange. With sequence parallelism
     /// the output gradient is gathered first, the kept input is gathered again for the weight
     /// gradient while the input gradient is computed, and the input gradient is reduce-scattered;
     /// without, it is all-reduced.
-    fn block_backward(&mut self, block: Block, step: Step, gather_output: bool) {
-        let time = self.block(block, Pass::Backward);
+    fn block_backward(&mut self, block: &BlockTimes, step: Step) {
+        let time = block.backward;
         let weight = tag(self.names.weight_gradient, step);
         let tag = tag(self.names.backward, step);
         let overlap = self.shape.overlap_weight_gradient;
+        let (input, output) = (block.exchange.gathered, block.exchange.reduced);
         if self.shape.tensor_parallel == 1 {
             self.compute(tag, time.main.then(time.deferrable));
             return;
         }
-        if self.shape.sequence_parallel {
-            if gather_output {
-                self.tensor_collective(CollectiveKind::AllGather, self.activation, step);
-            }
+        self.gather(output, step);
+        if input == 0.0 {
+            self.compute(tag, time.main.then(time.deferrable));
+        } else if self.shape.sequence_parallel {
             if overlap {
-                let gathered = self.tensor_issue(CollectiveKind::AllGather, self.activation, step);
+                let gathered = self.tensor_issue(CollectiveKind::AllGather, input, step);
                 self.compute(tag, time.main);
-                let reduced =
-                    self.tensor_issue(CollectiveKind::ReduceScatter, self.activation, step);
+                let reduced = self.tensor_issue(CollectiveKind::ReduceScatter, input, step);
                 self.tensor_await(gathered, step);
                 self.compute(weight, time.deferrable);
                 self.tensor_await(reduced, step);
             } else {
                 self.compute(tag, time.main);
-                self.tensor_collective(CollectiveKind::AllGather, self.activation, step);
-                self.tensor_collective(CollectiveKind::ReduceScatter, self.activation, step);
+                self.tensor_collective(CollectiveKind::AllGather, input, step);
+                self.tensor_collective(CollectiveKind::ReduceScatter, input, step);
                 self.compute(weight, time.deferrable);
             }
         } else {
             self.compute(tag, time.main);
             if overlap {
-                let reduced = self.tensor_issue(CollectiveKind::AllReduce, self.activation, step);
+                let reduced = self.tensor_issue(CollectiveKind::AllReduce, input, step);
                 self.compute(weight, time.deferrable);
                 self.tensor_await(reduced, step);
             } else {
-                self.tensor_collective(CollectiveKind::AllReduce, self.activation, step);
+                self.tensor_collective(CollectiveKind::AllReduce, input, step);
                 self.compute(weight, time.deferrable);
             }
         }
@@ -310,7 +293,7 @@ impl Builder<'_> {
             let slot = self.slot(SlotUse::GradientNorm);
             self.ops.push(Op::Collective { tag: whole(self.names.gradient_norm), slot, call: 0 });
         }
-        let optimizer = self.times.optimizer(self.kind, self.shape.parameters);
+        let optimizer = self.times.optimizer(self.kind, self.shape.trained_parameters);
         self.compute(whole(self.names.optimizer), optimizer);
     }
 
@@ -345,7 +328,7 @@ impl Builder<'_> {
         }
     }
 
-    fn receive(&mut self, from: SlotUse, step: Step) {
+    fn receive(&mut self, from: SlotUse, boundary: Extent, step: Step) {
         let slot = self.slot(from);
         self.ops.push(Op::Await {
             tag: tag(self.names.receive, step),
@@ -355,7 +338,8 @@ impl Builder<'_> {
         // Each tensor rank receives its part of the activations (scatter/gather optimisation,
         // Narayanan et al. 2021, section 4.1); with sequence parallelism a part is all it needs.
         if self.shape.tensor_parallel > 1 && !self.shape.sequence_parallel {
-            let call = self.tensor_call(CollectiveKind::AllGather, self.activation);
+            let bytes = self.shape.boundary_bytes(boundary, self.times.training());
+            let call = self.tensor_call(CollectiveKind::AllGather, bytes);
             let slot = self.slot(SlotUse::TensorParallel);
             self.tensor_instances += 1;
             self.ops.push(Op::Collective { tag: tag(self.names.gather, step), slot, call });
@@ -367,48 +351,54 @@ impl Builder<'_> {
         self.ops.push(Op::Issue { tag: tag(self.names.send, step), slot, call: 0, stream });
     }
 
-    /// Before what needs the whole sequence under sequence parallelism: a column-parallel linear
-    /// layer, or the embedding's backward pass.
-    fn gather(&mut self, step: Step) {
-        if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel {
-            self.tensor_collective(CollectiveKind::AllGather, self.activation, step);
+    /// Before what needs so many elements of the whole sequence under sequence parallelism: a
+    /// column-parallel linear layer, or the backward pass of what puts out partial sums.
+    fn gather(&mut self, elements: f64, step: Step) {
+        if self.shape.sequence_parallel {
+            self.tensor_collective(CollectiveKind::AllGather, elements, step);
         }
     }
 
-    /// After a row-parallel linear layer: partial sums are added up.
-    fn reduce(&mut self, step: Step) {
-        if self.shape.tensor_parallel > 1 {
-            let kind = if self.shape.sequence_parallel {
-                CollectiveKind::ReduceScatter
-            } else {
-                CollectiveKind::AllReduce
-            };
-            self.tensor_collective(kind, self.activation, step);
-        }
+    /// After a row-parallel linear layer: partial sums of so many elements are added up.
+    fn reduce(&mut self, elements: f64, step: Step) {
+        let kind = if self.shape.sequence_parallel {
+            CollectiveKind::ReduceScatter
+        } else {
+            CollectiveKind::AllReduce
+        };
+        self.tensor_collective(kind, elements, step);
     }
 
     /// The vocabulary-parallel cross entropy exchanges three fp32 numbers a token: the maximum
     /// logit, the target's logit, and the sum of exponentials.
     fn loss_exchange(&mut self, step: Step) {
         if self.shape.tensor_parallel > 1 {
-            let tokens = f64::from(self.shape.micro_batch_size)
-                * f64::from(self.times.training().sequence_length);
+            let rows = self.times.model().head_rows(self.times.training());
+            let bytes = 4.0 * f64::from(self.shape.micro_batch_size) * rows as f64;
             for _ in 0..3 {
-                self.tensor_collective(CollectiveKind::AllReduce, 4.0 * tokens, step);
+                self.tensor_collective_of(CollectiveKind::AllReduce, bytes, step);
             }
         }
     }
 
-    fn tensor_collective(&mut self, kind: CollectiveKind, bytes: f64, step: Step) {
+    /// A collective of so many elements in the tensor-parallel group; none for none, or for a group
+    /// of one.
+    fn tensor_collective(&mut self, kind: CollectiveKind, elements: f64, step: Step) {
+        if self.shape.tensor_parallel > 1 && elements > 0.0 {
+            self.tensor_collective_of(kind, self.shape.bytes(elements), step);
+        }
+    }
+
+    fn tensor_collective_of(&mut self, kind: CollectiveKind, bytes: f64, step: Step) {
         let call = self.tensor_call(kind, bytes);
         let slot = self.slot(SlotUse::TensorParallel);
         self.tensor_instances += 1;
         self.ops.push(Op::Collective { tag: tag(self.names.tensor_parallel, step), slot, call });
     }
 
-    /// Issues a collective and returns its sequence number, to await it by.
-    fn tensor_issue(&mut self, kind: CollectiveKind, bytes: f64, step: Step) -> u32 {
-        let call = self.tensor_call(kind, bytes);
+    /// Issues a collective of so many elements and returns its sequence number, to await it by.
+    fn tensor_issue(&mut self, kind: CollectiveKind, elements: f64, step: Step) -> u32 {
+        let call = self.tensor_call(kind, self.shape.bytes(elements));
         let slot = self.slot(SlotUse::TensorParallel);
         let tag = tag(self.names.tensor_parallel, step);
         self.ops.push(Op::Issue { tag, slot, call, stream: streams::TENSOR });
@@ -443,13 +433,6 @@ impl Builder<'_> {
             return;
         }
         self.ops.push(Op::Compute { tag, kernels: run.kernels, duration: run.time });
-    }
-
-    fn block(&self, block: Block, pass: Pass) -> BlockTime {
-        match pass {
-            Pass::Forward => self.forward.of(block),
-            Pass::Backward => self.backward.of(block),
-        }
     }
 
     fn slot(&self, wanted: SlotUse) -> Slot {

@@ -1,7 +1,9 @@
 //! What a stage's program depends on, apart from the card: stages of equal shape on equal cards
 //! share one program.
 
-use motley_workload::Recompute;
+use std::ops::Range;
+
+use motley_workload::{Extent, Recompute, Shard, Training};
 
 use super::gradients::Item;
 use crate::plan::Schedule;
@@ -31,6 +33,8 @@ pub(super) struct StageShape {
     pub gradient_norm: bool,
     /// Parameters that one card holds.
     pub parameters: f64,
+    /// Those of them that are trained.
+    pub trained_parameters: f64,
     /// Gradient bytes that one card copies into shard order because other holders have another
     /// tensor-parallel degree.
     pub reshard_bytes: f64,
@@ -47,6 +51,13 @@ pub(super) struct ChunkShape {
     pub embedding: bool,
     /// It ends with the head.
     pub head: bool,
+}
+
+impl ChunkShape {
+    /// Its layers.
+    pub(super) fn layers(&self) -> Range<u32> {
+        self.first_layer..self.first_layer + self.layers
+    }
 }
 
 /// A rank's part in one gradient group.
@@ -105,11 +116,23 @@ impl StageShape {
         slots
     }
 
-    /// Bytes of one micro-batch's activations at a layer boundary, unsplit.
-    pub(super) fn activation_bytes(&self, sequence_length: u32, hidden: u32) -> f64 {
-        f64::from(self.micro_batch_size)
-            * f64::from(sequence_length)
-            * f64::from(hidden)
-            * f64::from(self.element_bytes)
+    /// The layers of all chunks.
+    pub(super) fn layers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.chunks.iter().flat_map(ChunkShape::layers)
+    }
+
+    /// Bytes of so many elements as the stage's cards exchange them.
+    pub(super) fn bytes(&self, elements: f64) -> f64 {
+        elements * f64::from(self.element_bytes)
+    }
+
+    /// Bytes of one micro-batch at a boundary, unsplit.
+    pub(super) fn boundary_bytes(&self, boundary: Extent, training: &Training) -> f64 {
+        self.bytes(f64::from(self.micro_batch_size) * boundary.elements(training))
+    }
+
+    /// What one rank works on.
+    pub(super) fn shard(&self) -> Shard {
+        Shard::new(self.tensor_parallel, self.sequence_parallel, self.micro_batch_size)
     }
 }

@@ -3,8 +3,8 @@
 use motley_hardware::{Architecture, Catalog, Cited, Device};
 use motley_units::{Bytes, BytesPerSec, FlopsPerSec};
 use motley_workload::{
-    AttentionKernel, Block, KernelModel, Model, Operator, Optimizer, Pass, Precision, Shard,
-    Training, Work, card_path, operators, optimizer_step,
+    AttentionKernel, KernelModel, Operator, Pass, Precision, Preset, Shard, Training, Work, blocks,
+    card_path, optimizer_step,
 };
 use proptest::prelude::*;
 
@@ -15,14 +15,10 @@ fn card(id: &str) -> (&'static Device, &'static Architecture) {
 
 fn training(precision: Precision) -> Training {
     Training {
-        sequence_length: 1024,
         precision,
         fallback: Some(Precision::Fp16),
         attention: AttentionKernel::Flash,
-        attention_fallback: true,
-        optimizer: Optimizer::Adam { fused: true },
-        gradient_bytes: 4,
-        fused_gradient_accumulation: true,
+        ..crate::common::training(1024)
     }
 }
 
@@ -112,9 +108,11 @@ fn measured_attention_is_met() {
                 batch,
                 heads,
                 kv_heads: heads,
-                sequence,
-                head_dim,
-                causal,
+                queries: sequence,
+                keys: sequence,
+                key_dim: head_dim,
+                value_dim: head_dim,
+                visible: if causal { 0.5 } else { 1.0 },
                 pass,
             })
         };
@@ -130,7 +128,7 @@ fn measured_attention_is_met() {
 /// memory allow.
 #[test]
 fn no_kernel_beats_the_card() {
-    let shard = Shard { tensor_parallel: 1, sequence_parallel: false, micro_batch_size: 2 };
+    let shard = Shard::new(1, false, 2);
     for device in Catalog::builtin().devices.values() {
         let Some(architecture) = Catalog::builtin().architecture(&device.architecture) else {
             continue;
@@ -140,12 +138,16 @@ fn no_kernel_beats_the_card() {
             let kernels = KernelModel::new(device, architecture, path);
             let (peak, bandwidth) =
                 (device.peak(path.math).unwrap().0, device.memory_bandwidth.get().0);
-            for preset in Model::presets() {
-                let mut all = optimizer_step(&training(precision), 1e8);
-                for block in [Block::Embedding, Block::Attention, Block::Mlp, Block::Head] {
-                    for pass in [Pass::Forward, Pass::Backward] {
-                        let training = training(precision);
-                        all.extend(operators(&preset.model, &training, &path, block, pass, &shard));
+            for preset in Preset::all() {
+                let model = preset.build();
+                let mut training = training(precision);
+                training.sequence_length =
+                    training.sequence_length.filter(|_| model.tokens().is_some());
+                let mut all = optimizer_step(&training, 1e8);
+                for part in model.distinct_parts() {
+                    for block in blocks(&model, part, &training, &path, &shard) {
+                        all.extend(block.forward);
+                        all.extend(block.backward);
                     }
                 }
                 for op in all {

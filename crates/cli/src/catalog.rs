@@ -293,7 +293,7 @@ fn model_text(preset: &Preset) -> String {
     let mut text =
         format!("// {description}\n// {source}\n// published with {count:.0} parameters\n");
     if let Some(active) = published.active {
-        let _ = writeln!(text, "// of which {active:.0} are active");
+        let _ = writeln!(text, "// of which {:.0} are active", active.parameters);
     }
     if let Some(remark) = &published.remark {
         let _ = writeln!(text, "// {remark}");

@@ -51,6 +51,6 @@ pub use model::{
 };
 pub use operator::{Operator, Pass, Work};
 pub use optimizer::optimizer_step;
-pub use preset::{Preset, PublishedCount};
+pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};
 pub use training::{AttentionKernel, Capacity, Optimizer, Precision, Recompute, Routing, Training};

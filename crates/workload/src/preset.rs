@@ -27,18 +27,26 @@ pub struct Preset {
 pub struct PublishedCount {
     /// All of them.
     pub parameters: f64,
-    /// Those that one token meets, where that is not all.
-    #[serde(default)]
-    pub active: Option<f64>,
     /// The relative difference that the publication's rounding, or its way of counting, allows.
     pub tolerance: f64,
+    /// Those that one token meets, where that is not all.
+    #[serde(default)]
+    pub active: Option<ActiveCount>,
     /// What the publication counts in another way.
     #[serde(default)]
     pub remark: Option<String>,
 }
 
 /// The files, in the order in which presets are listed.
-const FILES: [&str; 1] = [include_str!("../data/models/gpt.ron")];
+const FILES: [&str; 7] = [
+    include_str!("../data/models/gpt.ron"),
+    include_str!("../data/models/bert.ron"),
+    include_str!("../data/models/t5.ron"),
+    include_str!("../data/models/llama.ron"),
+    include_str!("../data/models/qwen.ron"),
+    include_str!("../data/models/experts.ron"),
+    include_str!("../data/models/other.ron"),
+];
 
 static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
     let options = ron::Options::default().with_default_extension(RON_EXTENSIONS);
@@ -47,6 +55,19 @@ static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
     };
     FILES.iter().flat_map(parse).collect()
 });
+
+/// Parameters that one token meets, as a publication counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActiveCount {
+    /// How many.
+    pub parameters: f64,
+    /// The relative difference that the publication's rounding allows.
+    pub tolerance: f64,
+    /// The word embedding is not counted: it is looked up, not multiplied.
+    #[serde(default)]
+    pub without_embedding: bool,
+}
 
 impl Preset {
     /// All presets: by family, small to large.

@@ -58,11 +58,18 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Heads that are together wider or narrower than the residual stream by more than a factor of
-    /// four are surely a slip.
-    pub(super) fn head_width(&mut self, path: &FieldPath, heads: u32, head_dim: u32, hidden: u32) {
+    /// Heads that are together wider or narrower than the residual stream by more than a `factor`
+    /// are surely a slip.
+    pub(super) fn head_width(
+        &mut self,
+        path: &FieldPath,
+        heads: u32,
+        head_dim: u32,
+        hidden: u32,
+        factor: u64,
+    ) {
         let (width, stream) = (u64::from(heads) * u64::from(head_dim), u64::from(hidden));
-        if width > 4 * stream || 4 * width < stream {
+        if width > factor * stream || factor * width < stream {
             self.error(
                 path,
                 &format!(

@@ -173,7 +173,7 @@ impl DenseShape {
         }
         checker.size_or_none(&root.field("token_types"), self.token_types, limits::WIDTH);
         checker.groups(&root.field("kv_heads"), self.heads, kv_heads);
-        checker.head_width(&root.field("heads"), self.heads, head_dim, self.hidden);
+        checker.head_width(&root.field("heads"), self.heads, head_dim, self.hidden, 4);
         checker.errors
     }
 }

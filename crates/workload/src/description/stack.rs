@@ -170,7 +170,8 @@ fn check_attention(path: &FieldPath, attention: &Attention, hidden: u32, checker
             nope_dim.saturating_add(rope_dim)
         }
     };
-    checker.head_width(&path.field("heads"), heads, widths, hidden);
+    // T5 11B goes furthest, with 16 times the stream.
+    checker.head_width(&path.field("heads"), heads, widths, hidden, 32);
     match attention.positions {
         Positions::PartialRotary { dim } if dim == 0 || dim > widths => checker.error(
             &path.field("positions").field("dim"),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::description::{FieldPath, ModelError};
 use crate::model::{Projection, Weight};
+use crate::{LayerKind, Model};
 
 /// Low-rank adapters (LoRA, Hu et al. 2021, arXiv 2106.09685): beside each chosen matrix `W` of
 /// `inputs x outputs` runs the product of two trained ones, `inputs x rank` and `rank x outputs`. All
@@ -17,6 +19,36 @@ pub struct Adapters {
 }
 
 impl Adapters {
+    /// What keeps them from being attached to a model; empty if nothing does. Places are those of
+    /// their own fields.
+    pub fn check(&self, model: &Model) -> Vec<ModelError> {
+        let targets = FieldPath::default().field("targets");
+        let mut errors = Vec::new();
+        let mut error = |path: FieldPath, message: String| {
+            errors.push(ModelError::new(path, format!("model `{}`: {message}", model.name)));
+        };
+        if self.targets.is_empty() {
+            error(targets.clone(), "adapters on no matrix train nothing".to_owned());
+        }
+        let weights: Vec<Weight> = model.kinds().iter().flat_map(LayerKind::weights).collect();
+        let experts = model.kinds().iter().any(LayerKind::has_experts);
+        for (index, target) in self.targets.iter().enumerate() {
+            let path = targets.index(index);
+            let of_experts = matches!(target, Projection::Gate | Projection::Up | Projection::Down);
+            if experts && of_experts {
+                error(
+                    path,
+                    format!(
+                        "adapters on experts are not modelled, and `{target:?}` is one of their matrices"
+                    ),
+                );
+            } else if !weights.iter().any(|weight| weight.projection == Some(*target)) {
+                error(path, format!("there is no matrix `{target:?}` to adapt"));
+            }
+        }
+        errors
+    }
+
     /// Whether a matrix has a detour.
     pub(crate) fn covers(&self, weight: &Weight) -> bool {
         weight.projection.is_some_and(|projection| self.targets.contains(&projection))

@@ -8,6 +8,7 @@ use motley_hardware::{Architecture, AttentionEfficiency, Device};
 use motley_units::{BytesPerSec, FlopsPerSec, Seconds};
 
 use crate::gemm::{self, Shape, Unit};
+use crate::operator::{FlashAttention, GroupedGemm};
 use crate::{CardPath, Operator, Pass, Work};
 
 /// Tokens of a head that one thread block of FlashAttention works on.
@@ -57,28 +58,9 @@ impl<'a> KernelModel<'a> {
         let streamed = |fraction: f64| self.gap() + bytes / (self.bandwidth().0 * fraction);
         Seconds(match op.work {
             Work::Gemm { m, n, k, batch } => self.gemm(Shape { m, n, k, batch }),
-            Work::GroupedGemm { m, n, k, groups } => self.grouped_gemm(m, n, k, groups),
-            Work::FlashAttention {
-                batch,
-                heads,
-                queries,
-                keys,
-                key_dim,
-                value_dim,
-                visible,
-                pass,
-                ..
-            } => {
-                let fraction = self.architecture.flash_attention.as_ref().map_or(0.0, |flash| {
-                    let visible = keys as f64 * visible;
-                    let blocks =
-                        batch as f64 * heads as f64 * queries.div_ceil(ATTENTION_BLOCK) as f64;
-                    let per_sm = blocks / f64::from(self.sm_count());
-                    let head_dim = (key_dim + value_dim) as f64 / 2.0;
-                    attention_fraction(flash, pass, visible, head_dim, per_sm)
-                });
-                let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
-                let arithmetic = op.work.flops().0 / rate;
+            Work::GroupedGemm(product) => self.grouped_gemm(product),
+            Work::FlashAttention(attention) => {
+                let arithmetic = self.flash_arithmetic(attention);
                 self.gap() + arithmetic.max(bytes / (self.bandwidth().0 * memory.elementwise.get()))
             }
             Work::Softmax { .. } => streamed(*memory.softmax.get()),
@@ -99,15 +81,36 @@ impl<'a> KernelModel<'a> {
     }
 
     /// One kernel for all experts where there is such, else a kernel for each.
-    fn grouped_gemm(&self, m: f64, n: f64, k: f64, groups: u64) -> f64 {
+    fn grouped_gemm(&self, product: GroupedGemm) -> f64 {
         let Some(unit) = self.matrix_unit() else { return f64::INFINITY };
         if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
-            gemm::grouped_seconds(unit, m, n, k, groups)
+            gemm::grouped_seconds(unit, product)
         } else {
             let whole = |size: f64| size.ceil() as u64;
+            let GroupedGemm { m, n, k, groups, .. } = product;
             let one = Shape { m: whole(m), n: whole(n), k: whole(k), batch: 1 };
-            groups as f64 * gemm::seconds(unit, one)
+            let memory = unit.stream(product.bytes(f64::from(unit.element)));
+            (groups as f64 * gemm::seconds(unit, one)).max(memory)
         }
+    }
+
+    /// The arithmetic of FlashAttention; endless where there is none. Before version 3 values are
+    /// padded to the width of keys.
+    fn flash_arithmetic(&self, attention: FlashAttention) -> f64 {
+        let Some(flash) = &self.architecture.flash_attention else { return f64::INFINITY };
+        let padded = if flash.version < 3 { attention.key_dim } else { 0 };
+        let done = FlashAttention { value_dim: attention.value_dim.max(padded), ..attention };
+        let tiles = done.queries.div_ceil(ATTENTION_BLOCK);
+        let blocks = done.batch as f64 * done.heads as f64 * tiles as f64;
+        let fraction = attention_fraction(
+            flash,
+            done.pass,
+            done.keys as f64 * done.visible,
+            (done.key_dim + done.value_dim) as f64 / 2.0,
+            blocks / f64::from(self.sm_count()),
+        );
+        let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
+        done.flops() / rate
     }
 
     /// What multiplies matrices, if the architecture has constants for it.

@@ -54,7 +54,7 @@ pub fn resolve(
     else {
         return Err(resolver.diagnostics);
     };
-    resolver.samples_fit(&model, &training);
+    resolver.training_fits(&model, &training);
     let built = resolver.built(cluster);
     let mut warnings = Diagnostics::default();
     if let Some(cluster) = &built {

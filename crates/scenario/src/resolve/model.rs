@@ -1,6 +1,8 @@
 //! What is trained: a preset, or a model written out.
 
-use motley_workload::{FieldPath, FieldStep, Model, ModelError, Preset, Training};
+use motley_workload::{
+    AttentionKernel, FieldPath, FieldStep, LayerKind, Model, ModelError, Preset, Routing, Training,
+};
 
 use super::Resolver;
 use crate::code;
@@ -51,9 +53,37 @@ impl Resolver<'_> {
         }
     }
 
+    /// What the training says of the model must be true of it.
+    pub(super) fn training_fits(&mut self, model: &Model, training: &Training) {
+        self.samples_fit(model, training);
+        let path = Path::ROOT.field("training");
+        let name = &model.name;
+        if let Some(adapters) = &training.adapters {
+            for error in adapters.check(model) {
+                let place = place(&path.field("adapters"), &error.path);
+                self.error(code::MODEL, &place, error.to_string(), "not possible");
+            }
+        }
+        let experts = model.kinds().iter().any(LayerKind::has_experts);
+        if training.routing != Routing::default() && !experts {
+            let message = format!("model \"{name}\" has no experts to route tokens to");
+            self.error(code::MODEL, &path.field("routing"), message, "to be left out");
+        }
+        let asked = training.attention == AttentionKernel::Flash && !training.attention_fallback;
+        if asked && model.kinds().iter().any(LayerKind::has_biased_scores) {
+            let message = format!(
+                "model \"{name}\" adds a learned bias to its scores, which no FlashAttention takes"
+            );
+            let diagnostic = self
+                .at(code::MODEL, &path.field("attention"), message, "not possible")
+                .help("set it to `FlashWhereSupported` or `Unfused`");
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
     /// Sequences have a length, and images have none. A learned position embedding has a row for
     /// every position of a sequence.
-    pub(super) fn samples_fit(&mut self, model: &Model, training: &Training) {
+    fn samples_fit(&mut self, model: &Model, training: &Training) {
         let path = Path::ROOT.field("training");
         let name = &model.name;
         let Some(tokens) = model.tokens() else {

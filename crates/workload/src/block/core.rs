@@ -7,7 +7,7 @@ use super::piece::Piece;
 use super::rows::{Rows, elementwise};
 use crate::activation::Kept;
 use crate::model::{Attention, AttentionMask, Positions};
-use crate::{AttentionKernel, Operator, Pass, Work};
+use crate::{AttentionKernel, FlashAttention, Operator, Pass, Work};
 
 /// The core of an attention on one rank.
 pub(super) struct Core<'a> {
@@ -64,7 +64,7 @@ impl<'a> Core<'a> {
 
     fn flash(&self, name: &'static str, pass: Pass) -> Operator {
         let visible = if self.across { 1.0 } else { self.attention.visible(self.queries) };
-        let work = Work::FlashAttention {
+        let work = Work::FlashAttention(FlashAttention {
             batch: self.rows.batch,
             heads: self.heads,
             kv_heads: self.rows.share(u64::from(self.attention.kv_heads())),
@@ -74,7 +74,7 @@ impl<'a> Core<'a> {
             value_dim: self.attention.value_dim(),
             visible,
             pass,
-        };
+        });
         Operator::new(name, work)
     }
 

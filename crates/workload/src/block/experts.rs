@@ -10,7 +10,7 @@ use super::piece::Piece;
 use super::rows::{Rows, elementwise, rows_moved};
 use crate::activation::Kept;
 use crate::model::Experts;
-use crate::{Capacity, Operator, Work};
+use crate::{Capacity, GroupedGemm, Operator, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -183,7 +183,8 @@ impl<'a> Local<'a> {
     /// The product of every expert's rows with its matrix.
     fn product(&self, name: &'static str, matrix: &Matrix) -> Operator {
         let (groups, m) = self.busy();
-        Operator::new(name, Work::GroupedGemm { m, n: matrix.outputs, k: matrix.inputs, groups })
+        let (n, k) = (matrix.outputs, matrix.inputs);
+        Operator::new(name, Work::GroupedGemm(GroupedGemm { m, n, k, groups, sum_bytes: None }))
     }
 
     /// The weight gradients of all experts. The buffers are added to by the product or by a kernel
@@ -193,8 +194,11 @@ impl<'a> Local<'a> {
             return Vec::new();
         }
         let (groups, k) = self.busy();
-        let work = Work::GroupedGemm { m: matrix.inputs, n: matrix.outputs, k, groups };
-        let mut ops = vec![Operator::new(name, work)];
+        let (m, n) = (matrix.inputs, matrix.outputs);
+        let training = self.rank.training;
+        let sum_bytes = training.fused_gradient_accumulation.then_some(training.gradient_bytes);
+        let product = GroupedGemm { m, n, k, groups, sum_bytes };
+        let mut ops = vec![Operator::new(name, Work::GroupedGemm(product))];
         ops.extend(accumulate(self.rank, self.experts * matrix.inputs * matrix.outputs));
         ops
     }

@@ -69,7 +69,7 @@ impl<'a> Checker<'a> {
         factor: u64,
     ) {
         let (width, stream) = (u64::from(heads) * u64::from(head_dim), u64::from(hidden));
-        if width > factor * stream || factor * width < stream {
+        if stream > 0 && (width > factor * stream || factor * width < stream) {
             self.error(
                 path,
                 &format!(

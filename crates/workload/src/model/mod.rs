@@ -117,6 +117,20 @@ impl LayerKind {
         }
     }
 
+    /// Whether tokens are routed to experts here.
+    pub fn has_experts(&self) -> bool {
+        match &self.layer {
+            Layer::Transformer(layer) => matches!(layer.feed_forward, FeedForward::Experts(_)),
+        }
+    }
+
+    /// Whether some attention adds a learned bias to its scores, which no FlashAttention takes.
+    pub fn has_biased_scores(&self) -> bool {
+        match &self.layer {
+            Layer::Transformer(layer) => layer.attention.relative_bias() > 0.0,
+        }
+    }
+
     /// Parameters that are not of matrices.
     fn vectors(&self) -> f64 {
         match &self.layer {

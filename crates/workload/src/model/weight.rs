@@ -74,8 +74,9 @@ impl Weight {
         Self { source: true, ..self }
     }
 
+    /// The same matrix of each of `count` experts. These have no adapters.
     pub(crate) fn of_experts(self, count: u32, visited: u32) -> Self {
-        Self { experts: Some((count, visited)), ..self }
+        Self { experts: Some((count, visited)), projection: None, ..self }
     }
 
     /// Elements of one matrix.

@@ -2,9 +2,12 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Model, Optimizer, Part, Pass, Precision, Routing, Shard,
-    Training, blocks,
+    AttentionKernel, Block, CardPath, Description, Layer, Model, Optimizer, Part, Pass, Precision,
+    Preset, Routing, Shard, Training, Transformer, blocks,
 };
+
+/// Tokens of the sequences of most tests.
+pub(crate) const SEQUENCE: u32 = 512;
 
 /// fp16, fused Adam, fp32 gradients, nothing special.
 pub(crate) fn training(sequence_length: u32) -> Training {
@@ -70,4 +73,24 @@ pub(crate) fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
         (found - expected).abs() <= tolerance * expected.abs(),
         "{what}: {found:.9e} is not {expected:.9e} within {tolerance}"
     );
+}
+
+/// A preset that is written out, with every layer changed.
+pub(crate) fn changed(preset: &str, change: impl Fn(&mut Transformer)) -> Model {
+    let Some(Preset { model: Description::Stack(stack), .. }) = Preset::find(preset) else {
+        panic!("{preset} is not written out")
+    };
+    let mut stack = stack.clone();
+    for run in &mut stack.layers {
+        for Layer::Transformer(layer) in &mut run.layers {
+            change(layer);
+        }
+    }
+    Description::Stack(stack).build().unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// FLOPs of the kernels of the last layer on one rank, with FlashAttention.
+pub(crate) fn layer_flops(model: &Model, training: &Training, pass: Pass, shard: &Shard) -> f64 {
+    let part = model.part(model.layer_count() - 1);
+    kernel_flops(model, part, training, AttentionKernel::Flash, pass, shard)
 }

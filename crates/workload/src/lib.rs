@@ -53,4 +53,6 @@ pub use operator::{FlashAttention, GroupedGemm, Operator, Pass, Work};
 pub use optimizer::optimizer_step;
 pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};
-pub use training::{AttentionKernel, Capacity, Optimizer, Precision, Recompute, Routing, Training};
+pub use training::{
+    AttentionKernel, Capacity, ExpertLoad, Optimizer, Precision, Recompute, Training,
+};

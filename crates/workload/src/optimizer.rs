@@ -51,7 +51,7 @@ pub fn optimizer_step(training: &Training, parameters_per_gpu: f64) -> Vec<Opera
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, Routing};
+    use crate::{AttentionKernel, ExpertLoad};
 
     fn check(precision: Precision, optimizer: Optimizer, gradient_bytes: u32, expected: f64) {
         let training = Training {
@@ -64,7 +64,7 @@ mod tests {
             optimizer,
             gradient_bytes,
             fused_gradient_accumulation: true,
-            routing: Routing::default(),
+            expert_load: ExpertLoad::default(),
             adapters: None,
         };
         let bytes: f64 =

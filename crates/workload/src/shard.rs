@@ -146,7 +146,7 @@ pub fn sequence_parallel_limit(training: &Training, shard: &Shard) -> Option<Ten
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, Optimizer, Precision, Routing};
+    use crate::{AttentionKernel, ExpertLoad, Optimizer, Precision};
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();
@@ -179,7 +179,7 @@ mod tests {
             optimizer: Optimizer::Sgd,
             gradient_bytes: 4,
             fused_gradient_accumulation: true,
-            routing: Routing::default(),
+            expert_load: ExpertLoad::default(),
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

@@ -101,7 +101,7 @@ pub struct Training {
     /// does after each micro-batch. Megatron-LM fuses since 2022.
     pub fused_gradient_accumulation: bool,
     /// How tokens fall on experts.
-    pub routing: Routing,
+    pub expert_load: ExpertLoad,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     pub adapters: Option<Adapters>,
@@ -122,7 +122,7 @@ impl Training {
 /// How tokens fall on the experts of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Routing {
+pub struct ExpertLoad {
     /// Tokens of the busiest expert-parallel rank over the mean of all ranks, at least 1. The others
     /// wait for it, so all are taken to be as busy. Without expert parallelism every rank gets all
     /// tokens, whatever their experts; with `n` ranks the busiest gets at most `n` times the mean.
@@ -131,7 +131,7 @@ pub struct Routing {
     pub capacity: Capacity,
 }
 
-impl Default for Routing {
+impl Default for ExpertLoad {
     fn default() -> Self {
         Self { imbalance: 1.0, capacity: Capacity::Dropless }
     }

@@ -13,8 +13,8 @@ use motley_scheduler::{
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, CardPath, Description, MemoryUse, Model, Optimizer, Precision, Recompute,
-    Routing, Training,
+    AttentionKernel, CardPath, Description, ExpertLoad, MemoryUse, Model, Optimizer, Precision,
+    Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -191,7 +191,7 @@ fn training() -> Training {
         optimizer: Optimizer::Adam { fused: true },
         gradient_bytes: 2,
         fused_gradient_accumulation: true,
-        routing: Routing::default(),
+        expert_load: ExpertLoad::default(),
         adapters: None,
     }
 }

@@ -1,6 +1,6 @@
 //! How the model is trained.
 
-use motley_workload::{Adapters, AttentionKernel, Optimizer, Precision, Routing};
+use motley_workload::{Adapters, AttentionKernel, ExpertLoad, Optimizer, Precision};
 use serde::{Deserialize, Serialize};
 
 /// How the model is trained.
@@ -37,15 +37,15 @@ pub struct RawTraining {
     pub fused_gradient_accumulation: bool,
     /// How tokens fall on experts: evenly, and none is dropped, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub routing: Routing,
+    pub expert_load: ExpertLoad,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapters: Option<Adapters>,
 }
 
-fn is_default(routing: &Routing) -> bool {
-    *routing == Routing::default()
+fn is_default(load: &ExpertLoad) -> bool {
+    *load == ExpertLoad::default()
 }
 
 fn fp32_gradients() -> u32 {

@@ -1,7 +1,8 @@
 //! What is trained: a preset, or a model written out.
 
 use motley_workload::{
-    AttentionKernel, FieldPath, FieldStep, LayerKind, Model, ModelError, Preset, Routing, Training,
+    AttentionKernel, ExpertLoad, FieldPath, FieldStep, LayerKind, Model, ModelError, Preset,
+    Training,
 };
 
 use super::Resolver;
@@ -65,9 +66,9 @@ impl Resolver<'_> {
             }
         }
         let experts = model.kinds().iter().any(LayerKind::has_experts);
-        if training.routing != Routing::default() && !experts {
+        if training.expert_load != ExpertLoad::default() && !experts {
             let message = format!("model \"{name}\" has no experts to route tokens to");
-            self.error(code::MODEL, &path.field("routing"), message, "to be left out");
+            self.error(code::MODEL, &path.field("expert_load"), message, "to be left out");
         }
         let asked = training.attention == AttentionKernel::Flash && !training.attention_fallback;
         if asked && model.kinds().iter().any(LayerKind::has_biased_scores) {

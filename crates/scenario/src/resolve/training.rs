@@ -1,6 +1,6 @@
 //! How the model is trained: counts in range, defaults filled in.
 
-use motley_workload::{Capacity, Routing, Training};
+use motley_workload::{Capacity, ExpertLoad, Training};
 
 use super::{Resolver, limits};
 use crate::code;
@@ -20,7 +20,7 @@ impl Resolver<'_> {
                 self.count(&path.field(field), length, limits::TOKENS);
             }
         }
-        self.routing(&path.field("routing"), raw.routing);
+        self.expert_load(&path.field("expert_load"), raw.expert_load);
         if let Some(adapters) = &raw.adapters {
             self.count(&path.field("adapters").field("rank"), adapters.rank, limits::RANK);
         }
@@ -40,19 +40,19 @@ impl Resolver<'_> {
             optimizer: raw.optimizer.into(),
             gradient_bytes: raw.gradient_bytes,
             fused_gradient_accumulation: raw.fused_gradient_accumulation,
-            routing: raw.routing,
+            expert_load: raw.expert_load,
             adapters: raw.adapters.clone(),
         })
     }
 
-    fn routing(&mut self, path: &Path, routing: Routing) {
+    fn expert_load(&mut self, path: &Path, load: ExpertLoad) {
         let limit = limits::IMBALANCE;
-        if !(1.0..=limit).contains(&routing.imbalance) {
+        if !(1.0..=limit).contains(&load.imbalance) {
             let path = path.field("imbalance");
-            let message = format!("`{path}` is {}, expected 1 to {limit}", routing.imbalance);
+            let message = format!("`{path}` is {}, expected 1 to {limit}", load.imbalance);
             self.error(code::OUT_OF_RANGE, &path, message, "1 is balanced");
         }
-        if let Capacity::Padded(factor) = routing.capacity
+        if let Capacity::Padded(factor) = load.capacity
             && !(factor > 0.0 && factor <= limit)
         {
             let path = path.field("capacity");

@@ -67,10 +67,10 @@ fn trainings_that_do_not_suit_the_model() {
     check(&text(&[(" sequence_length: 512,", "")]), &["needs a `sequence_length`"]);
     check(&with("precision: Fp16, target_length: 64"), &["has no decoder beside an encoder"]);
     check(
-        &with("precision: Fp16, routing: (imbalance: 0.5)"),
-        &["`training.routing.imbalance` is 0.5, expected 1 to"],
+        &with("precision: Fp16, expert_load: (imbalance: 0.5)"),
+        &["`training.expert_load.imbalance` is 0.5, expected 1 to"],
     );
-    check(&with("precision: Fp16, routing: (capacity: Padded(0.0))"), &["is 0 times the mean"]);
+    check(&with("precision: Fp16, expert_load: (capacity: Padded(0.0))"), &["is 0 times the mean"]);
     check(
         &with("precision: Fp16, adapters: (rank: 8, targets: [Query, Up])"),
         &["adapters on experts are not modelled, and `Up` is one of their matrices"],
@@ -85,7 +85,7 @@ fn trainings_that_do_not_suit_the_model() {
     );
     let dense = |training: &str| changed(UNIFORM, &[("precision: Fp16", training)]);
     check(
-        &dense("precision: Fp16, routing: (imbalance: 2)"),
+        &dense("precision: Fp16, expert_load: (imbalance: 2)"),
         &["\"bert-large\" has no experts to route tokens to"],
     );
     check(

@@ -147,8 +147,8 @@ impl<'a> Local<'a> {
         // brings a micro-batch.
         let groups = parallel * split / f64::from(shard.tensor_parallel.max(1));
         let mean = rank.tokens as f64 * groups * f64::from(bank.top_k) / parallel;
-        let load = match rank.training.routing.capacity {
-            Capacity::Dropless => rank.training.routing.imbalance.clamp(1.0, parallel),
+        let load = match rank.training.expert_load.capacity {
+            Capacity::Dropless => rank.training.expert_load.imbalance.clamp(1.0, parallel),
             Capacity::Padded(factor) => factor,
         };
         Self { rank, bank, experts, rows: mean * load, split }

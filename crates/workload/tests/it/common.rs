@@ -2,8 +2,8 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, Layer, Model, Optimizer, Part, Pass, Precision,
-    Preset, Routing, Shard, Training, Transformer, blocks,
+    AttentionKernel, Block, CardPath, Description, ExpertLoad, Layer, Model, Optimizer, Part, Pass,
+    Precision, Preset, Shard, Training, Transformer, blocks,
 };
 
 /// Tokens of the sequences of most tests.
@@ -21,7 +21,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         optimizer: Optimizer::Adam { fused: true },
         gradient_bytes: 4,
         fused_gradient_accumulation: true,
-        routing: Routing::default(),
+        expert_load: ExpertLoad::default(),
         adapters: None,
     }
 }

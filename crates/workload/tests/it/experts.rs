@@ -107,8 +107,8 @@ fn imbalance_counts_where_experts_are_dealt_out() {
     let model = Model::preset("mixtral-8x7b").unwrap();
     let at = |imbalance, capacity, parallel| {
         let mut training = training(SEQUENCE);
-        training.routing.imbalance = imbalance;
-        training.routing.capacity = capacity;
+        training.expert_load.imbalance = imbalance;
+        training.expert_load.capacity = capacity;
         let shard = Shard { expert_parallel: parallel, ..Shard::new(1, false, 2) };
         expert_flops(&model, &training, &shard)
     };

@@ -91,12 +91,17 @@ impl Segments {
 
     /// Cuts a closed run into pieces so that what occurs several times in a row is a piece.
     fn cut(&mut self, run: &Run, ops: &[Op], segments: &mut Vec<Segment>) -> Vec<Piece> {
-        let ops = run.relative(ops);
-        let fingerprint = fingerprint(&ops);
-        let candidates = self.cut.entry(fingerprint).or_default();
-        if let Some((_, pieces)) = candidates.iter().find(|(known, _)| *known == ops) {
+        // Most runs are known: they are compared as they come, and written down only if they are
+        // new.
+        let fingerprint = fingerprint(run.relative(ops));
+        let candidates = self.cut.get(&fingerprint).map_or(&[][..], Vec::as_slice);
+        let same = |(known, _): &&Cut| {
+            known.len() == ops.len() && run.relative(ops).eq(known.iter().copied())
+        };
+        if let Some((_, pieces)) = candidates.iter().find(same) {
             return pieces.clone();
         }
+        let ops: Vec<Op> = run.relative(ops).collect();
         let pieces: Vec<Piece> = periods(&ops)
             .into_iter()
             .map(|(at, len, times)| {
@@ -110,7 +115,8 @@ impl Segments {
     }
 
     fn intern(&mut self, segment: Segment, segments: &mut Vec<Segment>) -> SegmentId {
-        let candidates = self.known.entry(fingerprint(&segment.ops)).or_default();
+        let fingerprint = fingerprint(segment.ops.iter().copied());
+        let candidates = self.known.entry(fingerprint).or_default();
         let equal = |id: &&SegmentId| segments[id.0 as usize] == segment;
         if let Some(&id) = candidates.iter().find(equal) {
             return id;
@@ -192,20 +198,18 @@ impl Run {
 
     /// Its operations with indices counted from the run's, and sequences of awaits counted back
     /// from the await: 1 is the call just before. So equal parts of the run look equal.
-    fn relative(&self, ops: &[Op]) -> Vec<Op> {
-        let mut called = self.before;
-        let relative = |tag: Tag| Tag { index: tag.index.wrapping_sub(self.index), ..tag };
-        ops.iter()
-            .map(|op| {
-                called += u32::from(matches!(op, Op::Collective { .. } | Op::Issue { .. }));
-                match *op {
-                    Op::Await { tag, slot, sequence } => {
-                        Op::Await { tag: relative(tag), slot, sequence: called - sequence }
-                    }
-                    other => other.with_tag(relative),
+    fn relative<'o>(&self, ops: &'o [Op]) -> impl Iterator<Item = Op> + use<'o> {
+        let Self { index, before: mut called, .. } = *self;
+        let relative = move |tag: Tag| Tag { index: tag.index.wrapping_sub(index), ..tag };
+        ops.iter().map(move |op| {
+            called += u32::from(matches!(op, Op::Collective { .. } | Op::Issue { .. }));
+            match *op {
+                Op::Await { tag, slot, sequence } => {
+                    Op::Await { tag: relative(tag), slot, sequence: called - sequence }
                 }
-            })
-            .collect()
+                other => other.with_tag(relative),
+            }
+        })
     }
 }
 
@@ -295,9 +299,9 @@ fn closed_before(ops: &[Op]) -> Vec<bool> {
 }
 
 /// Equal lists have equal fingerprints.
-fn fingerprint(ops: &[Op]) -> u64 {
-    ops.iter().fold(ops.len() as u64, |hash, op| {
-        let (kind, a, b) = match *op {
+fn fingerprint(ops: impl Iterator<Item = Op>) -> u64 {
+    ops.fold(0, |hash, op| {
+        let (kind, a, b) = match op {
             Op::Compute { tag, kernels, duration } => {
                 (1, word(tag), duration.as_picos() ^ (u64::from(kernels) << 48))
             }

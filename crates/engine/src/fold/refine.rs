@@ -229,8 +229,8 @@ impl Classes {
                 && a.class == b.class
                 && a.members.len() == b.members.len()
                 && a.footprints.len() == b.footprints.len()
-                && users.of(one) == users.of(other)
-                && crossed.of(one) == crossed.of(other)
+                && alike(users.of(one), users.of(other))
+                && alike(crossed.of(one), crossed.of(other))
         })
     }
 
@@ -248,7 +248,7 @@ impl Classes {
         });
         self.link.is_uniform(|one, other| {
             job.links[one].capacity.to_bits() == job.links[other].capacity.to_bits()
-                && users.of(one) == users.of(other)
+                && alike(users.of(one), users.of(other))
         })
     }
 }
@@ -256,7 +256,17 @@ impl Classes {
 /// A class, a place and a weight.
 type User = (u32, u32, u64);
 
-/// Users by thing, each list in ascending order.
+/// Whether two lists hold the same, in whatever order. Mostly it is the same order.
+fn alike(one: &[User], other: &[User]) -> bool {
+    let sorted = |list: &[User]| {
+        let mut list = list.to_vec();
+        list.sort_unstable();
+        list
+    };
+    one == other || (one.len() == other.len() && sorted(one) == sorted(other))
+}
+
+/// Users by thing.
 struct Grouped {
     users: Vec<User>,
     first: Vec<u32>,
@@ -283,8 +293,5 @@ fn grouped<I: Iterator<Item = (usize, User)>>(things: usize, pairs: impl Fn() ->
         *next += 1;
     }
     first.pop();
-    for thing in 0..things {
-        users[first[thing] as usize..first[thing + 1] as usize].sort_unstable();
-    }
     Grouped { users, first }
 }

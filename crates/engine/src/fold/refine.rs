@@ -5,7 +5,7 @@
 //! crosses them, until no class splits any more. Colours are hashes: sums over what has no order,
 //! chains over what has.
 
-use motley_job::{CommId, Footprint, Job, LinkId};
+use motley_job::{CommId, Footprint, Job};
 
 /// A partition of ranks, communicators and links.
 #[derive(Debug)]

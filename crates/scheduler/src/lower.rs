@@ -1,28 +1,33 @@
 //! Lowering: from a plan on a cluster to a job.
 //!
-//! For each stage the *shape* of its work is found ([`shape`]), for each shape and kind of card a
-//! program is built once ([`program`]), and for each stage the communicators are laid over the
-//! routes that its cards really have. Programs name communicators by slot, so that stages of equal
-//! shape share programs however their routes differ.
+//! For each stage the *shape* of its work is found ([`shape`]). For each shape and kind of card the
+//! passes through its layers are laid out as strands ([`passes`]) and put into a program in the
+//! order of the schedule ([`program`]), once. For each stage the communicators are laid over the
+//! routes that its cards really have ([`communicators`]). Programs name communicators by slot, so
+//! that stages of equal shape share programs however their routes differ.
 
 mod communicators;
 mod gradients;
+mod names;
+mod passes;
 mod program;
 mod shape;
+mod strand;
 
 use std::collections::HashMap;
 
 use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};
 use motley_topology::{Cluster, LinkId, RouteError};
-use motley_workload::{
-    MemoryUse, Shard, StageLoad, head_forward_flops, layer_forward_flops, memory,
-};
+use motley_workload::{MemoryUse, StageLoad, head_forward_flops, layer_forward_flops, memory};
 
 use self::communicators::Communicators;
 use self::gradients::{GradientGroup, gradient_groups, stage_parameters};
-use self::program::{Names, Request, build, streams};
+use self::names::{Names, streams};
+use self::passes::Passes;
+use self::program::build;
 use self::shape::{ChunkShape, GradientShape, SlotUse, StageShape};
+use self::strand::Request;
 use crate::lowered::{Lowered, Place};
 use crate::order::{peak_in_flight, steps};
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
@@ -145,12 +150,13 @@ impl Programs {
         if let Some(&index) = bucket.iter().find(|&&index| self.built[index].shape == *shape) {
             return index;
         }
-        let (program, tensor_calls) = build(shape, kind, times, names);
+        let passes = Passes::new(shape, kind, times, names);
+        let program = build(shape, &passes, kind, times, names);
         bucket.push(self.built.len());
         self.built.push(Built {
             shape: shape.clone(),
             program: job.program(&program),
-            tensor_calls,
+            tensor_calls: passes.tensor_calls,
             memory: stage_memory(shape, kind, times),
         });
         self.built.len() - 1
@@ -254,11 +260,7 @@ fn stage_memory(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> Memo
         embedding_in_flight: held(&|chunk| f64::from(u8::from(chunk.embedding))),
         head_in_flight: held(&|chunk| f64::from(u8::from(chunk.head))),
         recompute: shape.recompute,
-        shard: Shard {
-            tensor_parallel: shape.tensor_parallel,
-            sequence_parallel: shape.sequence_parallel,
-            micro_batch_size: shape.micro_batch_size,
-        },
+        shard: shape.shard(),
     };
     memory(times.model(), times.training(), times.path(kind), &load)
 }

@@ -9,8 +9,8 @@ use motley_topology::{Cluster, GpuId, RouteError};
 use motley_workload::Model;
 
 use super::gradients::{GradientGroup, least_common_multiple, word_embedding};
-use super::program::Request;
 use super::shape::SlotUse;
+use super::strand::Request;
 use super::{Built, StageRanks};
 use crate::lowered::Traffic;
 use crate::plan::{Pipeline, Plan};

@@ -1,7 +1,7 @@
 //! What a stage's program depends on, apart from the card: stages of equal shape on equal cards
 //! share one program.
 
-use motley_workload::Recompute;
+use motley_workload::{Recompute, Shard};
 
 use super::gradients::Item;
 use crate::plan::Schedule;
@@ -80,6 +80,15 @@ pub(super) enum SlotUse {
 }
 
 impl StageShape {
+    /// The part of a layer that one card works on.
+    pub(super) fn shard(&self) -> Shard {
+        Shard {
+            tensor_parallel: self.tensor_parallel,
+            sequence_parallel: self.sequence_parallel,
+            micro_batch_size: self.micro_batch_size,
+        }
+    }
+
     /// The slots of the program, in order.
     pub(super) fn slots(&self) -> Vec<SlotUse> {
         let mut slots = Vec::new();

@@ -2,7 +2,7 @@
 
 use motley_job::{JobBuilder, NameId};
 
-use crate::lowered::compute;
+use crate::compute::Activity;
 
 /// The communication streams of a rank.
 pub(super) mod streams {
@@ -21,12 +21,10 @@ pub(super) mod streams {
 }
 
 /// The names of operations.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Names {
-    pub(super) forward: NameId,
-    pub(super) recompute: NameId,
-    pub(super) backward: NameId,
-    pub(super) weight_gradient: NameId,
+    /// Of compute, by chunk.
+    chunks: Vec<ChunkNames>,
     pub(super) optimizer: NameId,
     pub(super) reshard: NameId,
     pub(super) tensor_parallel: NameId,
@@ -38,13 +36,31 @@ pub(super) struct Names {
     pub(super) gradient_norm: NameId,
 }
 
+/// The names of compute in one model chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ChunkNames {
+    pub(super) forward: NameId,
+    pub(super) recompute: NameId,
+    pub(super) backward: NameId,
+    pub(super) input_gradient: NameId,
+    pub(super) weight_gradient: NameId,
+}
+
 impl Names {
-    pub(super) fn new(job: &mut JobBuilder) -> Self {
+    /// The names of a job whose stages have up to `chunks` model chunks.
+    pub(super) fn new(job: &mut JobBuilder, chunks: u32) -> Self {
+        let chunk = |chunk| {
+            let mut name = |activity: Activity| job.name(&activity.name(chunk));
+            ChunkNames {
+                forward: name(Activity::Forward),
+                recompute: name(Activity::Recompute),
+                backward: name(Activity::Backward),
+                weight_gradient: name(Activity::WeightGradient),
+                input_gradient: name(Activity::InputGradient),
+            }
+        };
         Self {
-            forward: job.name(compute::FORWARD),
-            recompute: job.name(compute::RECOMPUTE),
-            backward: job.name(compute::BACKWARD),
-            weight_gradient: job.name(compute::WEIGHT_GRADIENT),
+            chunks: (0..chunks.max(1)).map(chunk).collect(),
             optimizer: job.name("optimizer"),
             reshard: job.name("reshard gradients"),
             tensor_parallel: job.name("tensor-parallel collective"),
@@ -55,5 +71,10 @@ impl Names {
             embedding_gradient: job.name("tied embedding all-reduce"),
             gradient_norm: job.name("gradient norm"),
         }
+    }
+
+    /// The names of compute in a model chunk.
+    pub(super) fn chunk(&self, chunk: u32) -> ChunkNames {
+        self.chunks[chunk as usize]
     }
 }

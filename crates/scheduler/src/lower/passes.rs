@@ -3,22 +3,27 @@
 
 use motley_collectives::CollectiveKind;
 use motley_job::{NameId, Slot, Stream};
-use motley_workload::{Block, Pass, Recompute};
+use motley_workload::{Block, Pass as Way, Recompute};
 
-use super::names::{Names, streams};
-use super::shape::{ChunkShape, SlotUse, StageShape};
+use super::gradients::Item;
+use super::names::{ChunkNames, Names, streams};
+use super::shape::{ChunkShape, NormShape, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
+use crate::schedule::{Pass, Step};
 use crate::times::{BlockTime, CardKind, KernelRun, KernelTimes};
+
+/// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
+pub(super) const NORM_BYTES: f64 = 8.0;
 
 /// The strands of all passes of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Passes {
-    /// Forward passes, by chunk.
-    pub forward: Vec<Strand>,
-    /// Backward passes, by chunk.
-    pub backward: Vec<Strand>,
+    /// By chunk: forward passes, whole backward passes, input gradients, weight gradients.
+    strands: Vec<[Strand; 4]>,
     /// What the strands want of the tensor-parallel group, by call number.
     pub tensor_calls: Vec<Request>,
+    /// The call by which the group agrees on what it hands on about the gradient norm.
+    pub norm_call: Option<u16>,
 }
 
 impl Passes {
@@ -27,7 +32,7 @@ impl Passes {
         shape: &StageShape,
         kind: CardKind,
         times: &KernelTimes,
-        names: Names,
+        names: &Names,
     ) -> Self {
         let shard = shape.shard();
         let mut builder = Builder {
@@ -35,8 +40,9 @@ impl Passes {
             layers: times.model().layers,
             tokens: f64::from(shape.micro_batch_size) * f64::from(times.training().sequence_length),
             names,
-            forward: Blocks::new(|block| times.block(kind, shard, block, Pass::Forward)),
-            backward: Blocks::new(|block| times.block(kind, shard, block, Pass::Backward)),
+            own: names.chunk(0),
+            forward: Blocks::new(|block| times.block(kind, shard, block, Way::Forward)),
+            backward: Blocks::new(|block| times.block(kind, shard, block, Way::Backward)),
             attention_core: times.attention_core(kind, shard),
             activation: shape
                 .activation_bytes(times.training().sequence_length, times.model().hidden),
@@ -44,13 +50,41 @@ impl Passes {
             strand: Strand::default(),
             tensor_calls: Vec::new(),
         };
-        let chunks = || 0..shape.chunks.len() as u32;
-        Self {
-            forward: chunks().map(|chunk| builder.forward(chunk)).collect(),
-            backward: chunks().map(|chunk| builder.backward(chunk)).collect(),
-            tensor_calls: builder.tensor_calls,
+        let mut strands = Vec::with_capacity(shape.chunks.len());
+        for chunk in 0..shape.chunks.len() as u32 {
+            builder.own = names.chunk(chunk);
+            strands.push([
+                builder.forward(chunk),
+                builder.backward(chunk, Part::Whole),
+                builder.backward(chunk, Part::InputGradient),
+                builder.weight_gradient(chunk),
+            ]);
         }
+        let hands_on = matches!(shape.norm, NormShape::Chain { .. }) && shape.tensor_parallel > 1;
+        let norm_call =
+            hands_on.then(|| builder.tensor_call(CollectiveKind::AllReduce, NORM_BYTES));
+        Self { strands, tensor_calls: builder.tensor_calls, norm_call }
     }
+
+    /// The strand of a step.
+    pub(super) fn strand(&self, step: Step) -> &Strand {
+        let pass = match step.pass {
+            Pass::Forward => 0,
+            Pass::Backward => 1,
+            Pass::InputGradient => 2,
+            Pass::WeightGradient => 3,
+        };
+        &self.strands[step.chunk as usize][pass]
+    }
+}
+
+/// What a backward pass computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// All.
+    Whole,
+    /// All but the weight gradients of linear layers.
+    InputGradient,
 }
 
 /// The times of all blocks in one pass, at hand: every layer asks for them.
@@ -87,7 +121,9 @@ struct Builder<'a> {
     layers: u32,
     /// Tokens of a micro-batch.
     tokens: f64,
-    names: Names,
+    names: &'a Names,
+    /// Names of the chunk under construction.
+    own: ChunkNames,
     forward: Blocks,
     backward: Blocks,
     attention_core: KernelRun,
@@ -102,11 +138,11 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn forward(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
-        let name = self.names.forward;
+        let name = self.own.forward;
         if chunk.embedding {
-            self.strand.compute(name, self.forward.of(Block::Embedding).main);
+            self.strand.compute(name, self.forward.of(Block::Embedding).all());
             self.reduce();
-        } else {
+        } else if chunk.receives {
             self.receive(SlotUse::ForwardIn(index));
         }
         for _ in 0..chunk.layers {
@@ -114,10 +150,9 @@ impl Builder<'_> {
         }
         if chunk.head {
             self.gather();
-            let head = self.forward.of(Block::Head);
-            self.strand.compute(name, head.main.then(head.deferrable));
+            self.strand.compute(name, self.forward.of(Block::Head).all());
             self.loss_exchange();
-        } else {
+        } else if chunk.sends {
             self.send(SlotUse::ForwardOut(index), streams::FORWARD);
         }
         std::mem::take(&mut self.strand)
@@ -126,86 +161,132 @@ impl Builder<'_> {
     fn layer_forward(&mut self, name: NameId) {
         for block in [Block::Attention, Block::Mlp] {
             self.gather();
-            let time = self.forward.of(block);
-            self.strand.compute(name, time.main.then(time.deferrable));
+            self.strand.compute(name, self.forward.of(block).all());
             self.reduce();
         }
     }
 
-    fn backward(&mut self, index: u32) -> Strand {
+    fn backward(&mut self, index: u32, part: Part) -> Strand {
         let chunk = self.shape.chunks[index as usize];
+        let whole = part == Part::Whole;
         if chunk.head {
             // The logits' gradient needs no gather: the loss is split over the vocabulary.
-            self.block_backward(Block::Head, false);
-            self.strand.push(Piece::Gradients(self.layers + 1));
-        } else {
+            self.block_backward(Block::Head, part, false);
+            self.gradients(whole.then_some(self.layers + 1));
+        } else if chunk.sends {
             self.receive(SlotUse::BackwardIn(index));
         }
         for layer in layers(chunk).rev() {
-            self.layer_backward();
-            self.strand.push(Piece::Gradients(layer + 1));
+            self.layer_backward(part);
+            self.gradients(whole.then_some(layer + 1));
         }
         if chunk.embedding {
             self.gather();
-            self.strand.compute(self.names.backward, self.backward.of(Block::Embedding).main);
-            self.strand.push(Piece::Gradients(0));
-        } else {
+            let name = if whole { self.own.backward } else { self.own.input_gradient };
+            self.strand.compute(name, self.backward.of(Block::Embedding).all());
+            self.gradients(Some(0));
+        } else if chunk.receives {
             self.send(SlotUse::BackwardOut(index), streams::BACKWARD);
         }
         std::mem::take(&mut self.strand)
     }
 
-    fn layer_backward(&mut self) {
-        let again = self.names.recompute;
+    fn layer_backward(&mut self, part: Part) {
+        let again = self.own.recompute;
         if self.shape.recompute == Recompute::Full {
             self.layer_forward(again);
         }
-        self.block_backward(Block::Mlp, true);
+        self.block_backward(Block::Mlp, part, true);
         if self.shape.recompute == Recompute::Selective {
             self.strand.compute(again, self.attention_core);
         }
-        self.block_backward(Block::Attention, true);
+        self.block_backward(Block::Attention, part, true);
     }
 
     /// The backward pass of a block with its tensor-parallel exchange. With sequence parallelism
     /// the output gradient is gathered first, the kept input is gathered again for the weight
     /// gradient while the input gradient is computed, and the input gradient is reduce-scattered;
-    /// without, it is all-reduced.
-    fn block_backward(&mut self, block: Block, gather_output: bool) {
+    /// without, it is all-reduced. Without weight gradients there is nothing to gather the input
+    /// for, and nothing to run beside the reduction.
+    fn block_backward(&mut self, block: Block, part: Part, gather_output: bool) {
         let time = self.backward.of(block);
-        let (name, weight) = (self.names.backward, self.names.weight_gradient);
+        let (name, weight) = (self.own.backward, self.own.weight_gradient);
+        if part == Part::InputGradient {
+            if gather_output {
+                self.gather();
+            }
+            self.strand.compute(self.own.input_gradient, time.main);
+            self.reduce();
+            return;
+        }
         let overlap = self.shape.overlap_weight_gradient;
         if self.shape.tensor_parallel == 1 {
-            self.strand.compute(name, time.main.then(time.deferrable));
+            self.strand.compute(name, time.all());
             return;
         }
         if self.shape.sequence_parallel {
             if gather_output {
-                self.exchange(CollectiveKind::AllGather, self.activation);
+                self.gather();
             }
             if overlap {
                 let gathered = self.begin(CollectiveKind::AllGather, self.activation);
-                self.strand.compute(name, time.main);
+                self.strand.compute(name, time.all_but_first_weight());
                 let reduced = self.begin(CollectiveKind::ReduceScatter, self.activation);
                 self.finish(gathered);
-                self.strand.compute(weight, time.deferrable);
+                self.strand.compute(weight, time.first_weight);
                 self.finish(reduced);
             } else {
-                self.strand.compute(name, time.main);
+                self.strand.compute(name, time.all_but_first_weight());
                 self.exchange(CollectiveKind::AllGather, self.activation);
-                self.exchange(CollectiveKind::ReduceScatter, self.activation);
-                self.strand.compute(weight, time.deferrable);
+                self.reduce();
+                self.strand.compute(weight, time.first_weight);
             }
         } else {
-            self.strand.compute(name, time.main);
+            self.strand.compute(name, time.all_but_first_weight());
             if overlap {
                 let reduced = self.begin(CollectiveKind::AllReduce, self.activation);
-                self.strand.compute(weight, time.deferrable);
+                self.strand.compute(weight, time.first_weight);
                 self.finish(reduced);
             } else {
-                self.exchange(CollectiveKind::AllReduce, self.activation);
-                self.strand.compute(weight, time.deferrable);
+                self.reduce();
+                self.strand.compute(weight, time.first_weight);
             }
+        }
+    }
+
+    /// The weight gradients of a chunk, in the order in which the input gradients let go of them.
+    fn weight_gradient(&mut self, index: u32) -> Strand {
+        let chunk = self.shape.chunks[index as usize];
+        if chunk.head {
+            self.block_weights(Block::Head);
+            self.gradients(Some(self.layers + 1));
+        }
+        for layer in layers(chunk).rev() {
+            self.block_weights(Block::Mlp);
+            self.block_weights(Block::Attention);
+            self.gradients(Some(layer + 1));
+        }
+        std::mem::take(&mut self.strand)
+    }
+
+    /// The weight gradients of a block. With sequence parallelism the input of its first linear
+    /// layer is gathered while the others are computed.
+    fn block_weights(&mut self, block: Block) {
+        let time = self.backward.of(block);
+        let name = self.own.weight_gradient;
+        if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel {
+            let gathered = self.begin(CollectiveKind::AllGather, self.activation);
+            self.strand.compute(name, time.inner_weights);
+            self.finish(gathered);
+            self.strand.compute(name, time.first_weight);
+        } else {
+            self.strand.compute(name, time.weights());
+        }
+    }
+
+    fn gradients(&mut self, item: Option<Item>) {
+        if let Some(item) = item {
+            self.strand.push(Piece::Gradients(item));
         }
     }
 

@@ -3,53 +3,116 @@
 
 use motley_job::{NameId, Op, Program, Slot, Stream, Tag};
 
-use super::gradients::Item;
+use super::buckets::{BucketId, Buckets};
 use super::names::{Names, streams};
 use super::passes::Passes;
-use super::shape::{SlotUse, StageShape};
+use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::{Piece, Strand};
-use crate::order::{Direction, Step, steps};
+use crate::schedule::{Pass, Step, Turn, steps};
 use crate::times::{CardKind, KernelRun, KernelTimes};
 
-/// Builds the program of a stage of `shape` on cards of `kind` from its passes.
+/// Builds the program of a stage of `shape` on cards of `kind` that takes its passes in `order`.
 pub(super) fn build(
     shape: &StageShape,
     passes: &Passes,
+    order: &[Turn],
     kind: CardKind,
     times: &KernelTimes,
-    names: Names,
+    names: &Names,
 ) -> Program {
-    let mut writer = Writer::new(shape, names);
-    for step in steps(
-        shape.schedule,
-        shape.stage,
-        shape.stages,
-        shape.micro_batches,
-        shape.chunks.len() as u32,
-    ) {
-        let strand = match step.direction {
-            Direction::Forward => &passes.forward[step.chunk as usize],
-            Direction::Backward => &passes.backward[step.chunk as usize],
-        };
-        writer.pass(strand, step);
+    let mut writer = Writer::new(shape, names, times.model().layers);
+    let last = LastContributions::of(order, shape.chunks.len());
+    for &turn in order {
+        let walk = |step: Step| Walk::new(passes.strand(step), step, shape.routes, &last);
+        match turn {
+            Turn::Alone(step) => writer.alone(walk(step)),
+            Turn::Overlapped { forward, backward } => {
+                writer.together(walk(forward), walk(backward));
+            }
+        }
     }
-    writer.finish_iteration(kind, times);
+    writer.finish_iteration(passes, kind, times);
     Program { ops: writer.ops }
+}
+
+/// By chunk, the last step that contributes to the gradients of what the input gradient computes
+/// (the embedding), and of what the weight gradients compute.
+struct LastContributions {
+    input: Vec<Option<Step>>,
+    weight: Vec<Option<Step>>,
+}
+
+impl LastContributions {
+    fn of(order: &[Turn], chunks: usize) -> Self {
+        let mut last = Self { input: vec![None; chunks], weight: vec![None; chunks] };
+        for step in steps(order) {
+            let chunk = step.chunk as usize;
+            if matches!(step.pass, Pass::Backward | Pass::InputGradient) {
+                last.input[chunk] = Some(step);
+            }
+            if matches!(step.pass, Pass::Backward | Pass::WeightGradient) {
+                last.weight[chunk] = Some(step);
+            }
+        }
+        last
+    }
+
+    /// Whether a step contributes last to the gradients that its pass computes.
+    fn is(&self, step: Step) -> bool {
+        let last = match step.pass {
+            Pass::InputGradient => &self.input,
+            _ => &self.weight,
+        };
+        last[step.chunk as usize] == Some(step)
+    }
+}
+
+/// A walk through a strand.
+struct Walk<'a> {
+    pieces: &'a [Piece],
+    /// The micro-batch, for tags.
+    index: u16,
+    /// The how-many-th of its route it is.
+    sequence: u32,
+    /// The gradients of the pass are complete with it.
+    completes: bool,
+    /// Instances of the tensor-parallel group that the strand has begun.
+    begun: Vec<u32>,
+    /// What the strand waits for before it goes on.
+    pending: Option<(NameId, u32)>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(strand: &'a Strand, step: Step, routes: u32, last: &LastContributions) -> Self {
+        Self {
+            pieces: &strand.pieces,
+            index: step.micro_batch as u16,
+            sequence: step.micro_batch / routes,
+            completes: last.is(step),
+            begun: Vec::new(),
+            pending: None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.pieces.is_empty() && self.pending.is_none()
+    }
 }
 
 /// Writes operations.
 struct Writer<'a> {
     shape: &'a StageShape,
-    names: Names,
+    names: &'a Names,
     slots: Vec<SlotUse>,
     tensor: Option<Slot>,
+    buckets: Buckets<'a>,
     ops: Vec<Op>,
     /// Calls of the tensor-parallel group so far.
     tensor_instances: u32,
 }
 
 impl<'a> Writer<'a> {
-    fn new(shape: &'a StageShape, names: Names) -> Self {
+    fn new(shape: &'a StageShape, names: &'a Names, model_layers: u32) -> Self {
         let slots = shape.slots();
         let tensor = slots.iter().position(|&slot| slot == SlotUse::TensorParallel);
         Self {
@@ -57,72 +120,105 @@ impl<'a> Writer<'a> {
             names,
             slots,
             tensor: tensor.map(|position| Slot(position as u16)),
+            buckets: Buckets::new(shape, model_layers),
             ops: Vec::new(),
             tensor_instances: 0,
         }
     }
 
-    /// A pass of one micro-batch.
-    fn pass(&mut self, strand: &Strand, step: Step) {
-        let index = step.micro_batch as u16;
-        let last_visit = step.micro_batch + 1 == self.shape.micro_batches;
-        let tagged = |name| Tag { name, index };
-        let mut begun = Vec::new();
-        for piece in &strand.pieces {
-            match *piece {
-                Piece::Compute { name, run } => self.compute(tagged(name), run),
-                Piece::Exchange { name, call } => {
-                    let slot = self.tensor_instance();
-                    self.ops.push(Op::Collective { tag: tagged(name), slot, call });
+    /// A pass.
+    fn alone(&mut self, mut walk: Walk) {
+        while let Some((&piece, rest)) = walk.pieces.split_first() {
+            walk.pieces = rest;
+            self.piece(&mut walk, piece);
+        }
+    }
+
+    /// Two passes in turn: whenever one of them waits for the tensor-parallel group, the other
+    /// goes on.
+    fn together(&mut self, mut one: Walk, mut other: Walk) {
+        while !one.is_over() || !other.is_over() {
+            self.until_it_waits(&mut one, other.is_over());
+            self.until_it_waits(&mut other, one.is_over());
+        }
+    }
+
+    /// Goes on with a pass until it has to wait, or to its end if the other pass is over.
+    fn until_it_waits(&mut self, walk: &mut Walk, other_is_over: bool) {
+        if let Some((name, sequence)) = walk.pending.take() {
+            self.wait(walk, name, sequence);
+        }
+        while let Some((&piece, rest)) = walk.pieces.split_first() {
+            walk.pieces = rest;
+            match piece {
+                Piece::Exchange { name, call } if !other_is_over => {
+                    walk.pending = Some((name, self.begin(walk, name, call)));
+                    return;
                 }
-                Piece::Begin { name, call } => {
-                    begun.push(self.tensor_instances);
-                    let slot = self.tensor_instance();
-                    let stream = streams::TENSOR;
-                    self.ops.push(Op::Issue { tag: tagged(name), slot, call, stream });
+                Piece::Finish { name, begun } if !other_is_over => {
+                    walk.pending = Some((name, walk.begun[usize::from(begun)]));
+                    return;
                 }
-                Piece::Finish { name, begun: which } => {
-                    let slot = self.tensor.expect("what a strand begins has a group");
-                    let sequence = begun[usize::from(which)];
-                    self.ops.push(Op::Await { tag: tagged(name), slot, sequence });
-                }
-                Piece::Receive { name, slot } => {
-                    let sequence = step.micro_batch;
-                    self.ops.push(Op::Await { tag: tagged(name), slot, sequence });
-                }
-                Piece::Send { name, slot, stream } => self.issue(tagged(name), slot, 0, stream),
-                Piece::Gradients(item) => {
-                    if last_visit {
-                        self.gradients_ready(item);
-                    }
+                _ => self.piece(walk, piece),
+            }
+        }
+    }
+
+    fn piece(&mut self, walk: &mut Walk, piece: Piece) {
+        let tagged = |name| Tag { name, index: walk.index };
+        match piece {
+            Piece::Compute { name, run } => self.compute(tagged(name), run),
+            Piece::Exchange { name, call } => {
+                let slot = self.tensor_slot();
+                self.tensor_instances += 1;
+                self.ops.push(Op::Collective { tag: tagged(name), slot, call });
+            }
+            Piece::Begin { name, call } => {
+                let instance = self.begin(walk, name, call);
+                walk.begun.push(instance);
+            }
+            Piece::Finish { name, begun } => self.wait(walk, name, walk.begun[usize::from(begun)]),
+            Piece::Receive { name, slot } => {
+                let sequence = walk.sequence;
+                self.ops.push(Op::Await { tag: tagged(name), slot, sequence });
+            }
+            Piece::Send { name, slot, stream } => self.issue(tagged(name), slot, 0, stream),
+            Piece::Gradients(item) => {
+                if walk.completes && self.shape.overlap_gradients {
+                    let ready = self.buckets.contributed(item);
+                    self.issue_buckets(&ready);
                 }
             }
         }
     }
 
-    fn tensor_instance(&mut self) -> Slot {
+    /// Begins a call of the tensor-parallel group beside what follows; returns which instance.
+    fn begin(&mut self, walk: &Walk, name: NameId, call: u16) -> u32 {
+        let slot = self.tensor_slot();
+        self.issue(Tag { name, index: walk.index }, slot, call, streams::TENSOR);
         self.tensor_instances += 1;
+        self.tensor_instances - 1
+    }
+
+    fn wait(&mut self, walk: &Walk, name: NameId, sequence: u32) {
+        let slot = self.tensor_slot();
+        self.ops.push(Op::Await { tag: Tag { name, index: walk.index }, slot, sequence });
+    }
+
+    fn tensor_slot(&self) -> Slot {
         self.tensor.expect("a strand exchanges only where the stage has a group")
     }
 
     /// Averages gradients, agrees on their norm, steps the optimizer.
-    fn finish_iteration(&mut self, kind: CardKind, times: &KernelTimes) {
-        if !self.shape.overlap_gradients {
-            for group in 0..self.shape.gradients.len() {
-                for bucket in 0..self.shape.gradients[group].ready.len() {
-                    self.issue_bucket(group, bucket);
-                }
-            }
-        }
+    fn finish_iteration(&mut self, passes: &Passes, kind: CardKind, times: &KernelTimes) {
+        let rest = self.buckets.rest();
+        self.issue_buckets(&rest);
         let tag = whole(self.names.gradient);
-        for group in 0..self.shape.gradients.len() {
-            let (shards, buckets) = (
-                self.shape.gradients[group].shards,
-                self.shape.gradients[group].ready.len() as u32,
-            );
-            for shard in 0..shards {
+        for (group, gradient) in self.shape.gradients.iter().enumerate() {
+            for shard in 0..gradient.shards {
                 let slot = self.slot(SlotUse::Gradient { group, shard });
-                self.ops.push(Op::Await { tag, slot, sequence: buckets - 1 });
+                let sequence = gradient.buckets.len() as u32 - 1;
+                self.ops.push(Op::Await { tag, slot, sequence });
             }
         }
         // Copying gradients into the order of shards before they are averaged, and back after:
@@ -139,31 +235,44 @@ impl<'a> Writer<'a> {
                 call: 0,
             });
         }
-        if self.shape.gradient_norm {
-            let slot = self.slot(SlotUse::GradientNorm);
-            self.ops.push(Op::Collective { tag: whole(self.names.gradient_norm), slot, call: 0 });
-        }
+        self.agree_on_norm(passes);
         let optimizer = times.optimizer(kind, self.shape.parameters);
         self.compute(whole(self.names.optimizer), optimizer);
     }
 
-    /// Issues the buckets that are full once `item`'s backward pass is done.
-    fn gradients_ready(&mut self, item: Item) {
-        if !self.shape.overlap_gradients {
-            return;
-        }
-        for group in 0..self.shape.gradients.len() {
-            let full = self.shape.gradients[group].ready.iter().position(|&ready| ready == item);
-            if let Some(bucket) = full {
-                self.issue_bucket(group, bucket);
+    /// Agrees on the gradient norm: all at once, or with what the stages before have found.
+    fn agree_on_norm(&mut self, passes: &Passes) {
+        let tag = whole(self.names.gradient_norm);
+        match self.shape.norm {
+            NormShape::Alone => {}
+            NormShape::Meeting => {
+                let slot = self.slot(SlotUse::GradientNorm);
+                self.ops.push(Op::Collective { tag, slot, call: 0 });
+            }
+            NormShape::Chain { receives, sends } => {
+                if let Some(call) = passes.norm_call {
+                    let slot = self.tensor_slot();
+                    self.tensor_instances += 1;
+                    self.ops.push(Op::Collective { tag, slot, call });
+                }
+                if receives {
+                    let slot = self.slot(SlotUse::NormIn);
+                    self.ops.push(Op::Await { tag, slot, sequence: 0 });
+                }
+                if sends {
+                    let slot = self.slot(SlotUse::NormOut);
+                    self.issue(tag, slot, 0, streams::FORWARD);
+                }
             }
         }
     }
 
-    fn issue_bucket(&mut self, group: usize, bucket: usize) {
-        for shard in 0..self.shape.gradients[group].shards {
-            let slot = self.slot(SlotUse::Gradient { group, shard });
-            self.issue(whole(self.names.gradient), slot, bucket as u16, streams::DATA);
+    fn issue_buckets(&mut self, buckets: &[BucketId]) {
+        for &(group, bucket) in buckets {
+            for shard in 0..self.shape.gradients[group].shards {
+                let slot = self.slot(SlotUse::Gradient { group, shard });
+                self.issue(whole(self.names.gradient), slot, bucket as u16, streams::DATA);
+            }
         }
     }
 

@@ -8,9 +8,14 @@
 //! copy of the model is enough ("cut-in-half", Qi, Wan et al. 2025).
 //!
 //! ```text
-//! F0 F2       F1       F4          B1 W1 F3 ...
-//!    F0 F2 F1 F4 F3 B1 -- F6 ...
+//! F0 F2 F4 f1 b1 w1 f3 F6&b3---    f5&B0--- b5---    f7&B2--- b7--- B4 W4 B6 W6
+//!    F0 f1 F2 f3 F4 b1--- f5&B0--- F6&b3--- f7&B2--- b5--- B4---    b7 B6 w7 W6
+//!    f1 F0 f3 F2 f5 B0--- F4&b1--- f7&B2--- F6&b3--- B4--- b5---    B6 b7 W6 w7
+//! f1 f3 f5 F0 B0 W0 F2 f7&B2---    F4&b1--- B4---    F6&b3--- B6--- b5 w5 b7 w7
 //! ```
+//!
+//! Four stages, eight micro-batches, half of them in each direction; an overlapped pair is drawn
+//! three units long, as if nothing were hidden.
 //!
 //! The phases of stage `r`, with `h` the distance from the nearer end and `n` micro-batches in each
 //! direction, in terms of the own direction (0: the one whose start is nearer) and the other (1):

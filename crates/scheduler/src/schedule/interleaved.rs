@@ -7,7 +7,7 @@
 //! group, which is why Megatron-LM refuses it, too.
 //!
 //! ```text
-//! F0 F1 f0 f1 F2    b0 -- F3 b1 -- f2 B0 -- f3 B1 -- b2 --    b3 -- B2 -- B3 --
+//! F0 F1 f0 f1 F2    b0 -- F3 b1 -- f2 B0 -- f3 B1 --    b2 --    b3 -- B2 -- B3 --
 //!    F0 F1 f0 b0 -- f1 b1 -- F2 B0 -- F3 B1 -- f2 b2 -- f3 b3 -- B2 -- B3 --
 //! ```
 //!

@@ -5,10 +5,19 @@
 //! weight gradients W fill what would be bubbles.
 //!
 //! ```text
-//! ZB-H1                                                ZB-H2
-//! F0 F1 F2          B0 W0 F3 B1 W1 F4 B2 W2 B3 W3 B4 W4    F0 F1 F2 F3 F4 B0 W0 ...
-//!    F0 F1    B0 F2 B1 W0 F3 B2 W1 F4 B3 W2 B4 W3 W4          F0 F1 F2 B0 F3 B1 F4 B2 W0 ...
-//!       F0 B0 F1 B1 F2 B2 W0 F3 B3 W1 F4 B4 W2 W3 W4             F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 W0 ...
+//! ZB-H1
+//! F0 F1 F2       B0 W0 F3 B1 W1 F4 B2 W2 F5 B3 W3 B4 W4 B5 W5
+//!    F0 F1    B0 F2 B1 W0 F3 B2 W1 F4 B3 W2 F5 B4 W3 B5 W4 W5
+//!       F0 B0 F1 B1 F2 B2 W0 F3 B3 W1 F4 B4 W2 F5 B5 W3 W4 W5
+//!
+//! ZB-H2
+//! F0 F1 F2 F3 F4 B0 W0 F5 B1 W1 B2 W2 B3 W3 B4 W4 B5 W5
+//!    F0 F1 F2 B0 F3 B1 F4 B2 W0 F5 B3 W1 B4 W2 B5 W3 W4 W5
+//!       F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 W0 F5 B5 W1 W2 W3 W4 W5
+//!
+//! ZB-V, the second chunk in small letters
+//! F0 F1 F2 f0 b0 w0 f1 b1 w1 F3 B0 W0 f2 b2 w2 F4 B1 W1 f3 b3 w3 B2 W2 f4 b4 w4 B3 W3 B4 W4
+//!    F0 f0 F1 f1 b0 w0 F2 B0 W0 f2 b1 w1 F3 B1 W1 f3 b2 w2 F4 B2 W2 f4 b3 w3 B3 b4 B4 W3 w4 W4
 //! ```
 //!
 //! | | forward passes before the first B on stage `i` | W behind B by | bubble | in flight |

@@ -7,7 +7,7 @@ use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Block, CardPath, KernelModel, Model, Operator, Pass, Recompute, Shard, Training,
+    Block, CardPath, Deferral, KernelModel, Model, Operator, Pass, Recompute, Shard, Training,
     attention_core_forward, card_path, operators, optimizer_step,
 };
 
@@ -15,14 +15,34 @@ use crate::check::check_precision;
 use crate::error::PlanError;
 use crate::uniform::Speed;
 
-/// Compute time of a block: what must be done in order, and the weight gradient that may wait
-/// while the input gradient travels.
+/// Compute time of a block, by what may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockTime {
-    /// All kernels but the deferrable ones.
+    /// What must be done in order: everything but the weight gradients of linear layers.
     pub main: KernelRun,
-    /// The weight gradient of the block's first linear layer.
-    pub deferrable: KernelRun,
+    /// The weight gradients of all linear layers but the first. They may wait for a pass of weight
+    /// gradients.
+    pub inner_weights: KernelRun,
+    /// The weight gradient of the first linear layer. It may wait as the others, or run while the
+    /// input gradient travels.
+    pub first_weight: KernelRun,
+}
+
+impl BlockTime {
+    /// All kernels.
+    pub fn all(self) -> KernelRun {
+        self.main.then(self.weights())
+    }
+
+    /// All but the weight gradient of the first linear layer.
+    pub fn all_but_first_weight(self) -> KernelRun {
+        self.main.then(self.inner_weights)
+    }
+
+    /// All weight gradients.
+    pub fn weights(self) -> KernelRun {
+        self.inner_weights.then(self.first_weight)
+    }
 }
 
 /// A run of kernels of one stream.
@@ -141,6 +161,11 @@ impl<'a> KernelTimes<'a> {
         self.kernels[kind.0 as usize].path()
     }
 
+    /// The memory of a kind of card.
+    pub fn memory(&self, kind: CardKind) -> Bytes {
+        *self.kernels[kind.0 as usize].device().memory.get()
+    }
+
     /// Time of a block of one micro-batch.
     pub fn block(&self, kind: CardKind, shard: Shard, block: Block, pass: Pass) -> BlockTime {
         self.piece(kind, shard, Piece::Block(block, pass))
@@ -161,7 +186,7 @@ impl<'a> KernelTimes<'a> {
         let copy = Operator {
             name: "copy",
             work: motley_workload::Work::Elementwise { bytes: Bytes(bytes) },
-            deferrable: false,
+            deferral: Deferral::None,
         };
         self.sum(kind, &[copy]).main
     }
@@ -187,7 +212,11 @@ impl<'a> KernelTimes<'a> {
     fn sum(&self, kind: CardKind, operators: &[Operator]) -> BlockTime {
         let mut total = BlockTime::default();
         for operator in operators {
-            let run = if operator.deferrable { &mut total.deferrable } else { &mut total.main };
+            let run = match operator.deferral {
+                Deferral::None => &mut total.main,
+                Deferral::WeightPass => &mut total.inner_weights,
+                Deferral::Exchange => &mut total.first_weight,
+            };
             run.add(self.kernels[kind.0 as usize].time(operator));
         }
         total
@@ -219,10 +248,8 @@ impl ComputeSpeed<'_> {
         let layer = blocks.contains(&Block::Attention);
         let time = |&gpu: &GpuId| {
             let kind = self.times.kind(gpu);
-            let pass = |block, pass| {
-                let time = self.times.block(kind, shard, block, pass);
-                time.main.then(time.deferrable).time.as_secs_f64()
-            };
+            let pass =
+                |block, pass| self.times.block(kind, shard, block, pass).all().time.as_secs_f64();
             let forward: f64 = blocks.iter().map(|&block| pass(block, Pass::Forward)).sum();
             let backward: f64 = blocks.iter().map(|&block| pass(block, Pass::Backward)).sum();
             let again = match self.recompute {

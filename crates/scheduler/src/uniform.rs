@@ -11,7 +11,8 @@ use motley_units::Seconds;
 use motley_workload::Recompute;
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{GradientSync, Pipeline, Plan, Schedule, Stage};
+use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::schedule::{Placement, Position, Schedule};
 
 /// Megatron-LM's shorthand: `dp * tp * pp` ranks, laid over the cards in rank order.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ pub struct UniformPlan {
     pub micro_batch_size: u32,
     /// The schedule of every pipeline.
     pub schedule: Schedule,
-    /// Model chunks a stage; 1 unless interleaved.
+    /// Model chunks a stage; what the schedule says if that is not free.
     pub chunks: u32,
     /// What is computed again in the backward pass.
     pub recompute: Recompute,
@@ -52,7 +53,8 @@ pub enum LayerSplit {
     /// So that the slowest stage is as fast as can be, each card at its own speed.
     Proportional,
     /// Layers of each virtual stage, in the order in which a micro-batch visits them:
-    /// `pp * chunks` numbers.
+    /// `pp * chunks` numbers, or `pp` for a bidirectional schedule, whose two directions are cut
+    /// alike.
     Counts(Vec<u32>),
 }
 
@@ -103,20 +105,23 @@ impl UniformPlan {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let placement = self.placement();
         let mut pipelines: Vec<Pipeline> = (0..self.dp)
             .map(|replica| {
                 let groups: Vec<Vec<GpuId>> =
                     (0..self.pp).map(|stage| self.stage_gpus(replica, stage)).collect();
-                let counts = self.layer_counts(&groups, layers, speed);
+                let counts = self.layer_counts(&placement, &groups, layers, speed);
                 Pipeline {
                     micro_batches: 0,
                     micro_batch_size: self.micro_batch_size,
-                    stages: self.stages(groups, &counts),
+                    stages: self.stages(&placement, groups, &counts),
                 }
             })
             .collect();
-        for (pipeline, count) in
-            self.micro_batch_counts(&pipelines, global_batch, speed).into_iter().enumerate()
+        for (pipeline, count) in self
+            .micro_batch_counts(&placement, &pipelines, global_batch, speed)
+            .into_iter()
+            .enumerate()
         {
             pipelines[pipeline].micro_batches = count;
         }
@@ -163,7 +168,19 @@ impl UniformPlan {
                 .help("change the degrees or the node counts; to leave cards idle, write the plan as Explicit"),
             );
         }
-        let virtual_stages = u64::from(self.pp) * u64::from(self.chunks);
+        let placement = self.placement();
+        let virtual_stages = placement.routes()[0].len() as u64;
+        let refusal = self.schedule.chunks().filter(|&expected| expected != self.chunks);
+        if let Some(expected) = refusal {
+            errors.push(PlanError::new(
+                PlanPath::Field("schedule"),
+                format!(
+                    "{} model chunks, but {} takes {expected} a stage",
+                    self.chunks,
+                    self.schedule.name()
+                ),
+            ));
+        }
         match &self.layers {
             LayerSplit::Equal if !u64::from(layers).is_multiple_of(virtual_stages) => errors.push(
                 PlanError::new(
@@ -172,13 +189,9 @@ impl UniformPlan {
                 )
                 .help("give the split, `layers: Counts([..])`, or let the speed of the cards decide, `layers: Proportional`"),
             ),
-            LayerSplit::Proportional if self.chunks > 1 => errors.push(PlanError::new(
-                PlanPath::Field("layers"),
-                "a proportional split over several model chunks is not defined; use one chunk or Counts",
-            )),
             LayerSplit::Proportional if u64::from(layers) < virtual_stages => errors.push(PlanError::new(
                 PlanPath::Field("layers"),
-                format!("{layers} layers are fewer than {virtual_stages} stages"),
+                format!("{layers} layers are fewer than {virtual_stages} virtual stages"),
             )),
             LayerSplit::Counts(counts) => {
                 let sum: u64 = counts.iter().map(|&count| u64::from(count)).sum();
@@ -253,56 +266,76 @@ impl UniformPlan {
         (first..first + self.tp).map(GpuId).collect()
     }
 
-    /// Layers of each virtual stage.
-    fn layer_counts(&self, groups: &[Vec<GpuId>], layers: u32, speed: &dyn Speed) -> Vec<u32> {
-        let virtual_stages = self.pp * self.chunks;
+    /// Where the virtual stages of every pipeline lie.
+    fn placement(&self) -> Placement {
+        self.schedule.placement(self.pp, self.chunks)
+    }
+
+    /// Layers of each virtual stage, in the order of visits.
+    fn layer_counts(
+        &self,
+        placement: &Placement,
+        groups: &[Vec<GpuId>],
+        layers: u32,
+        speed: &dyn Speed,
+    ) -> Vec<u32> {
+        let virtual_stages = placement.routes()[0].len();
         match &self.layers {
-            LayerSplit::Equal => vec![layers / virtual_stages; virtual_stages as usize],
+            LayerSplit::Equal => vec![layers / virtual_stages as u32; virtual_stages],
             LayerSplit::Counts(counts) => counts.clone(),
             LayerSplit::Proportional => {
-                let last = groups.len() - 1;
-                let load = |stage: usize, count: u32| {
-                    let gpus = &groups[stage];
-                    let mut time = speed.layer(gpus).0 * f64::from(count);
-                    if stage == 0 {
-                        time += speed.embedding(gpus).0;
-                    }
-                    if stage == last {
-                        time += speed.head(gpus).0;
-                    }
-                    time
+                let hands = Hand::of(placement);
+                let load = |hand: usize, count: u32| {
+                    let of_stage = |&stage: &usize| {
+                        let gpus = &groups[stage];
+                        let mut time = speed.layer(gpus).0 * f64::from(count);
+                        if hands[hand].places.contains(&0) {
+                            time += speed.embedding(gpus).0;
+                        }
+                        if hands[hand].places.contains(&(virtual_stages - 1)) {
+                            time += speed.head(gpus).0;
+                        }
+                        time
+                    };
+                    hands[hand].stages.iter().map(of_stage).fold(0.0, f64::max)
                 };
-                deal(layers, groups.len(), load)
+                let least: Vec<u32> = hands.iter().map(|hand| hand.places.len() as u32).collect();
+                let dealt = deal(layers, &least, load);
+                let mut counts = vec![0; virtual_stages];
+                for (hand, &count) in hands.iter().zip(&dealt) {
+                    let places = hand.places.len() as u32;
+                    for (k, &place) in (0..).zip(&hand.places) {
+                        // As even as can be, the first places one more.
+                        counts[place] = (count + places - 1 - k) / places;
+                    }
+                }
+                counts
             }
         }
     }
 
-    fn stages(&self, groups: Vec<Vec<GpuId>>, counts: &[u32]) -> Vec<Stage> {
-        let mut ranges = Vec::with_capacity(counts.len());
+    fn stages(&self, placement: &Placement, groups: Vec<Vec<GpuId>>, counts: &[u32]) -> Vec<Stage> {
+        let mut ranges: Vec<Range<u32>> = Vec::with_capacity(counts.len());
         let mut next = 0;
         for &count in counts {
             ranges.push(next..next + count);
             next += count;
         }
-        let stages = groups.len();
-        groups
-            .into_iter()
-            .enumerate()
-            .map(|(stage, gpus)| Stage {
-                gpus,
-                chunks: ranges
-                    .iter()
-                    .skip(stage)
-                    .step_by(stages)
-                    .cloned()
-                    .collect::<Vec<Range<u32>>>(),
-                recompute: self.recompute,
-            })
-            .collect()
+        let stage = |(stage, gpus): (usize, Vec<GpuId>)| {
+            // All routes are cut alike.
+            let chunk = |chunk: u32| {
+                let (_, place) = placement.place(Position { stage: stage as u32, chunk });
+                ranges[place].clone()
+            };
+            let chunks = (0..self.chunks).map(chunk).collect();
+            Stage { gpus, chunks, recompute: self.recompute }
+        };
+        groups.into_iter().enumerate().map(stage).collect()
     }
 
     fn micro_batch_counts(
         &self,
+        placement: &Placement,
         pipelines: &[Pipeline],
         global_batch: u32,
         speed: &dyn Speed,
@@ -314,25 +347,24 @@ impl UniformPlan {
             MicroBatchSplit::Proportional => {
                 // A pipeline takes its bottleneck stage once for each micro-batch, and once more
                 // for each further stage to fill and drain.
+                let stage_time = |(s, stage): (usize, &Stage)| {
+                    let positions =
+                        (0..self.chunks).map(|chunk| Position { stage: s as u32, chunk });
+                    let starts = positions.clone().filter(|&at| placement.before(at).is_none());
+                    let ends = positions.filter(|&at| placement.after(at).is_none());
+                    let time = speed.layer(&stage.gpus).0 * f64::from(stage.layer_count())
+                        + speed.embedding(&stage.gpus).0 * starts.count() as f64
+                        + speed.head(&stage.gpus).0 * ends.count() as f64;
+                    // Every route carries its share of the micro-batches.
+                    time / placement.routes().len() as f64
+                };
                 let bottleneck: Vec<f64> = pipelines
                     .iter()
                     .map(|pipeline| {
-                        let last = pipeline.stages.len() - 1;
-                        let stage_time = |(s, stage): (usize, &Stage)| {
-                            let mut time =
-                                speed.layer(&stage.gpus).0 * f64::from(stage.layer_count());
-                            if s == 0 {
-                                time += speed.embedding(&stage.gpus).0;
-                            }
-                            if s == last {
-                                time += speed.head(&stage.gpus).0;
-                            }
-                            time
-                        };
                         pipeline.stages.iter().enumerate().map(stage_time).fold(0.0, f64::max)
                     })
                     .collect();
-                deal(total, pipelines.len(), |p, count| {
+                deal(total, &vec![1; pipelines.len()], |p, count| {
                     bottleneck[p] * f64::from(count + pipelines[p].stages.len() as u32 - 1)
                 })
             }
@@ -340,13 +372,38 @@ impl UniformPlan {
     }
 }
 
-/// Deals `items` equal items to `hands`, at least one each, so that the largest load is smallest.
-/// `load(hand, count)` must rise with `count`; then giving each item to the hand that it hurts
-/// least is optimal. Ties go to the first hand.
-fn deal(items: u32, hands: usize, load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
-    let mut counts = vec![1u32; hands];
-    for _ in hands as u32..items {
-        let lightest = (0..hands)
+/// Stages that take layers together, and where on a route these lie: one stage with all its chunks,
+/// or, where micro-batches go both ways, two stages that hold each other's layers.
+struct Hand {
+    stages: Vec<usize>,
+    places: Vec<usize>,
+}
+
+impl Hand {
+    fn of(placement: &Placement) -> Vec<Self> {
+        let mut hands: Vec<Self> = Vec::new();
+        for stage in 0..placement.stages() {
+            let positions = (0..placement.chunks()).map(|chunk| Position { stage, chunk });
+            let mut places: Vec<usize> =
+                positions.map(|position| placement.place(position).1).collect();
+            places.sort_unstable();
+            places.dedup();
+            match hands.iter_mut().find(|hand| hand.places == places) {
+                Some(hand) => hand.stages.push(stage as usize),
+                None => hands.push(Self { stages: vec![stage as usize], places }),
+            }
+        }
+        hands
+    }
+}
+
+/// Deals `items` equal items to hands, at least `least` to each, so that the largest load is
+/// smallest. `load(hand, count)` must rise with `count`; then giving each item to the hand that it
+/// hurts least is optimal. Ties go to the first hand.
+fn deal(items: u32, least: &[u32], load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
+    let mut counts = least.to_vec();
+    for _ in least.iter().sum::<u32>()..items {
+        let lightest = (0..counts.len())
             .min_by(|&a, &b| load(a, counts[a] + 1).total_cmp(&load(b, counts[b] + 1)))
             .expect("a plan has at least one stage and one pipeline");
         counts[lightest] += 1;
@@ -373,7 +430,7 @@ mod tests {
     fn dealing_is_optimal() {
         for speeds in [vec![1.0, 2.0], vec![1.0, 1.0, 3.0], vec![2.5, 1.0, 1.7, 0.3]] {
             for items in speeds.len() as u32..14 {
-                let counts = deal(items, speeds.len(), |h, c| speeds[h] * f64::from(c));
+                let counts = deal(items, &vec![1; speeds.len()], |h, c| speeds[h] * f64::from(c));
                 assert_eq!(counts.iter().sum::<u32>(), items);
                 let worst =
                     counts.iter().zip(&speeds).map(|(&c, s)| f64::from(c) * s).fold(0.0, f64::max);

@@ -6,6 +6,10 @@
 //! the score term under selective recomputation, `2 s b h` under full recomputation. Here the same
 //! tensors are counted one by one, so that grouped queries, gates, other precisions, absent dropout
 //! and FlashAttention follow.
+//!
+//! Where the backward pass is split, the input gradient lets go of all that the weight gradients do
+//! not need: what stays are the inputs of the linear layers and the gradients of their outputs,
+//! `32 s b h` bytes for a GPT layer in 16 bits (Qi et al. 2024, arXiv 2401.10241, Table 1).
 
 use motley_units::Bytes;
 
@@ -25,6 +29,60 @@ pub fn layer_activation_bytes(
         Recompute::Selective => kept.stream + kept.split,
         Recompute::Full => kept.input,
     })
+}
+
+/// Bytes that the parts of a stage keep for one micro-batch on one rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ActivationSizes {
+    /// A layer, from its forward pass on.
+    pub layer: Bytes,
+    /// A layer whose input gradient has been computed and whose weight gradients have not. With
+    /// sequence parallelism the gradients of the residual stream are kept as they were gathered;
+    /// the inputs are gathered once more for the weight gradients.
+    pub layer_deferred: Bytes,
+    /// The embedding: token ids as 64-bit integers, dropout's mask.
+    pub embedding: Bytes,
+    /// The head: inputs of norm and logits product, probabilities in fp32.
+    pub head: Bytes,
+    /// The head whose weight gradients are still to be computed: input and gradient of the logits
+    /// product, and of BERT's dense layer.
+    pub head_deferred: Bytes,
+}
+
+impl ActivationSizes {
+    /// The sizes on a rank that runs `path`.
+    pub fn new(
+        model: &Model,
+        training: &Training,
+        path: &CardPath,
+        recompute: Recompute,
+        shard: &Shard,
+    ) -> Self {
+        let ranks = f64::from(shard.tensor_parallel.max(1));
+        let element = f64::from(path.precision.element_bytes());
+        let tokens = f64::from(training.sequence_length) * f64::from(shard.micro_batch_size);
+        let hidden = f64::from(model.hidden);
+        let own = tokens * hidden / f64::from(shard.sequence_split());
+        let logits = tokens * f64::from(model.vocab) / ranks;
+
+        // Inputs of both first products as they are kept; inputs of both second products.
+        let queries = model.query_width() as f64;
+        let inputs = 2.0 * own + tokens * (queries + f64::from(model.ffn)) / ranks;
+        // Gradients of query, key, value and of the MLP's up output; of both second products'
+        // outputs, whole.
+        let first = queries + (2 * model.kv_width() + model.mlp_up_width()) as f64;
+        let gradients = tokens * first / ranks + 2.0 * tokens * hidden;
+
+        // BERT's dense layer runs whole on every rank.
+        let dense = if model.masked_language_head() { 2.0 * tokens * hidden } else { 0.0 };
+        Self {
+            layer: layer_activation_bytes(model, training, path, recompute, shard),
+            layer_deferred: Bytes(element * (inputs + gradients)),
+            embedding: Bytes(8.0 * tokens + if model.dropout { own } else { 0.0 }),
+            head: Bytes(2.0 * element * own + 4.0 * logits),
+            head_deferred: Bytes(element * (own + logits + dense)),
+        }
+    }
 }
 
 /// What a layer keeps, by how it is split.

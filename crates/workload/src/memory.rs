@@ -2,7 +2,7 @@
 
 use motley_units::Bytes;
 
-use crate::activation::Kept;
+use crate::activation::{ActivationSizes, Kept};
 use crate::{CardPath, Model, Recompute, Shard, Training, layer_activation_bytes};
 
 /// CUDA context with the loaded kernels of PyTorch and its libraries. A process on an H100 holds
@@ -27,10 +27,15 @@ pub struct StageLoad {
     pub parameters_per_gpu: f64,
     /// Layers whose activations are kept, summed over the micro-batches in flight.
     pub layers_in_flight: f64,
+    /// Layers whose weight gradients are still to be computed after their input gradients, summed
+    /// over micro-batches; zero where the backward pass is not split.
+    pub layers_deferred: f64,
     /// Micro-batches whose embedding output is kept; zero where the stage has no embedding.
     pub embedding_in_flight: f64,
     /// Micro-batches between head and loss; zero where the stage has no head.
     pub head_in_flight: f64,
+    /// Micro-batches whose weight gradients in the head are still to be computed.
+    pub head_deferred: f64,
     /// What is computed again instead of kept.
     pub recompute: Recompute,
     /// The micro-batch on this rank.
@@ -79,23 +84,19 @@ pub fn memory(model: &Model, training: &Training, path: &CardPath, load: &StageL
 
     let shard = &load.shard;
     let tokens = f64::from(training.sequence_length) * f64::from(shard.micro_batch_size);
-    let own = tokens * f64::from(model.hidden) / f64::from(shard.sequence_split());
     let logits = tokens * f64::from(model.vocab) / f64::from(shard.tensor_parallel.max(1));
-
-    let layer = layer_activation_bytes(model, training, path, load.recompute, shard).0;
-    // Token ids as 64-bit integers, dropout's mask.
-    let embedding = 8.0 * tokens + if model.dropout { own } else { 0.0 };
-    // Inputs of norm and logits product, probabilities in fp32.
-    let head = 2.0 * element * own + 4.0 * logits;
+    let sizes = ActivationSizes::new(model, training, path, load.recompute, shard);
 
     MemoryUse {
         parameters: Bytes(element * parameters),
         gradients: Bytes(f64::from(training.gradient_bytes) * parameters),
         optimizer: Bytes((master + moments) * parameters),
         activations: Bytes(
-            layer * load.layers_in_flight
-                + embedding * load.embedding_in_flight
-                + head * load.head_in_flight,
+            sizes.layer.0 * load.layers_in_flight
+                + sizes.layer_deferred.0 * load.layers_deferred
+                + sizes.embedding.0 * load.embedding_in_flight
+                + sizes.head.0 * load.head_in_flight
+                + sizes.head_deferred.0 * load.head_deferred,
         ),
         workspace: Bytes(workspace(model, training, *path, load, logits)),
         overhead: Bytes(CONTEXT + NCCL + ALLOCATOR),

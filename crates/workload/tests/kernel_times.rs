@@ -3,8 +3,8 @@
 use motley_hardware::{Architecture, Catalog, Cited, Device};
 use motley_units::{Bytes, BytesPerSec, FlopsPerSec};
 use motley_workload::{
-    AttentionKernel, Block, KernelModel, Model, Operator, Optimizer, Pass, Precision, Shard,
-    Training, Work, card_path, operators, optimizer_step,
+    AttentionKernel, Block, Deferral, KernelModel, Model, Operator, Optimizer, Pass, Precision,
+    Shard, Training, Work, card_path, operators, optimizer_step,
 };
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn training(precision: Precision) -> Training {
 }
 
 fn op(work: Work) -> Operator {
-    Operator { name: "kernel", work, deferrable: false }
+    Operator { name: "kernel", work, deferral: Deferral::None }
 }
 
 fn gemm(m: u64, n: u64, k: u64, batch: u64) -> Operator {

@@ -3,8 +3,8 @@
 use motley_hardware::MathPath;
 use motley_units::Bytes;
 use motley_workload::{
-    AttentionKernel, CardPath, Model, Optimizer, Precision, Recompute, Shard, StageLoad, Training,
-    layer_activation_bytes, memory,
+    ActivationSizes, AttentionKernel, CardPath, Model, Optimizer, Precision, Recompute, Shard,
+    StageLoad, Training, layer_activation_bytes, memory,
 };
 
 fn training(precision: Precision, gradient_bytes: u32) -> Training {
@@ -60,6 +60,33 @@ fn a_gpt_layer_keeps_what_the_paper_counts() {
     }
 }
 
+/// Inputs of the linear layers and gradients of their outputs: `32 s b h` bytes of a GPT layer (Qi
+/// et al. 2024, arXiv 2401.10241, Table 1), of which tensor parallelism splits `24 s b h` and
+/// sequence parallelism `4 s b h` more: gathered gradients of the residual stream stay whole.
+#[test]
+fn a_layer_that_waits_for_its_weight_gradients_keeps_what_the_paper_counts() {
+    for preset in Model::presets().filter(|p| p.model.name.starts_with("gpt")) {
+        let model = &preset.model;
+        let stream = 2048.0 * 3.0 * f64::from(model.hidden);
+        if model.query_width() != u64::from(model.hidden) {
+            continue;
+        }
+        for (degree, sequence_parallel) in [(1, false), (8, false), (8, true)] {
+            let t = f64::from(degree);
+            let residual = if sequence_parallel { 4.0 / t } else { 4.0 };
+            let expected = stream * (residual + 4.0 + 24.0 / t);
+            let shard = Shard { tensor_parallel: degree, sequence_parallel, micro_batch_size: 3 };
+            let path = path(Precision::Fp16, AttentionKernel::Unfused);
+            let training = training(Precision::Fp16, 4);
+            let sizes = ActivationSizes::new(model, &training, &path, Recompute::None, &shard);
+            let found = sizes.layer_deferred.0;
+            assert!((found / expected - 1.0).abs() < 1e-12, "{}: {found}", model.name);
+            assert!(found < sizes.layer.0, "the input gradient frees memory");
+            assert!(sizes.head_deferred.0 < sizes.head.0);
+        }
+    }
+}
+
 #[test]
 fn flash_attention_keeps_no_scores_and_grouped_queries_fewer_keys() {
     let shard = Shard { tensor_parallel: 1, sequence_parallel: false, micro_batch_size: 1 };
@@ -101,8 +128,10 @@ fn states_take_the_bytes_that_each_precision_needs() {
         let load = StageLoad {
             parameters_per_gpu: 1e9,
             layers_in_flight: 0.0,
+            layers_deferred: 0.0,
             embedding_in_flight: 0.0,
             head_in_flight: 0.0,
+            head_deferred: 0.0,
             recompute: Recompute::None,
             shard: Shard { tensor_parallel: 8, sequence_parallel: true, micro_batch_size: 1 },
         };
@@ -123,8 +152,10 @@ fn parts_add_up_and_more_in_flight_never_takes_less() {
         let load = StageLoad {
             parameters_per_gpu: 1e9,
             layers_in_flight: layers,
+            layers_deferred: 0.0,
             embedding_in_flight: 1.0,
             head_in_flight: head,
+            head_deferred: 0.0,
             recompute,
             shard: Shard { tensor_parallel: 8, sequence_parallel: true, micro_batch_size: 4 },
         };

@@ -2,8 +2,9 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Model, Optimizer, Pass, Precision, Shard, Training,
-    attention_core_forward, head_forward_flops, layer_forward_flops, model_flops, operators,
+    AttentionKernel, Block, CardPath, Deferral, Model, Operator, Optimizer, Pass, Precision, Shard,
+    Training, Work, attention_core_forward, head_forward_flops, layer_forward_flops, model_flops,
+    operators,
 };
 
 fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
@@ -183,10 +184,45 @@ fn one_product_of_each_backward_block_is_deferrable_and_last() {
                     pass,
                     &shard,
                 );
-                let deferrable = ops.iter().filter(|op| op.deferrable).count();
+                let beside = |op: &Operator| op.deferral == Deferral::Exchange;
+                let deferrable = ops.iter().filter(|op| beside(op)).count();
                 let expected = usize::from(pass == Pass::Backward && block != Block::Embedding);
                 assert_eq!(deferrable, expected, "{block:?} {pass:?}");
-                assert_eq!(ops.last().is_some_and(|op| op.deferrable), expected == 1);
+                assert_eq!(ops.last().is_some_and(beside), expected == 1);
+            }
+        }
+    }
+}
+
+/// What a pass of weight gradients computes is as much as the linear layers' forward products, with
+/// and without a kernel of its own for the sum.
+#[test]
+fn all_weight_gradients_can_be_taken_out_of_the_backward_pass() {
+    for preset in Model::presets() {
+        let model = &preset.model;
+        for (degree, fused) in [(1, true), (1, false), (2, true)] {
+            let shard =
+                Shard { tensor_parallel: degree, sequence_parallel: false, micro_batch_size: 2 };
+            let kernel = AttentionKernel::Unfused;
+            let training = Training { fused_gradient_accumulation: fused, ..training(128, kernel) };
+            for block in [Block::Embedding, Block::Attention, Block::Mlp, Block::Head] {
+                let of = |pass| operators(model, &training, &path(kernel), block, pass, &shard);
+                let product = |op: &&Operator| matches!(op.work, Work::Gemm { batch: 1, .. });
+                let forward = of(Pass::Forward);
+                let linear: f64 = forward.iter().filter(product).map(|op| op.work.flops().0).sum();
+                let backward = of(Pass::Backward);
+                let taken: Vec<&Operator> =
+                    backward.iter().filter(|op| op.deferral != Deferral::None).collect();
+                if block == Block::Embedding {
+                    assert!(taken.is_empty());
+                    continue;
+                }
+                let weights: f64 = taken.iter().map(|op| op.work.flops().0).sum();
+                close(weights, linear, 1e-12, &model.name);
+                let products = taken.iter().copied().filter(product).count();
+                let sums = if fused { 0 } else { products };
+                assert_eq!(taken.len(), products + sums, "{} {block:?}", model.name);
+                assert_eq!(products, forward.iter().filter(product).count());
             }
         }
     }

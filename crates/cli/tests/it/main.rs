@@ -10,6 +10,7 @@ mod dot;
 mod json;
 mod page;
 mod perfetto;
+mod schedule;
 mod shipped;
 mod streams;
 mod trace;

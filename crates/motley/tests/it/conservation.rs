@@ -1,8 +1,11 @@
 //! What every job conserves: parameters, floating-point operations, gradients, time.
 
+use std::collections::BTreeSet;
+
 use motley::{Prepared, Replays, Scenario};
 use motley_collectives::{Algorithm, CollectiveCall, CollectiveKind, Group, Protocol};
 use motley_job::{Call, CommId, RankId};
+use motley_scheduler::schedule::{Placement, Position};
 use motley_scheduler::{Pipeline, Traffic};
 use motley_topology::GpuId;
 use motley_units::Time;
@@ -19,40 +22,75 @@ pub(crate) fn check(scenario: &Scenario) {
     check_time(&prepared, &replays);
 }
 
-/// Parameters of a stage, over its tensor ranks. The output matrix of tied embeddings is a copy on
-/// a stage of its own.
-fn stage_parameters(model: &Model, pipeline: &Pipeline, stage: usize) -> f64 {
-    let last = stage + 1 == pipeline.stages.len();
-    let layers = f64::from(pipeline.stages[stage].layer_count()) * model.layer_parameters();
-    let embedding = if stage == 0 { model.embedding_parameters() } else { 0.0 };
-    let head = if last { model.head_parameters() } else { 0.0 };
-    let copy = if last && stage > 0 { tied_matrix(model) } else { 0.0 };
-    layers + embedding + head + copy
+/// What a stage holds: its layers, each once, and the ends of the model.
+struct Holdings {
+    layers: BTreeSet<u32>,
+    embedding: bool,
+    head: bool,
+}
+
+impl Holdings {
+    fn of(pipeline: &Pipeline, placement: &Placement, stage: usize) -> Self {
+        let chunks = &pipeline.stages[stage].chunks;
+        let at = |chunk: usize| Position { stage: stage as u32, chunk: chunk as u32 };
+        Self {
+            layers: chunks.iter().cloned().flatten().collect(),
+            embedding: (0..chunks.len()).any(|chunk| placement.before(at(chunk)).is_none()),
+            head: (0..chunks.len()).any(|chunk| placement.after(at(chunk)).is_none()),
+        }
+    }
+
+    /// Parameters, over all tensor ranks. The output matrix of tied embeddings is a copy on a stage
+    /// without the embedding.
+    fn parameters(&self, model: &Model) -> f64 {
+        let layers = self.layers.len() as f64 * model.layer_parameters();
+        let embedding = if self.embedding { model.embedding_parameters() } else { 0.0 };
+        let head = if self.head { model.head_parameters() } else { 0.0 };
+        let copy = if self.head && !self.embedding { tied_matrix(model) } else { 0.0 };
+        layers + embedding + head + copy
+    }
 }
 
 fn tied_matrix(model: &Model) -> f64 {
     if model.tied_embeddings { f64::from(model.vocab) * f64::from(model.hidden) } else { 0.0 }
 }
 
-/// The ranks of a pipeline hold the model once, each the share of its stage that its
-/// tensor-parallel degree gives it.
+/// The ranks of a pipeline hold the model once, or once in each direction, each the share of its
+/// stage that its tensor-parallel degree gives it.
 fn check_parameters(prepared: &Prepared<'_>) {
     let model = &prepared.scenario.model;
     let lowered = &prepared.lowered;
     let mut held = vec![0.0; prepared.plan.pipelines.len()];
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
+        let placement = pipeline.placement(prepared.plan.schedule);
         let stage = &pipeline.stages[place.stage as usize];
         let element = f64::from(lowered.paths[rank].precision.element_bytes());
         let own = lowered.memory[rank].parameters.0 / element;
-        let share = stage_parameters(model, pipeline, place.stage as usize)
-            / f64::from(stage.tensor_parallel());
+        let holdings = Holdings::of(pipeline, &placement, place.stage as usize);
+        let share = holdings.parameters(model) / f64::from(stage.tensor_parallel());
         near(own, share, 1e-9, &format!("parameters of rank {rank}"));
         held[place.pipeline as usize] += own;
     }
     for (p, (held, pipeline)) in held.into_iter().zip(&prepared.plan.pipelines).enumerate() {
-        let copy = if pipeline.stages.len() > 1 { tied_matrix(model) } else { 0.0 };
-        near(held, model.parameters() + copy, 1e-9, &format!("parameters of pipeline {p}"));
+        let placement = pipeline.placement(prepared.plan.schedule);
+        let stages: Vec<Holdings> =
+            (0..pipeline.stages.len()).map(|s| Holdings::of(pipeline, &placement, s)).collect();
+        // A stage that meets a layer in both directions holds it once.
+        let layers: usize = stages.iter().map(|stage| stage.layers.len()).sum();
+        let directions = placement.routes().len();
+        let once = layers as f64 / f64::from(model.layers);
+        assert!(once <= directions as f64 && once >= 1.0);
+        let copies = stages.iter().filter(|stage| stage.head && !stage.embedding).count();
+        let ends = |end: fn(&&Holdings) -> bool| stages.iter().filter(end).count() as f64;
+        let expected = layers as f64 * model.layer_parameters()
+            + ends(|stage| stage.embedding) * model.embedding_parameters()
+            + ends(|stage| stage.head) * model.head_parameters()
+            + copies as f64 * tied_matrix(model);
+        near(held, expected, 1e-9, &format!("parameters of pipeline {p}"));
+        if directions == 1 {
+            near(expected - copies as f64 * tied_matrix(model), model.parameters(), 1e-9, "once");
+        }
     }
 }
 
@@ -112,7 +150,14 @@ fn check_slices(prepared: &Prepared<'_>, members: &[RankId]) {
 fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
     let (model, plan, lowered) = (&prepared.scenario.model, &prepared.plan, &prepared.lowered);
     let pipelines = plan.pipelines.len();
-    let deep = plan.pipelines.iter().any(|pipeline| pipeline.stages.len() > 1);
+    let placement = |pipeline: &Pipeline| pipeline.placement(plan.schedule);
+    let directions = placement(&plan.pipelines[0]).routes().len();
+    // Somewhere the ends of the model lie on stages of their own.
+    let apart = plan.pipelines.iter().any(|pipeline| {
+        let placement = placement(pipeline);
+        let ends = Holdings::of(pipeline, &placement, 0);
+        !(ends.embedding && ends.head)
+    });
     let mut averaged = vec![0.0; lowered.places.len()];
     for (c, communicator) in lowered.job.communicators.iter().enumerate() {
         let comm = CommId(c as u32);
@@ -122,8 +167,10 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         let mut met: Vec<u32> =
             communicator.members.iter().map(|&rank| lowered.place(rank).pipeline).collect();
         met.sort_unstable();
+        assert!(met.len() <= directions * pipelines && met.len() > 1, "communicator {c}: {met:?}");
+        met.dedup();
         let all: Vec<u32> = (0..pipelines as u32).collect();
-        assert_eq!(met, all, "communicator {c} has one card of every pipeline");
+        assert_eq!(met, all, "communicator {c} has a card of every pipeline");
         check_slices(prepared, &communicator.members);
         let bytes = reduced_bytes(prepared, comm);
         for &rank in &communicator.members {
@@ -136,22 +183,37 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
             }
         }
     }
-    if pipelines == 1 {
+    if pipelines == 1 && directions == 1 {
         assert!(averaged.iter().all(|&bytes| bytes == 0.0));
         return;
     }
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &plan.pipelines[place.pipeline as usize];
         let stage = place.stage as usize;
-        let mut held = stage_parameters(model, pipeline, stage);
-        // A pipeline of one stage has one matrix at both ends and meets both copies of others.
-        if deep && pipeline.stages.len() == 1 {
+        let holdings = Holdings::of(pipeline, &placement(pipeline), stage);
+        let mut held = holdings.parameters(model);
+        // A stage with one matrix for both ends meets both copies of others.
+        if apart && holdings.embedding && holdings.head {
             held += tied_matrix(model);
+        }
+        if pipelines == 1 {
+            // What lies on one stage in both directions has no other holder.
+            held -= alone(pipeline, &placement(pipeline), stage, model);
         }
         let share = held / f64::from(pipeline.stages[stage].tensor_parallel());
         let bytes = share * f64::from(prepared.scenario.training.gradient_bytes);
         near(averaged[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
     }
+}
+
+/// Parameters of layers that a bidirectional pipeline holds on one stage alone, because they lie on
+/// it in both directions.
+fn alone(pipeline: &Pipeline, placement: &Placement, stage: usize, model: &Model) -> f64 {
+    let own = Holdings::of(pipeline, placement, stage).layers;
+    let others = (0..pipeline.stages.len()).filter(|&other| other != stage);
+    let elsewhere: BTreeSet<u32> =
+        others.flat_map(|other| Holdings::of(pipeline, placement, other).layers).collect();
+    own.difference(&elsewhere).count() as f64 * model.layer_parameters()
 }
 
 /// Each rank's compute, transfers, waits and idle rest make up the iteration, and the report's parts

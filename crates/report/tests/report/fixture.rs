@@ -71,8 +71,17 @@ impl Fixture {
         let places = places(&plan);
         let paths = places.iter().map(|place| path(&cluster, place.gpu)).collect();
         let memory = vec![memory(4.0); places.len()];
-        let lowered =
-            Lowered { job, places, model_flops, memory, paths, fidelity: Fidelity::Bundled };
+        // The jobs of these tests are written by hand; what they follow is in their programs.
+        let orders = vec![Vec::new()];
+        let lowered = Lowered {
+            job,
+            places,
+            model_flops,
+            memory,
+            paths,
+            orders,
+            fidelity: Fidelity::Bundled,
+        };
         Self {
             cluster,
             plan,
@@ -144,6 +153,7 @@ fn places(plan: &Plan) -> Vec<Place> {
                 pipeline: p as u32,
                 stage: s as u32,
                 tensor_rank: t as u32,
+                order: 0,
             }));
         }
     }

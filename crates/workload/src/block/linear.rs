@@ -1,7 +1,7 @@
 //! The three products of a linear layer.
 
 use super::rows::{Rows, elementwise};
-use crate::{Operator, Work};
+use crate::{Deferral, Operator, Work};
 
 /// A linear layer of `tokens` rows from `inputs` to `outputs` columns.
 pub(super) struct Linear {
@@ -22,24 +22,36 @@ impl Linear {
     }
 
     /// `dW = X^T dY`, and adding it to the gradient buffer where the product does not.
-    pub(super) fn weight_gradient(&self, rows: &Rows, name: &'static str) -> Vec<Operator> {
-        let mut ops = vec![gemm(name, self.inputs, self.outputs, self.tokens, 1)];
-        let weights = self.inputs as f64 * self.outputs as f64;
-        ops.extend(
-            rows.accumulation.map(|bytes| elementwise("accumulate gradient", bytes * weights)),
-        );
-        ops
+    pub(super) fn weight_gradient(
+        &self,
+        rows: &Rows,
+        name: &'static str,
+    ) -> impl Iterator<Item = Operator> + use<> {
+        self.weight_gradient_deferred(rows, name, Deferral::WeightPass)
     }
 
-    /// `dW`, which may run while the input's gradient is all-reduced.
+    /// `dW` of a block's first linear layer, which may run while the input's gradient is exchanged.
     pub(super) fn deferrable_weight_gradient(
         &self,
         rows: &Rows,
         name: &'static str,
     ) -> impl Iterator<Item = Operator> + use<> {
-        self.weight_gradient(rows, name)
-            .into_iter()
-            .map(|operator| Operator { deferrable: true, ..operator })
+        self.weight_gradient_deferred(rows, name, Deferral::Exchange)
+    }
+
+    fn weight_gradient_deferred(
+        &self,
+        rows: &Rows,
+        name: &'static str,
+        deferral: Deferral,
+    ) -> impl Iterator<Item = Operator> + use<> {
+        let product = gemm(name, self.inputs, self.outputs, self.tokens, 1);
+        let weights = self.inputs as f64 * self.outputs as f64;
+        let accumulation =
+            rows.accumulation.map(|bytes| elementwise("accumulate gradient", bytes * weights));
+        std::iter::once(product)
+            .chain(accumulation)
+            .map(move |operator| Operator { deferral, ..operator })
     }
 }
 

@@ -136,6 +136,44 @@ pub(crate) enum Export {
         #[arg(short, long, value_name = "FILE.dot")]
         output: Option<PathBuf>,
     },
+    /// The order of passes on the stages of a pipeline
+    Schedule {
+        #[command(flatten)]
+        scenario: ScenarioArguments,
+        /// Characters or a picture
+        #[arg(long, value_enum, default_value_t = DrawingFormat::Text)]
+        format: DrawingFormat,
+        /// How long passes are
+        #[arg(long, value_enum, default_value_t = DrawingTimes::Unit)]
+        times: DrawingTimes,
+        /// Which pipeline
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        pipeline: u32,
+        /// Columns of the text, at most
+        #[arg(long, value_name = "COLUMNS", default_value_t = 80, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+        width: u32,
+        /// Write to a file instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// The forms of a drawn schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DrawingFormat {
+    /// Characters
+    Text,
+    /// A picture
+    Svg,
+}
+
+/// How long the passes of a drawn schedule are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DrawingTimes {
+    /// Each one unit, a whole backward pass two
+    Unit,
+    /// As the replay of the first iteration has them
+    Simulated,
 }
 
 /// How to print an answer.

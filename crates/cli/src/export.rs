@@ -1,21 +1,65 @@
 //! `motley export`.
 
-use motley::load;
+use std::path::Path;
+
+use motley::{load, prepare};
+use motley_report::{Drawing, Recording, TextLimits};
 use motley_topology::{Cluster, DotOptions, dot};
 
-use crate::args::Export;
+use crate::args::{DrawingFormat, DrawingTimes, Export, ScenarioArguments};
 use crate::exit::{CommandFailure, Exit, print};
 use crate::files::PendingFile;
 
 pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
-    let Export::Dot { scenario, nodes_per_group, output } = arguments;
+    match arguments {
+        Export::Dot { scenario, nodes_per_group, output } => {
+            let scenario = load(&scenario.scenario, &scenario.set)?;
+            let cluster = Cluster::build(scenario.cluster).map_err(motley::SimulateError::from)?;
+            let drawing = dot(&cluster, DotOptions { nodes_per_group: *nodes_per_group });
+            write(&drawing, output.as_deref())
+        }
+        Export::Schedule { scenario, format, times, pipeline, width, output } => {
+            let drawing = schedule(scenario, *times, *pipeline)?;
+            let drawing = match format {
+                DrawingFormat::Text => drawing.text(TextLimits { width: *width }),
+                DrawingFormat::Svg => drawing.svg(),
+            };
+            write(&drawing, output.as_deref())
+        }
+    }
+}
+
+fn schedule(
+    scenario: &ScenarioArguments,
+    times: DrawingTimes,
+    pipeline: u32,
+) -> Result<Drawing, CommandFailure> {
     let scenario = load(&scenario.scenario, &scenario.set)?;
-    let cluster = Cluster::build(scenario.cluster).map_err(motley::SimulateError::from)?;
-    let options = DotOptions { nodes_per_group: *nodes_per_group };
-    let drawing = dot(&cluster, options);
+    let prepared = prepare(&scenario)?;
+    let unknown = || {
+        CommandFailure::input(format!(
+            "there is no pipeline {pipeline}; the plan has pipelines 0 to {}",
+            prepared.plan.pipelines.len() - 1
+        ))
+    };
+    match times {
+        DrawingTimes::Unit => {
+            Drawing::planned(&prepared.plan, &prepared.lowered, pipeline as usize)
+                .ok_or_else(unknown)
+        }
+        DrawingTimes::Simulated => {
+            let mut recording =
+                Recording::new(&prepared.lowered, pipeline as usize).ok_or_else(unknown)?;
+            let replays = prepared.replay(&mut recording, &|| {})?;
+            Ok(Drawing::simulated(&recording, &prepared.plan, replays.runs[0].outcome.end))
+        }
+    }
+}
+
+fn write(drawing: &str, output: Option<&Path>) -> Result<Exit, CommandFailure> {
     match output {
         Some(path) => PendingFile::create(path)?.write(drawing.as_bytes())?,
-        None => print(&drawing)?,
+        None => print(drawing)?,
     }
     Ok(Exit::Ok)
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use motley_job::{Call, Footprint, LinkId};
 use motley_topology::{Cluster, GpuId, NodeId, RouteError};
-use motley_units::Time;
+use motley_units::{Seconds, Time};
 
 use crate::connections::Connections;
 use crate::group::Scope;
@@ -164,6 +164,11 @@ impl Placed {
     /// As [`Group::call`].
     pub fn call(&self, kind: CollectiveKind, bytes: f64) -> Call {
         self.group.call(kind, bytes).call
+    }
+
+    /// How long a collective takes when nothing else moves.
+    pub fn uncontended(&self, kind: CollectiveKind, bytes: f64) -> Seconds {
+        self.group.uncontended(&self.group.call(kind, bytes))
     }
 
     /// The links that a call crosses, by its number of a footprint.

@@ -1,8 +1,8 @@
 //! Point-to-point sends.
 
 use motley_job::{Call, Footprint};
-use motley_topology::{Cluster, GpuId, PathClass, RouteError};
-use motley_units::Time;
+use motley_topology::{Cluster, GpuId, LinkId, PathClass, RouteError};
+use motley_units::{Seconds, Time};
 
 use crate::connections::Connections;
 use crate::tuning::{Generation, Hop};
@@ -22,6 +22,15 @@ impl Transfer {
     /// The links of each send, but for those that cross none.
     pub fn connections(&self) -> Vec<Footprint> {
         self.connections.footprints()
+    }
+
+    /// How long it takes when nothing else moves.
+    pub fn uncontended(&self, cluster: &Cluster) -> Seconds {
+        let rate = |&(link, multiplicity): &(motley_job::LinkId, f64)| {
+            cluster.capacity(LinkId(link.0)).0 / multiplicity
+        };
+        let idle = self.footprint.links.iter().map(rate).fold(f64::INFINITY, f64::min);
+        Seconds(self.call.latency.as_secs_f64() + self.call.bytes / idle.min(self.call.rate_cap))
     }
 }
 

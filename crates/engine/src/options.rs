@@ -1,5 +1,7 @@
 //! What may differ between two replays of one engine.
 
+use motley_units::Time;
+
 /// How to replay: which noise, and which cards are slow.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options<'a> {
@@ -9,6 +11,9 @@ pub struct Options<'a> {
     pub iteration: u32,
     /// Noise on compute; `None` replays the nominal durations.
     pub jitter: Option<Jitter>,
+    /// When each rank begins; zero for all ranks beyond its end. For iterations that begin on each
+    /// rank as soon as the rank is done with the one before.
+    pub starts: Option<&'a [Time]>,
     /// Replaces [`motley_job::Rank::slowness`], one factor per rank, finite and above zero. Ranks
     /// beyond its end keep their own.
     pub slowness: Option<&'a [f64]>,

@@ -4,8 +4,8 @@
 //! Each rank has a *local time*, that of its compute stream, and the rank runs through its program
 //! in local time until it must wait for something that has not happened at the clock.
 //!
-//! *A rank that runs is never behind the clock.* It starts to run at clock zero with local time
-//! zero, and again when what it waits for ends; it then takes the later of its local time and the
+//! *A rank that runs is never behind the clock.* It starts to run at clock zero with the local time
+//! at which it begins, and again when what it waits for ends; it then takes the later of its local time and the
 //! clock, or, where an instance ends without an event, the end, which is not before the local time
 //! of the member that joined last. Local time only grows while it runs, and the clock stands still
 //! meanwhile. From this follows:
@@ -88,6 +88,9 @@ impl<'a, O: Observer> Replay<'a, O> {
         let mut cursors = tables.cursors.clone();
         for (cursor, &slowness) in cursors.iter_mut().zip(options.slowness.unwrap_or_default()) {
             cursor.slowness = slowness;
+        }
+        for (cursor, &start) in cursors.iter_mut().zip(options.starts.unwrap_or_default()) {
+            cursor.now = start;
         }
         let noise = options.jitter.map(|jitter| {
             Noise::new(options.seed, options.iteration, jitter, ranks, &tables.code.kernels)

@@ -36,6 +36,8 @@ impl Footprint {
             }
             same
         });
+        // Crossings are often many times the links, and footprints are most of a large job.
+        links.shrink_to_fit();
         Self { links }
     }
 }

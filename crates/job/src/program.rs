@@ -100,6 +100,17 @@ impl Op {
         }
     }
 
+    /// Which kind of operation it is, on which slot.
+    pub(crate) fn meets(&self) -> (u8, Option<Slot>) {
+        match *self {
+            Self::Compute { .. } => (0, None),
+            Self::Collective { slot, .. } => (1, Some(slot)),
+            Self::Issue { slot, .. } => (2, Some(slot)),
+            Self::Await { slot, .. } => (3, Some(slot)),
+            Self::Segment { .. } => (4, None),
+        }
+    }
+
     /// The same with another tag.
     pub(crate) fn with_tag(self, change: impl Fn(Tag) -> Tag) -> Self {
         match self {

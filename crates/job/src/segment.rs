@@ -61,8 +61,18 @@ impl Segments {
     pub(crate) fn compress(&mut self, ops: &[Op], segments: &mut Vec<Segment>) -> Vec<Op> {
         let mut calls: Vec<u32> = Vec::new();
         let mut compressed = Vec::new();
+        // Runs of this program that were cut, the latest last.
+        let mut cuts: Vec<(usize, Run, Vec<Piece>)> = Vec::new();
         let mut at = 0;
         while at < ops.len() {
+            let again = cuts.iter().rev().find_map(|(first, run, pieces)| {
+                Some((run.again(ops, *first, at, &calls)?, pieces))
+            });
+            if let Some((run, pieces)) = again {
+                at = expand(&mut compressed, ops, at, run, pieces);
+                run.count(&mut calls);
+                continue;
+            }
             let run = Run::longest(&ops[at..], &calls);
             if run.len < SHORTEST {
                 if let Op::Collective { slot, .. } | Op::Issue { slot, .. } = ops[at] {
@@ -72,31 +82,28 @@ impl Segments {
                 at += 1;
                 continue;
             }
-            for piece in self.cut(&run, &ops[at..at + run.len], segments) {
-                let index = run.index;
-                for _ in 0..piece.times {
-                    match piece.segment {
-                        Some(segment) => compressed.push(Op::Segment { segment, index }),
-                        None => compressed.extend_from_slice(&ops[at..at + piece.len]),
-                    }
-                    at += piece.len;
-                }
-            }
-            if let Some(slot) = run.slot {
-                *entry(&mut calls, slot) += run.calls;
-            }
+            let pieces = self.cut(&run, &ops[at..at + run.len], segments);
+            let next = expand(&mut compressed, ops, at, run, &pieces);
+            run.count(&mut calls);
+            cuts.push((at, run, pieces));
+            at = next;
         }
         compressed
     }
 
     /// Cuts a closed run into pieces so that what occurs several times in a row is a piece.
     fn cut(&mut self, run: &Run, ops: &[Op], segments: &mut Vec<Segment>) -> Vec<Piece> {
-        let ops = run.relative(ops);
-        let fingerprint = fingerprint(&ops);
-        let candidates = self.cut.entry(fingerprint).or_default();
-        if let Some((_, pieces)) = candidates.iter().find(|(known, _)| *known == ops) {
+        // Most runs are known: they are compared as they come, and written down only if they are
+        // new.
+        let fingerprint = fingerprint(run.relative(ops));
+        let candidates = self.cut.get(&fingerprint).map_or(&[][..], Vec::as_slice);
+        let same = |(known, _): &&Cut| {
+            known.len() == ops.len() && run.relative(ops).eq(known.iter().copied())
+        };
+        if let Some((_, pieces)) = candidates.iter().find(same) {
             return pieces.clone();
         }
+        let ops: Vec<Op> = run.relative(ops).collect();
         let pieces: Vec<Piece> = periods(&ops)
             .into_iter()
             .map(|(at, len, times)| {
@@ -110,7 +117,8 @@ impl Segments {
     }
 
     fn intern(&mut self, segment: Segment, segments: &mut Vec<Segment>) -> SegmentId {
-        let candidates = self.known.entry(fingerprint(&segment.ops)).or_default();
+        let fingerprint = fingerprint(segment.ops.iter().copied());
+        let candidates = self.known.entry(fingerprint).or_default();
         let equal = |id: &&SegmentId| segments[id.0 as usize] == segment;
         if let Some(&id) = candidates.iter().find(equal) {
             return id;
@@ -120,6 +128,26 @@ impl Segments {
         segments.push(segment);
         id
     }
+}
+
+/// Appends the pieces of a run at `at`; where it ends.
+fn expand(
+    compressed: &mut Vec<Op>,
+    ops: &[Op],
+    mut at: usize,
+    run: Run,
+    pieces: &[Piece],
+) -> usize {
+    for piece in pieces {
+        for _ in 0..piece.times {
+            match piece.segment {
+                Some(segment) => compressed.push(Op::Segment { segment, index: run.index }),
+                None => compressed.extend_from_slice(&ops[at..at + piece.len]),
+            }
+            at += piece.len;
+        }
+    }
+    at
 }
 
 fn entry(calls: &mut Vec<u32>, slot: Slot) -> &mut u32 {
@@ -190,22 +218,60 @@ impl Run {
         closed
     }
 
+    /// The run at `at` if it is this one, which is at `first`, once more: for another micro-batch,
+    /// and later in the order of calls.
+    fn again(&self, ops: &[Op], first: usize, at: usize, calls: &[u32]) -> Option<Self> {
+        let index = ops[at].tag()?.index;
+        let before = self.slot.map_or(0, |slot| calls.get(usize::from(slot.0)).map_or(0, |&c| c));
+        let again = Self { before, index, ..*self };
+        let (known, new) = (&ops[first..], &ops[at..]);
+        let indexed = |index| index != Tag::NO_INDEX;
+        let same = indexed(index) == indexed(self.index)
+            && new.len() >= self.len
+            // What ended the run there ends it here.
+            && known.get(self.len).map(Op::meets) == new.get(self.len).map(Op::meets)
+            && known.iter().zip(new).take(self.len).all(|(a, b)| self.is_again(again, *a, *b));
+        same.then_some(again)
+    }
+
+    /// Whether an operation of this run is that of another.
+    fn is_again(&self, other: Self, a: Op, b: Op) -> bool {
+        let shift = other.index.wrapping_sub(self.index);
+        let moved = |tag: Tag| Tag { index: tag.index.wrapping_add(shift), ..tag };
+        match (a, b) {
+            (
+                Op::Await { tag, slot, sequence },
+                Op::Await { tag: other_tag, slot: other_slot, sequence: other_sequence },
+            ) => {
+                moved(tag) == other_tag
+                    && slot == other_slot
+                    && sequence - self.before + other.before == other_sequence
+            }
+            _ => a.with_tag(moved) == b,
+        }
+    }
+
+    /// Counts its calls.
+    fn count(&self, calls: &mut Vec<u32>) {
+        if let Some(slot) = self.slot {
+            *entry(calls, slot) += self.calls;
+        }
+    }
+
     /// Its operations with indices counted from the run's, and sequences of awaits counted back
     /// from the await: 1 is the call just before. So equal parts of the run look equal.
-    fn relative(&self, ops: &[Op]) -> Vec<Op> {
-        let mut called = self.before;
-        let relative = |tag: Tag| Tag { index: tag.index.wrapping_sub(self.index), ..tag };
-        ops.iter()
-            .map(|op| {
-                called += u32::from(matches!(op, Op::Collective { .. } | Op::Issue { .. }));
-                match *op {
-                    Op::Await { tag, slot, sequence } => {
-                        Op::Await { tag: relative(tag), slot, sequence: called - sequence }
-                    }
-                    other => other.with_tag(relative),
+    fn relative<'o>(&self, ops: &'o [Op]) -> impl Iterator<Item = Op> + use<'o> {
+        let Self { index, before: mut called, .. } = *self;
+        let relative = move |tag: Tag| Tag { index: tag.index.wrapping_sub(index), ..tag };
+        ops.iter().map(move |op| {
+            called += u32::from(matches!(op, Op::Collective { .. } | Op::Issue { .. }));
+            match *op {
+                Op::Await { tag, slot, sequence } => {
+                    Op::Await { tag: relative(tag), slot, sequence: called - sequence }
                 }
-            })
-            .collect()
+                other => other.with_tag(relative),
+            }
+        })
     }
 }
 
@@ -295,9 +361,9 @@ fn closed_before(ops: &[Op]) -> Vec<bool> {
 }
 
 /// Equal lists have equal fingerprints.
-fn fingerprint(ops: &[Op]) -> u64 {
-    ops.iter().fold(ops.len() as u64, |hash, op| {
-        let (kind, a, b) = match *op {
+fn fingerprint(ops: impl Iterator<Item = Op>) -> u64 {
+    ops.fold(0, |hash, op| {
+        let (kind, a, b) = match op {
             Op::Compute { tag, kernels, duration } => {
                 (1, word(tag), duration.as_picos() ^ (u64::from(kernels) << 48))
             }

@@ -152,7 +152,12 @@ impl JobBuilder {
     }
 
     /// The job.
-    pub fn finish(self) -> Job {
+    pub fn finish(mut self) -> Job {
+        let Job { footprints, connections, communicators, ranks, .. } = &mut self.job;
+        footprints.shrink_to_fit();
+        connections.shrink_to_fit();
+        communicators.shrink_to_fit();
+        ranks.shrink_to_fit();
         self.job
     }
 }

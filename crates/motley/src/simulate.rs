@@ -1,16 +1,23 @@
 //! From a job to its replays and to the report on them.
 
-use motley_engine::{Engine, Fold, Jitter, Law, Observer, Options, Outcome, Silent, replay};
+use motley_engine::{Engine, Fold, Jitter, Law, Observer, Options, Silent, replay};
 use motley_report::{
     Account, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace, TraceLimits,
     balanced_slowness,
 };
 use motley_scenario::{Measure, Scenario};
+use motley_scheduler::OptimizerStep;
 use motley_units::Time;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::SimulateError;
 use crate::prepare::{Prepared, prepare};
+
+/// Replays in which iterations that follow one another must find their rhythm.
+const RHYTHM_REPLAYS: u32 = 12;
+
+/// How much the time from one iteration to the next may differ between ranks that have found it.
+const RHYTHM: f64 = 1e-6;
 
 /// Slowness by which a rank may differ from balance and still count as balanced.
 const BALANCED: f64 = 1e-6;
@@ -58,14 +65,15 @@ impl Prepared<'_> {
             relative_deviation: scenario.noise.kernel_jitter,
             law: Law::default(),
         });
+        let nominal = Options { seed: scenario.seed, ..Options::default() };
+        let starts = self.starts(&engine, &nominal)?;
         let options =
-            |iteration| Options { seed: scenario.seed, iteration, jitter, slowness: None };
+            |iteration| Options { iteration, jitter, starts: starts.as_deref(), ..nominal };
 
         let first = || {
-            let mut account = Account::new(job);
-            let outcome = replay(&engine, &options(0), &mut (&mut account, observer))?;
+            let run = self.run(&engine, fold, &options(0), observer);
             progress();
-            self.finished(outcome, account, fold)
+            run
         };
         let (first, balanced) = rayon::join(first, || self.balanced(&engine, fold));
         let (first, balanced) = (first?, balanced?);
@@ -75,10 +83,9 @@ impl Prepared<'_> {
         let later: Vec<Run> = (1..iterations)
             .into_par_iter()
             .map(|iteration| {
-                let mut account = Account::new(job);
-                let outcome = replay(&engine, &options(iteration), &mut account)?;
+                let run = self.run(&engine, fold, &options(iteration), &mut Silent);
                 progress();
-                self.finished(outcome, account, fold)
+                run
             })
             .collect::<Result<_, SimulateError>>()?;
         let mut runs = vec![first];
@@ -94,12 +101,12 @@ impl Prepared<'_> {
             return Ok(None);
         }
         let Some(fold) = fold else {
-            return self.replay_balanced(engine, &slowness, None).map(Some);
+            return self.replay_balanced(engine, None, &slowness).map(Some);
         };
         match fold.fold(&slowness) {
-            Some(folded) => self.replay_balanced(engine, &folded, Some(fold)),
+            Some(folded) => self.replay_balanced(engine, Some(fold), &folded),
             // Interchangeable as they are, but not in the work that they do.
-            None => self.replay_balanced(&Engine::new(&self.lowered.job)?, &slowness, None),
+            None => self.replay_balanced(&Engine::new(&self.lowered.job)?, None, &slowness),
         }
         .map(Some)
     }
@@ -107,24 +114,62 @@ impl Prepared<'_> {
     fn replay_balanced(
         &self,
         engine: &Engine,
-        slowness: &[f64],
         fold: Option<&Fold>,
+        slowness: &[f64],
     ) -> Result<Run, SimulateError> {
         let options = Options { slowness: Some(slowness), ..Options::default() };
-        let mut account = Account::new(engine.job());
-        let outcome = replay(engine, &options, &mut account)?;
-        self.finished(outcome, account, fold)
+        let starts = self.starts(engine, &options)?;
+        let options = Options { starts: starts.as_deref(), ..options };
+        self.run(engine, fold, &options, &mut Silent)
     }
 
-    /// A run of the job, unless its end lies beyond what simulated time can tell.
-    fn finished(
+    /// When the iteration begins on each rank, where it does so as soon as the rank is done with
+    /// the one before: replays follow one another until all ranks take the same time from one to
+    /// the next. None where all ranks begin together.
+    fn starts(
         &self,
-        outcome: Outcome,
-        account: Account,
+        engine: &Engine,
+        options: &Options,
+    ) -> Result<Option<Vec<Time>>, SimulateError> {
+        if self.plan.schedule.optimizer_step() == OptimizerStep::Synchronous {
+            return Ok(None);
+        }
+        let mut starts = vec![Time::ZERO; engine.job().ranks.len()];
+        for _ in 0..RHYTHM_REPLAYS {
+            let following = Options { starts: Some(&starts), ..*options };
+            let finish = replay(engine, &following, &mut Silent)?.finish;
+            let spans = || finish.iter().zip(&starts).map(|(&finish, &start)| finish - start);
+            let longest = spans().max().unwrap_or_default().as_secs_f64();
+            let shortest = spans().min().unwrap_or_default().as_secs_f64();
+            if longest - shortest <= RHYTHM * longest {
+                break;
+            }
+            let first = finish.iter().copied().min().unwrap_or_default();
+            starts = finish.iter().map(|&finish| finish - first).collect();
+        }
+        Ok(Some(starts))
+    }
+
+    /// One iteration of the job, by a replay of it or of its fold.
+    fn run(
+        &self,
+        engine: &Engine,
         fold: Option<&Fold>,
+        options: &Options,
+        observer: &mut (impl Observer + Send),
     ) -> Result<Run, SimulateError> {
+        let starts = options.starts.unwrap_or_default();
+        let mut account = Account::starting(engine.job(), starts.to_vec());
+        let mut outcome = replay(engine, options, &mut (&mut account, observer))?;
         if outcome.end == Time::MAX {
             return Err(SimulateError::TooLong);
+        }
+        if !starts.is_empty() {
+            // The next iteration has begun on some ranks before this one ends on others.
+            for (finish, &start) in outcome.finish.iter_mut().zip(starts) {
+                *finish = *finish - start;
+            }
+            outcome.end = outcome.finish.iter().copied().max().unwrap_or_default();
         }
         Ok(match fold {
             Some(fold) => Run {

@@ -6,7 +6,7 @@
 
 use motley_engine::{Fold, Observer};
 use motley_job::{CommId, Communicator, Job, RankId, Tag};
-use motley_scheduler::{Traffic, compute};
+use motley_scheduler::{Activity, Traffic};
 use motley_units::Time;
 
 /// Kinds of compute that are told apart.
@@ -28,11 +28,13 @@ impl ComputeKind {
 
     /// The kind of an operation by the name that the scheduler gives it.
     fn of_name(name: &str) -> Self {
-        match name {
-            compute::FORWARD => Self::Forward,
-            compute::BACKWARD | compute::WEIGHT_GRADIENT => Self::Backward,
-            compute::RECOMPUTE => Self::Recompute,
-            _ => Self::Other,
+        match Activity::of_name(name) {
+            Some((Activity::Forward, _)) => Self::Forward,
+            Some((Activity::Backward | Activity::InputGradient | Activity::WeightGradient, _)) => {
+                Self::Backward
+            }
+            Some((Activity::Recompute, _)) => Self::Recompute,
+            None => Self::Other,
         }
     }
 }
@@ -50,6 +52,9 @@ pub struct Account {
     compute: Vec<[Time; KINDS]>,
     exposed: Vec<[Time; CLASSES]>,
     waiting: Vec<[Time; CLASSES]>,
+    /// When the iteration begins on each rank; zero beyond its end.
+    starts: Vec<Time>,
+    /// How long after its start each rank finishes.
     finish: Vec<Time>,
     counts: CallCounts,
     gradients: GradientTransfers,
@@ -58,8 +63,13 @@ pub struct Account {
 }
 
 impl Account {
-    /// An empty account of a job's replay.
+    /// An empty account of a replay that begins on all ranks at once.
     pub fn new(job: &Job) -> Self {
+        Self::starting(job, Vec::new())
+    }
+
+    /// An empty account of a replay that begins on each rank at its own time.
+    pub fn starting(job: &Job, starts: Vec<Time>) -> Self {
         let ranks = job.ranks.len();
         let traffic = |comm: &Communicator| Traffic::ALL[usize::from(comm.class)];
         let classes: Vec<Traffic> = job.communicators.iter().map(traffic).collect();
@@ -68,6 +78,7 @@ impl Account {
             compute: vec![[Time::ZERO; KINDS]; ranks],
             exposed: vec![[Time::ZERO; CLASSES]; ranks],
             waiting: vec![[Time::ZERO; CLASSES]; ranks],
+            starts,
             finish: vec![Time::ZERO; ranks],
             counts: CallCounts::new(job),
             gradients: GradientTransfers::new(job, &classes),
@@ -94,6 +105,7 @@ impl Account {
             compute: ranks().map(|rank| self.compute[rank]).collect(),
             exposed: ranks().map(|rank| self.exposed[rank]).collect(),
             waiting: ranks().map(|rank| self.waiting[rank]).collect(),
+            starts: Vec::new(),
             finish: ranks().map(|rank| self.finish[rank]).collect(),
             counts,
             gradients: GradientTransfers::default(),
@@ -126,7 +138,7 @@ impl Account {
         self.waiting[rank.0 as usize][class as usize]
     }
 
-    /// When a rank had run its program.
+    /// How long after its start a rank had run its program.
     pub fn finish_of(&self, rank: RankId) -> Time {
         self.finish[rank.0 as usize]
     }
@@ -177,7 +189,8 @@ impl Observer for Account {
 
     #[inline]
     fn finish(&mut self, rank: RankId, at: Time) {
-        self.finish[rank.0 as usize] = at;
+        let start = self.starts.get(rank.0 as usize).copied().unwrap_or_default();
+        self.finish[rank.0 as usize] = at - start;
     }
 
     /// All but gradients, of which it matters when they move.

@@ -1,4 +1,4 @@
-//! What a replay means: metrics, a page of text, JSON, Perfetto traces.
+//! What a replay means: metrics, a page of text, JSON, Perfetto traces, pictures of schedules.
 //!
 //! | step | type |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | put together what was simulated | [`Subject`], [`Run`] |
 //! | draw conclusions | [`Report`] |
 //! | hand them out | [`text`], [`json`], [`Trace::write`] |
+//! | draw a schedule | [`Drawing`], [`Recording`] |
 //!
 //! # Where the time goes
 //!
@@ -45,6 +46,7 @@ mod balance;
 mod breakdown;
 mod cards;
 mod cluster_summary;
+mod drawing;
 mod efficiency;
 mod fit;
 mod imbalance;
@@ -66,6 +68,7 @@ pub use balance::balanced_slowness;
 pub use breakdown::{Breakdown, ComputeBreakdown};
 pub use cards::{CardType, UsedCards};
 pub use cluster_summary::{ClusterSummary, FabricSummary, NodeGroupSummary};
+pub use drawing::{Drawing, Recording, TextLimits};
 pub use efficiency::Efficiency;
 pub use fit::{MemoryParts, OutOfMemory};
 pub use imbalance::Imbalance;

@@ -1,6 +1,6 @@
 //! The plan in a form to be read: pipelines of equal shape together.
 
-use motley_scheduler::{GradientSync, Pipeline, Schedule};
+use motley_scheduler::{GradientSync, Pipeline};
 use motley_topology::{Cluster, GpuId};
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::Subject;
 /// Who runs what.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlanSummary {
-    /// `1F1B`, `GPipe` or `interleaved 1F1B`.
+    /// What the field calls it: `1F1B`, `ZB-H1`, `DualPipe`, ...
     pub schedule: &'static str,
     /// Data-parallel replicas.
     pub pipeline_count: u32,
@@ -116,11 +116,7 @@ impl PlanSummary {
         let plan = subject.plan;
         let used = subject.lowered.places.len() as u32;
         Self {
-            schedule: match plan.schedule {
-                Schedule::GPipe => "GPipe",
-                Schedule::OneFOneB => "1F1B",
-                Schedule::Interleaved => "interleaved 1F1B",
-            },
+            schedule: plan.schedule.name(),
             pipeline_count: plan.pipelines.len() as u32,
             used_card_count: used,
             idle_card_count: subject.cluster.gpu_count().saturating_sub(used),

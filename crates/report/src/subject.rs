@@ -31,7 +31,8 @@ pub struct Subject<'a> {
 /// One replay.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its end.
+    /// How it ended. Where iterations begin on each rank as soon as the rank is done with the one
+    /// before, times are those since the rank's start.
     pub outcome: Outcome,
     /// What its time was spent on.
     pub account: Account,

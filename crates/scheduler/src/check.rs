@@ -9,14 +9,16 @@ use motley_workload::{
 };
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{Pipeline, Plan, Schedule, Stage};
+use crate::plan::{Pipeline, Plan};
+use crate::schedule::{Placement, Refused, Schedule};
 
 /// No pipeline has more micro-batches: their numbers must fit timelines' 16-bit tags.
 pub const MAX_MICRO_BATCHES: u32 = 65_534;
 
 /// Everything that is wrong with a plan, in the order of the plan.
 ///
-/// Layers must be covered once and in order by each pipeline; cards must exist and be used once;
+/// Layers must be covered once and in order by each route of each pipeline; the schedule must be
+/// able to run its stages and micro-batches; cards must exist and be used once;
 /// the pipelines' sequences must sum to the global batch; tensor-parallel degrees must divide what
 /// they split; every card must be able to run the training's precision and attention, or the
 /// fallback that the training names.
@@ -83,85 +85,115 @@ fn check_pipeline(
         return;
     };
     let chunks = first.chunks.len();
+    if !check_chunks(p, pipeline, chunks, errors) {
+        return;
+    }
+    if pipeline.micro_batches == 0 {
+        return;
+    }
     let stages = pipeline.stages.len() as u32;
-    if plan.schedule == Schedule::Interleaved
-        && chunks > 1
-        && !pipeline.micro_batches.is_multiple_of(stages)
-    {
-        errors.push(PlanError::new(
-            PlanPath::PipelineField(p, "micro_batches"),
-            format!(
-                "the interleaved schedule needs a multiple of the {stages} stages, found {} micro-batches",
-                pipeline.micro_batches
-            ),
-        ));
+    check_schedule(plan.schedule, p, pipeline, chunks as u32, errors);
+    if plan.schedule.chunks().is_none_or(|expected| expected == chunks as u32) {
+        let placement = plan.schedule.placement(stages, chunks as u32);
+        check_coverage(p, pipeline, &placement, model.layer_count(), errors);
     }
-    for (s, stage) in pipeline.stages.iter().enumerate() {
-        check_chunks(plan.schedule, p, s, stage, chunks, pipeline.stages.len(), errors);
-    }
-    check_coverage(p, pipeline, chunks, model.layer_count(), errors);
 }
 
-fn check_chunks(
+/// Every stage must have as many chunks as the first; whether all have.
+fn check_chunks(p: usize, pipeline: &Pipeline, chunks: usize, errors: &mut Vec<PlanError>) -> bool {
+    let mut alike = true;
+    for (s, stage) in pipeline.stages.iter().enumerate() {
+        let path = || PlanPath::StageField(p, s, "layers");
+        if stage.chunks.is_empty() || stage.chunks.iter().any(|range| range.start > range.end) {
+            errors.push(PlanError::new(path(), "a stage or chunk without layers"));
+        }
+        if stage.chunks.len() != chunks {
+            errors.push(PlanError::new(
+                path(),
+                format!(
+                    "{} model chunks, the pipeline's first stage has {chunks}",
+                    stage.chunks.len()
+                ),
+            ));
+        }
+        alike &= stage.chunks.len() == chunks && chunks > 0;
+    }
+    alike
+}
+
+/// What the schedule cannot run.
+fn check_schedule(
     schedule: Schedule,
     p: usize,
-    s: usize,
-    stage: &Stage,
-    chunks: usize,
-    stages: usize,
+    pipeline: &Pipeline,
+    chunks: u32,
     errors: &mut Vec<PlanError>,
 ) {
-    let path = || PlanPath::StageField(p, s, "layers");
-    if stage.chunks.iter().any(|range| range.start >= range.end) {
-        errors.push(PlanError::new(path(), "a stage or chunk without layers"));
-    }
-    if stage.chunks.len() != chunks {
-        errors.push(PlanError::new(
-            path(),
-            format!("{} model chunks, the pipeline's first stage has {chunks}", stage.chunks.len()),
-        ));
-    } else if schedule != Schedule::Interleaved && chunks != 1 {
-        errors.push(
-            PlanError::new(
-                path(),
-                format!("{chunks} model chunks under a schedule that takes one"),
-            )
-            .help("set the schedule to Interleaved, or give one range of layers"),
-        );
-    } else if schedule == Schedule::Interleaved && stages < 2 && chunks > 1 {
-        errors.push(PlanError::new(path(), "interleaving needs at least two stages"));
+    let stages = pipeline.stages.len() as u32;
+    for refusal in schedule.refusals(stages, chunks, pipeline.micro_batches) {
+        let path = match refusal.about {
+            Refused::Stages => PlanPath::PipelineField(p, "stages"),
+            Refused::Chunks => PlanPath::StageField(p, 0, "layers"),
+            Refused::MicroBatches => PlanPath::PipelineField(p, "micro_batches"),
+        };
+        errors.push(PlanError::new(path, refusal.message).help(refusal.help));
     }
 }
 
-/// Virtual stages in visiting order must cover `0..layers` without gap or overlap.
+/// The virtual stages of each route, in visiting order, must cover `0..layers` without gap or
+/// overlap. The first and the last may have no layers: they have the embedding and the head.
 fn check_coverage(
     p: usize,
     pipeline: &Pipeline,
-    chunks: usize,
+    placement: &Placement,
     layers: u32,
     errors: &mut Vec<PlanError>,
 ) {
-    let mut next = 0;
-    for chunk in 0..chunks {
-        for (s, stage) in pipeline.stages.iter().enumerate() {
-            let Some(range) = stage.chunks.get(chunk) else { return };
+    for (r, route) in placement.routes().iter().enumerate() {
+        let way = match r {
+            0 => "",
+            _ => " on the way back",
+        };
+        let mut next = 0;
+        let mut broken = false;
+        for (place, position) in route.iter().enumerate() {
+            let s = position.stage as usize;
+            let range = &pipeline.stages[s].chunks[position.chunk as usize];
+            if range.is_empty() && place > 0 && place + 1 < route.len() {
+                errors.push(
+                    PlanError::new(
+                        PlanPath::StageField(p, s, "layers"),
+                        "a stage or chunk without layers",
+                    )
+                    .help(
+                        "only the first and the last one, with embedding and head, may have none",
+                    ),
+                );
+                broken = true;
+                break;
+            }
             if range.start != next {
                 let what = if range.start < next { "are held twice" } else { "are missing" };
                 let (from, to) = (range.start.min(next), range.start.max(next));
                 errors.push(PlanError::new(
                     PlanPath::StageField(p, s, "layers"),
-                    format!("layers {from}..{to} {what}: expected this range to start at {next}, found {}", range.start),
+                    format!(
+                        "layers {from}..{to} {what}{way}: expected this range to start at {next}, \
+                         found {}",
+                        range.start
+                    ),
                 ));
-                return;
+                broken = true;
+                break;
             }
             next = range.end;
         }
-    }
-    if next != layers {
-        errors.push(PlanError::new(
-            PlanPath::Pipeline(p),
-            format!("the stages hold {next} layers, the model has {layers}"),
-        ));
+        if !broken && next != layers {
+            errors.push(PlanError::new(
+                PlanPath::Pipeline(p),
+                format!("the stages hold {next} layers{way}, the model has {layers}"),
+            ));
+        }
     }
 }
 

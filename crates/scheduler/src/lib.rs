@@ -8,21 +8,25 @@
 //! [`motley_job::Job`] and never sees the engine that replays it.
 
 mod check;
+mod compute;
 mod error;
 mod lower;
 mod lowered;
-mod order;
 mod plan;
+pub mod schedule;
 mod split;
 mod times;
 mod uniform;
 
 pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
+pub use compute::Activity;
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;
-pub use lowered::{Lowered, Place, Traffic, compute};
+pub use lowered::{Lowered, Place, Traffic};
 pub use motley_collectives::Fidelity;
-pub use order::{Direction, Step, peak_in_flight, steps};
-pub use plan::{GradientSync, Pipeline, Plan, Schedule, Stage};
-pub use times::{BlockTime, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartTimes};
+pub use plan::{GradientSync, Pipeline, Plan, Stage};
+pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
+pub use times::{
+    BlockTime, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartFlops, PartTimes,
+};
 pub use uniform::{LayerSplit, MicroBatchSplit, RankOrder, Speed, UniformPlan};

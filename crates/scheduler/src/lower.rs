@@ -1,31 +1,42 @@
 //! Lowering: from a plan on a cluster to a job.
 //!
-//! For each stage the *shape* of its work is found ([`shape`]), for each shape and kind of card a
-//! program is built once ([`program`]), and for each stage the communicators are laid over the
-//! routes that its cards really have. Programs name communicators by slot, so that stages of equal
-//! shape share programs however their routes differ.
+//! For each stage the *shape* of its work is found ([`shape`]). For each shape and kind of card the
+//! passes through its layers are laid out as strands ([`passes`]) and put into a program in the
+//! order of the schedule ([`program`]), once. For each stage the communicators are laid over the
+//! routes that its cards really have ([`communicators`]). Programs name communicators by slot, so
+//! that stages of equal shape share programs however their routes differ.
 
+mod buckets;
+mod classes;
 mod communicators;
+mod costs;
+mod flops;
 mod gradients;
-mod load;
+mod memory;
+mod names;
+mod passes;
 mod program;
+mod programs;
 mod shape;
-
-use std::collections::HashMap;
+mod strand;
 
 use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};
 use motley_topology::{Cluster, LinkId, RouteError};
-use motley_workload::{MemoryUse, Shard};
+use motley_workload::Shard;
 
+use self::classes::Classes;
 use self::communicators::Communicators;
+use self::costs::{StageWork, costs};
+use self::flops::stage_flops;
 use self::gradients::{GradientGroup, gradient_groups, stage_parameters};
-use self::load::{memory_use, model_flops, repeated_flops};
-use self::program::{Names, Request, build, streams};
-use self::shape::{ChunkShape, GradientShape, SlotUse, StageShape};
+use self::names::{Names, streams};
+use self::programs::{PassesId, Programs};
+use self::shape::{ChunkShape, GradientShape, NormShape, SlotUse, StageShape};
 use crate::lowered::{Lowered, Place};
-use crate::plan::{GradientSync, Plan, Stage};
-use crate::times::{CardKind, KernelTimes};
+use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::schedule::{OptimizerStep, Placement, Position};
+use crate::times::KernelTimes;
 
 /// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
 /// asks.
@@ -42,9 +53,11 @@ pub fn lower(
     fidelity: Fidelity,
 ) -> Result<Lowered, RouteError> {
     let mut job = JobBuilder::new(links(cluster), streams::COUNT);
-    let names = Names::new(&mut job);
+    let chunks = plan.pipelines.iter().flat_map(|p| &p.stages).map(|stage| stage.chunks.len());
+    let names = Names::new(&mut job, chunks.max().unwrap_or(1) as u32);
     let groups = gradient_groups(plan, times.model(), times.training());
-    let mut programs = Programs::default();
+    let mut programs = Programs::new(times, names);
+    let mut classes = Classes::default();
 
     // First every rank with its program, so that communicators know who their members are.
     let mut stages = Vec::new();
@@ -56,33 +69,56 @@ pub fn lower(
         memory: Vec::new(),
         paths: Vec::new(),
         fidelity,
+        orders: Vec::new(),
     };
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
-        for (s, stage) in pipeline.stages.iter().enumerate() {
-            let shape = stage_shape(plan, p, s, &groups, times);
+        let placement = pipeline.placement(plan.schedule);
+        let words =
+            communicators::words_shared(pipeline, &placement, times.model(), times.training());
+        let works: Vec<Work> = (0..pipeline.stages.len())
+            .map(|s| {
+                let shape = stage_shape(plan, &placement, p, s, &groups, &words, times);
+                let gpus = pipeline.stages[s].gpus.iter();
+                let passes = gpus.map(|&gpu| programs.passes(s, &shape, times.kind(gpu))).collect();
+                Work { shape, passes }
+            })
+            .collect();
+        let first_order =
+            classes.first_order(plan.schedule, &placement, pipeline.micro_batches, || {
+                let works: Vec<StageWork> = works
+                    .iter()
+                    .zip(&pipeline.stages)
+                    .map(|(work, stage)| work.priced(stage, &programs, times))
+                    .collect();
+                costs(pipeline, &placement, plan.schedule, &works, cluster, times, layouts)
+            })?;
+        for (s, (Work { shape, passes }, stage)) in
+            works.into_iter().zip(&pipeline.stages).enumerate()
+        {
+            let flops = stage_flops(pipeline, &placement, s, &shape, times);
+            let order = first_order + s as u32;
             let first_rank = lowered.places.len() as u32;
             let mut members = Vec::with_capacity(stage.gpus.len());
-            let mut tensor_calls = 0;
-            for (tensor_rank, &gpu) in stage.gpus.iter().enumerate() {
-                let kind = times.kind(gpu);
-                tensor_calls = programs.find(&shape, kind, times, names, &mut job);
-                let built = &programs.built[tensor_calls];
+            for (tensor_rank, (&gpu, &id)) in stage.gpus.iter().zip(&passes).enumerate() {
+                let built = programs.program(id, order, &classes.orders, &mut job);
                 members.push(built.program);
                 lowered.places.push(Place {
                     gpu,
                     pipeline: p as u32,
                     stage: s as u32,
                     tensor_rank: tensor_rank as u32,
+                    order,
                 });
-                lowered.model_flops.push(built.model_flops);
-                lowered.recomputed_flops.push(built.recomputed_flops);
+                let done = flops[tensor_rank];
+                lowered.model_flops.push(done.model);
+                lowered.recomputed_flops.push(done.again);
                 lowered.memory.push(built.memory);
-                lowered.paths.push(*times.path(kind));
+                lowered.paths.push(*times.path(times.kind(gpu)));
             }
             stages.push(StageRanks {
                 first_rank,
                 programs: members,
-                tensor_calls,
+                passes,
                 slots: shape.slots(),
                 shape,
             });
@@ -92,12 +128,34 @@ pub fn lower(
     let mut communicators =
         Communicators::new(plan, cluster, times, layouts, fidelity, &groups, &stages);
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
-        communicators.pipeline(p, pipeline, &programs.built, &mut job)?;
+        communicators.pipeline(p, pipeline, &programs, &mut job)?;
     }
     communicators.gradients(&mut job)?;
     communicators.enter_ranks(&mut job);
     lowered.job = job.finish();
+    lowered.orders = classes.orders;
     Ok(lowered)
+}
+
+/// What a stage does, before it is known in which order.
+#[derive(Debug)]
+struct Work {
+    shape: StageShape,
+    /// By tensor rank.
+    passes: Vec<PassesId>,
+}
+
+impl Work {
+    fn priced<'a>(
+        &'a self,
+        stage: &Stage,
+        programs: &'a Programs,
+        times: &KernelTimes,
+    ) -> StageWork<'a> {
+        let kinds = stage.gpus.iter().map(|&gpu| times.kind(gpu));
+        let passes = self.passes.iter().map(|&id| programs.get(id));
+        StageWork { shape: &self.shape, ranks: kinds.zip(passes).collect() }
+    }
 }
 
 /// The ranks of one stage.
@@ -106,59 +164,11 @@ struct StageRanks {
     first_rank: u32,
     /// By tensor rank.
     programs: Vec<ProgramId>,
-    /// Which built program's calls the tensor-parallel group makes.
-    tensor_calls: usize,
+    /// By tensor rank.
+    passes: Vec<PassesId>,
     /// What the slots of the programs stand for.
     slots: Vec<SlotUse>,
     shape: StageShape,
-}
-
-/// What depends on the shape of a stage and the kind of card alone.
-#[derive(Debug)]
-struct Built {
-    shape: StageShape,
-    program: ProgramId,
-    /// What the program wants of its tensor-parallel group, by call number.
-    tensor_calls: Vec<Request>,
-    memory: MemoryUse,
-    model_flops: f64,
-    recomputed_flops: f64,
-}
-
-/// Programs by shape and kind of card.
-#[derive(Debug, Default)]
-struct Programs {
-    /// Shapes hold floats, so they are found by comparison within a bucket of equal stages.
-    known: HashMap<(u32, CardKind), Vec<usize>>,
-    built: Vec<Built>,
-}
-
-impl Programs {
-    /// The place in `built` of a shape on a kind of card, entered at its first use.
-    fn find(
-        &mut self,
-        shape: &StageShape,
-        kind: CardKind,
-        times: &KernelTimes,
-        names: Names,
-        job: &mut JobBuilder,
-    ) -> usize {
-        let bucket = self.known.entry((shape.stage, kind)).or_default();
-        if let Some(&index) = bucket.iter().find(|&&index| self.built[index].shape == *shape) {
-            return index;
-        }
-        let (program, tensor_calls) = build(shape, kind, times, names);
-        bucket.push(self.built.len());
-        self.built.push(Built {
-            shape: shape.clone(),
-            program: job.program(&program),
-            tensor_calls,
-            memory: memory_use(shape, kind, times),
-            model_flops: model_flops(shape, times),
-            recomputed_flops: repeated_flops(shape, *times.path(kind), times),
-        });
-        self.built.len() - 1
-    }
 }
 
 fn links(cluster: &Cluster) -> Vec<Link> {
@@ -176,23 +186,30 @@ fn element_bytes(stage: &Stage, times: &KernelTimes) -> u32 {
 
 fn stage_shape(
     plan: &Plan,
+    placement: &Placement,
     p: usize,
     s: usize,
     groups: &[GradientGroup],
+    (sharing_words, word_shards): &(Vec<usize>, u32),
     times: &KernelTimes,
 ) -> StageShape {
     let pipeline = &plan.pipelines[p];
     let stage = &pipeline.stages[s];
-    let last = s + 1 == pipeline.stages.len();
     let tensor_parallel = stage.tensor_parallel();
-    let chunk_count = stage.chunks.len();
-    let chunks = stage.chunks.iter().enumerate().map(|(c, range)| ChunkShape {
-        first_layer: range.start,
-        layers: range.end - range.start,
-        embedding: s == 0 && c == 0,
-        head: last && c + 1 == chunk_count,
+    let chunks = stage.chunks.iter().enumerate().map(|(c, range)| {
+        let position = Position { stage: s as u32, chunk: c as u32 };
+        let (before, after) = (placement.before(position), placement.after(position));
+        let elsewhere = |other: Option<Position>| other.is_some_and(|o| o.stage != position.stage);
+        ChunkShape {
+            first_layer: range.start,
+            layers: range.end - range.start,
+            embedding: before.is_none(),
+            head: after.is_none(),
+            receives: elsewhere(before),
+            sends: elsewhere(after),
+        }
     });
-    let mine = || groups.iter().filter(|group| group.holders[p] == (p, s));
+    let mine = || groups.iter().filter(|group| group.is_held_by((p, s)));
     let reshard_bytes = mine()
         .filter(|group| group.shards != tensor_parallel)
         .map(|group| {
@@ -201,36 +218,45 @@ fn stage_shape(
             parameters * on_card * f64::from(times.training().gradient_bytes)
         })
         .sum();
-    let [held, trained] = stage_parameters(times.model(), times.training(), pipeline, s);
+    let [held, trained] = stage_parameters(times.model(), times.training(), pipeline, placement, s);
     let shard = Shard::new(tensor_parallel, plan.sequence_parallel, pipeline.micro_batch_size);
     StageShape {
-        schedule: plan.schedule,
-        stage: s as u32,
-        stages: pipeline.stages.len() as u32,
-        micro_batches: pipeline.micro_batches,
         micro_batch_size: pipeline.micro_batch_size,
         tensor_parallel,
         sequence_parallel: plan.sequence_parallel,
         overlap_weight_gradient: plan.overlap_weight_gradient,
         recompute: stage.recompute,
         chunks: chunks.collect(),
+        routes: placement.routes().len() as u32,
         element_bytes: element_bytes(stage, times),
         gradients: mine()
             .map(|group| GradientShape {
                 shards: group.shards / tensor_parallel,
-                ready: group.buckets.iter().map(|bucket| bucket.ready).collect(),
+                buckets: group.buckets.iter().map(|bucket| bucket.items.clone()).collect(),
             })
             .collect(),
         overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
-        embedding_shards: communicators::embedding_shards(
-            pipeline,
-            s,
-            times.model(),
-            times.training(),
-        ) / tensor_parallel,
-        gradient_norm: pipeline.stages.iter().map(|stage| stage.gpus.len()).sum::<usize>() > 1,
+        embedding_shards: if sharing_words.contains(&s) {
+            word_shards / tensor_parallel
+        } else {
+            0
+        },
+        norm: norm_shape(plan, pipeline, s),
         parameters: held.per_rank(&shard),
         trained_parameters: trained.per_rank(&shard),
         reshard_bytes,
+    }
+}
+
+fn norm_shape(plan: &Plan, pipeline: &Pipeline, s: usize) -> NormShape {
+    let stages = pipeline.stages.len();
+    if stages == 1 && pipeline.stages[0].gpus.len() <= 1 {
+        return NormShape::Alone;
+    }
+    match plan.schedule.optimizer_step() {
+        OptimizerStep::PostValidation if stages > 1 => {
+            NormShape::Chain { receives: s > 0, sends: s + 1 < stages }
+        }
+        _ => NormShape::Meeting,
     }
 }

@@ -5,6 +5,8 @@ use motley_job::{CommId, Job, RankId};
 use motley_topology::GpuId;
 use motley_workload::{CardPath, MemoryUse};
 
+use crate::schedule::{Order, Turn};
+
 /// What a communicator carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Traffic {
@@ -36,18 +38,6 @@ impl Traffic {
     }
 }
 
-/// The names of compute operations in jobs, for whoever tells them apart.
-pub mod compute {
-    /// Forward passes.
-    pub const FORWARD: &str = "forward";
-    /// Forward work done again in the backward pass.
-    pub const RECOMPUTE: &str = "recompute";
-    /// Backward passes but for the weight gradients that may wait.
-    pub const BACKWARD: &str = "backward";
-    /// Weight gradients that may run beside communication.
-    pub const WEIGHT_GRADIENT: &str = "weight gradient";
-}
-
 /// Where a rank sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -59,6 +49,8 @@ pub struct Place {
     pub stage: u32,
     /// Its rank in the tensor-parallel group.
     pub tensor_rank: u32,
+    /// The order of its passes, in [`Lowered::orders`].
+    pub order: u32,
 }
 
 /// A job and what it stands for.
@@ -78,9 +70,16 @@ pub struct Lowered {
     pub paths: Vec<CardPath>,
     /// What has a rate of its own.
     pub fidelity: Fidelity,
+    /// The orders of passes that stages follow.
+    pub orders: Vec<Order>,
 }
 
 impl Lowered {
+    /// The passes of a rank, in order.
+    pub fn order(&self, rank: RankId) -> &[Turn] {
+        &self.orders[self.place(rank).order as usize]
+    }
+
     /// What a communicator carries.
     pub fn traffic(&self, comm: CommId) -> Traffic {
         Traffic::ALL[usize::from(self.job.communicators[comm.0 as usize].class)]

@@ -10,6 +10,8 @@ use motley_topology::GpuId;
 use motley_units::Bytes;
 use motley_workload::{Model, Part, Recompute};
 
+use crate::schedule::{Placement, Position, Schedule};
+
 /// One iteration's division of labour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -34,7 +36,7 @@ pub struct Pipeline {
     pub micro_batches: u32,
     /// Samples in a micro-batch.
     pub micro_batch_size: u32,
-    /// The stages, in the order in which a micro-batch visits them.
+    /// The stages, each a neighbour of the next.
     pub stages: Vec<Stage>,
 }
 
@@ -43,6 +45,20 @@ impl Pipeline {
     pub fn sequences(&self) -> u64 {
         u64::from(self.micro_batches) * u64::from(self.micro_batch_size)
     }
+
+    /// The layers of a virtual stage.
+    ///
+    /// # Panics
+    /// If the pipeline has no such stage or chunk.
+    pub fn layers_at(&self, position: Position) -> Range<u32> {
+        self.stages[position.stage as usize].chunks[position.chunk as usize].clone()
+    }
+
+    /// Where its virtual stages lie.
+    pub fn placement(&self, schedule: Schedule) -> Placement {
+        let chunks = self.stages.first().map_or(1, |stage| stage.chunks.len());
+        schedule.placement(self.stages.len() as u32, chunks as u32)
+    }
 }
 
 /// The cards that hold a range of layers together.
@@ -50,8 +66,9 @@ impl Pipeline {
 pub struct Stage {
     /// The tensor-parallel group, in rank order.
     pub gpus: Vec<GpuId>,
-    /// The layers of each model chunk (virtual stage): one range, or several under the interleaved
-    /// schedule. Chunk `c` of the stage is visited before chunk `c + 1` of any stage.
+    /// The layers of each model chunk (virtual stage): one range, or several under schedules that
+    /// want them. In which order a micro-batch visits the chunks of all stages is the schedule's
+    /// [`Placement`].
     pub chunks: Vec<Range<u32>>,
     /// What is computed again in the backward pass instead of kept.
     pub recompute: Recompute,
@@ -83,17 +100,6 @@ impl Stage {
         }
         parts
     }
-}
-
-/// The order of passes in a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schedule {
-    /// All forward passes, then all backward passes.
-    GPipe,
-    /// One forward, one backward, after a warm-up that fills the pipeline (`PipeDream`-Flush).
-    OneFOneB,
-    /// 1F1B over several model chunks a stage (Narayanan et al. 2021).
-    Interleaved,
 }
 
 /// When gradients are averaged across replicas.

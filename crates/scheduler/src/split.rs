@@ -1,12 +1,12 @@
 //! Splitting work over unlike workers so that the slowest is as fast as can be.
 
-/// Deals `items` equal items to `hands`, at least one each, so that the largest load is smallest.
-/// `load(hand, count)` must rise with `count`; then giving each item to the hand that it hurts
-/// least is optimal. Ties go to the first hand.
-pub(crate) fn deal(items: u32, hands: usize, load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
-    let mut counts = vec![1u32; hands];
-    for _ in hands as u32..items {
-        let lightest = (0..hands)
+/// Deals `items` equal items to hands, at least `least` to each, so that the largest load is
+/// smallest. `load(hand, count)` must rise with `count`; then giving each item to the hand that it
+/// hurts least is optimal. Ties go to the first hand.
+pub(crate) fn deal(items: u32, least: &[u32], load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
+    let mut counts = least.to_vec();
+    for _ in least.iter().sum::<u32>()..items {
+        let lightest = (0..counts.len())
             .min_by(|&a, &b| load(a, counts[a] + 1).total_cmp(&load(b, counts[b] + 1)))
             .expect("a plan has at least one stage and one pipeline");
         counts[lightest] += 1;
@@ -111,7 +111,7 @@ mod tests {
     fn dealing_is_optimal() {
         for speeds in [vec![1.0, 2.0], vec![1.0, 1.0, 3.0], vec![2.5, 1.0, 1.7, 0.3]] {
             for items in speeds.len() as u32..14 {
-                let counts = deal(items, speeds.len(), |h, c| speeds[h] * f64::from(c));
+                let counts = deal(items, &vec![1; speeds.len()], |h, c| speeds[h] * f64::from(c));
                 assert_eq!(counts.iter().sum::<u32>(), items);
                 let worst =
                     counts.iter().zip(&speeds).map(|(&c, s)| f64::from(c) * s).fold(0.0, f64::max);

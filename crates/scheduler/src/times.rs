@@ -9,22 +9,42 @@ use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Activations, Block, CardPath, Exchange, KernelModel, Model, Operator, Part, Pass, Recompute,
-    Shard, Training, blocks, card_path, optimizer_step,
+    Activations, Block, CardPath, Deferral, Exchange, KernelModel, Model, Operator, Part, Pass,
+    Recompute, Shard, Training, blocks, card_path, flops, optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
 use crate::error::PlanError;
 use crate::uniform::Speed;
 
-/// Compute time of a block: what must be done in order, and the weight gradient that may wait
-/// while the input gradient travels.
+/// Compute time of a block, by what may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockTime {
-    /// All kernels but the deferrable ones.
+    /// What must be done in order: everything but the weight gradients of linear layers.
     pub main: KernelRun,
-    /// The weight gradient of the block's first linear layer.
-    pub deferrable: KernelRun,
+    /// The weight gradients of all linear layers but the first. They may wait for a pass of weight
+    /// gradients.
+    pub inner_weights: KernelRun,
+    /// The weight gradient of the first linear layer. It may wait as the others, or run while the
+    /// input gradient travels.
+    pub first_weight: KernelRun,
+}
+
+impl BlockTime {
+    /// All kernels.
+    pub fn all(self) -> KernelRun {
+        self.main.then(self.weights())
+    }
+
+    /// All but the weight gradient of the first linear layer.
+    pub fn all_but_first_weight(self) -> KernelRun {
+        self.main.then(self.inner_weights)
+    }
+
+    /// All weight gradients.
+    pub fn weights(self) -> KernelRun {
+        self.inner_weights.then(self.first_weight)
+    }
 }
 
 /// A run of kernels of one stream.
@@ -60,13 +80,47 @@ pub struct PartTimes {
     pub blocks: Vec<BlockTimes>,
     /// What it keeps for the backward pass.
     pub activations: Activations,
+    /// Its floating-point operations.
+    pub flops: PartFlops,
+}
+
+/// Floating-point operations of a part for one sample, by all ranks together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PartFlops {
+    /// Forward and backward, by the field's convention.
+    pub model: f64,
+    /// What selective recomputation does a second time.
+    pub selective: f64,
+    /// What full recomputation does a second time.
+    pub full: f64,
+}
+
+impl PartFlops {
+    fn new(model: &Model, part: Part, training: &Training, path: &CardPath) -> Self {
+        let pass = |pass| flops(model, part, training, pass).0;
+        let again = |recompute| recomputed_flops(model, part, training, path, recompute).0;
+        Self {
+            model: pass(Pass::Forward) + pass(Pass::Backward),
+            selective: again(Recompute::Selective),
+            full: again(Recompute::Full),
+        }
+    }
+
+    /// What is done a second time.
+    pub fn again(self, recompute: Recompute) -> f64 {
+        match recompute {
+            Recompute::None => 0.0,
+            Recompute::Selective => self.selective,
+            Recompute::Full => self.full,
+        }
+    }
 }
 
 /// A block's times, and what tensor-parallel ranks exchange around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockTimes {
     /// The forward pass.
-    pub forward: BlockTime,
+    pub forward: KernelRun,
     /// The backward pass.
     pub backward: BlockTime,
     /// What selective recomputation repeats.
@@ -76,15 +130,15 @@ pub struct BlockTimes {
 }
 
 impl BlockTimes {
-    /// Forward and backward pass, and what is computed again of a layer.
+    /// Forward pass, what is computed again of a layer, backward pass.
     fn seconds(&self, recompute: Recompute) -> [f64; 3] {
-        let all = |time: BlockTime| time.main.then(time.deferrable).time.as_secs_f64();
+        let seconds = |run: KernelRun| run.time.as_secs_f64();
         let again = match recompute {
             Recompute::None => 0.0,
-            Recompute::Selective => self.recomputed.time.as_secs_f64(),
-            Recompute::Full => all(self.forward),
+            Recompute::Selective => seconds(self.recomputed),
+            Recompute::Full => seconds(self.forward),
         };
-        [all(self.forward), again, all(self.backward)]
+        [seconds(self.forward), again, seconds(self.backward.all())]
     }
 }
 
@@ -169,6 +223,11 @@ impl<'a> KernelTimes<'a> {
         self.kernels[kind.0 as usize].path()
     }
 
+    /// The memory of a kind of card.
+    pub fn memory(&self, kind: CardKind) -> Bytes {
+        *self.kernels[kind.0 as usize].device().memory.get()
+    }
+
     /// A part of one micro-batch on one rank.
     pub fn part(&self, kind: CardKind, shard: Shard, part: Part) -> Rc<PartTimes> {
         let key = (kind, shard, part);
@@ -180,6 +239,7 @@ impl<'a> KernelTimes<'a> {
         let times = Rc::new(PartTimes {
             blocks: list.iter().map(|block| self.block(kind, block)).collect(),
             activations: Activations::of(self.model, part, self.training, path, &shard, &list),
+            flops: PartFlops::new(self.model, part, self.training, path),
         });
         self.cache.borrow_mut().insert(key, Rc::clone(&times));
         times
@@ -187,9 +247,9 @@ impl<'a> KernelTimes<'a> {
 
     fn block(&self, kind: CardKind, block: &Block) -> BlockTimes {
         BlockTimes {
-            forward: self.sum(kind, block.operators(Pass::Forward)),
+            forward: self.sum(kind, block.operators(Pass::Forward)).all(),
             backward: self.sum(kind, block.operators(Pass::Backward)),
-            recomputed: self.sum(kind, &block.recomputed).main,
+            recomputed: self.sum(kind, &block.recomputed).all(),
             exchange: block.exchange,
         }
     }
@@ -204,7 +264,7 @@ impl<'a> KernelTimes<'a> {
         let copy = Operator {
             name: "copy",
             work: motley_workload::Work::Elementwise { bytes: Bytes(bytes) },
-            deferrable: false,
+            deferral: Deferral::None,
         };
         self.sum(kind, &[copy]).main
     }
@@ -212,7 +272,11 @@ impl<'a> KernelTimes<'a> {
     fn sum(&self, kind: CardKind, operators: &[Operator]) -> BlockTime {
         let mut total = BlockTime::default();
         for operator in operators {
-            let run = if operator.deferrable { &mut total.deferrable } else { &mut total.main };
+            let run = match operator.deferral {
+                Deferral::None => &mut total.main,
+                Deferral::WeightPass => &mut total.inner_weights,
+                Deferral::Exchange => &mut total.first_weight,
+            };
             run.add(self.kernels[kind.0 as usize].time(operator));
         }
         total

@@ -11,7 +11,8 @@ use motley_units::Seconds;
 use motley_workload::{Model, Part, Recompute};
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{GradientSync, Pipeline, Plan, Schedule, Stage};
+use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
 
 /// Megatron-LM's shorthand: `dp * tp * pp` ranks, laid over the cards in rank order.
@@ -27,7 +28,7 @@ pub struct UniformPlan {
     pub micro_batch_size: u32,
     /// The schedule of every pipeline.
     pub schedule: Schedule,
-    /// Model chunks a stage; 1 unless interleaved.
+    /// Model chunks a stage; what the schedule says if that is not free.
     pub chunks: u32,
     /// What is computed again in the backward pass.
     pub recompute: Recompute,
@@ -53,7 +54,8 @@ pub enum LayerSplit {
     /// So that the slowest stage is as fast as can be, each card at its own speed.
     Proportional,
     /// Layers of each virtual stage, in the order in which a micro-batch visits them:
-    /// `pp * chunks` numbers.
+    /// `pp * chunks` numbers, or `pp` for a bidirectional schedule, whose two directions are cut
+    /// alike.
     Counts(Vec<u32>),
 }
 
@@ -101,20 +103,23 @@ impl UniformPlan {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let placement = self.placement();
         let mut pipelines: Vec<Pipeline> = (0..self.dp)
             .map(|replica| {
                 let groups: Vec<Vec<GpuId>> =
                     (0..self.pp).map(|stage| self.stage_gpus(replica, stage)).collect();
-                let counts = self.layer_counts(&groups, model, speed);
+                let counts = self.layer_counts(&placement, &groups, model, speed);
                 Pipeline {
                     micro_batches: 0,
                     micro_batch_size: self.micro_batch_size,
-                    stages: self.stages(groups, &counts),
+                    stages: self.stages(&placement, groups, &counts),
                 }
             })
             .collect();
-        for (pipeline, count) in
-            self.micro_batch_counts(&pipelines, model, global_batch, speed).into_iter().enumerate()
+        for (pipeline, count) in self
+            .micro_batch_counts(&placement, &pipelines, model, global_batch, speed)
+            .into_iter()
+            .enumerate()
         {
             pipelines[pipeline].micro_batches = count;
         }
@@ -161,7 +166,19 @@ impl UniformPlan {
                 .help("change the degrees or the node counts; to leave cards idle, write the plan as Explicit"),
             );
         }
-        let virtual_stages = u64::from(self.pp) * u64::from(self.chunks);
+        let placement = self.placement();
+        let virtual_stages = placement.routes()[0].len() as u64;
+        let refusal = self.schedule.chunks().filter(|&expected| expected != self.chunks);
+        if let Some(expected) = refusal {
+            errors.push(PlanError::new(
+                PlanPath::Field("schedule"),
+                format!(
+                    "{} model chunks, but {} takes {expected} a stage",
+                    self.chunks,
+                    self.schedule.name()
+                ),
+            ));
+        }
         match &self.layers {
             LayerSplit::Equal if !u64::from(layers).is_multiple_of(virtual_stages) => errors.push(
                 PlanError::new(
@@ -170,13 +187,9 @@ impl UniformPlan {
                 )
                 .help("give the split, `layers: Counts([..])`, or let the speed of the cards decide, `layers: Proportional`"),
             ),
-            LayerSplit::Proportional if self.chunks > 1 => errors.push(PlanError::new(
-                PlanPath::Field("layers"),
-                "a proportional split over several model chunks is not defined; use one chunk or Counts",
-            )),
             LayerSplit::Proportional if u64::from(layers) < virtual_stages => errors.push(PlanError::new(
                 PlanPath::Field("layers"),
-                format!("{layers} layers are fewer than {virtual_stages} stages"),
+                format!("{layers} layers are fewer than {virtual_stages} virtual stages"),
             )),
             LayerSplit::Counts(counts) => {
                 let sum: u64 = counts.iter().map(|&count| u64::from(count)).sum();
@@ -251,63 +264,85 @@ impl UniformPlan {
         (first..first + self.tp).map(GpuId).collect()
     }
 
-    /// Layers of each virtual stage.
-    fn layer_counts(&self, groups: &[Vec<GpuId>], model: &Model, speed: &dyn Speed) -> Vec<u32> {
-        let virtual_stages = self.pp * self.chunks;
+    /// Where the virtual stages of every pipeline lie.
+    fn placement(&self) -> Placement {
+        self.schedule.placement(self.pp, self.chunks)
+    }
+
+    /// Layers of each virtual stage, in the order of visits.
+    fn layer_counts(
+        &self,
+        placement: &Placement,
+        groups: &[Vec<GpuId>],
+        model: &Model,
+        speed: &dyn Speed,
+    ) -> Vec<u32> {
+        let virtual_stages = placement.routes()[0].len();
         let layers = model.layer_count();
         match &self.layers {
-            LayerSplit::Equal => vec![layers / virtual_stages; virtual_stages as usize],
+            LayerSplit::Equal => vec![layers / virtual_stages as u32; virtual_stages],
             LayerSplit::Counts(counts) => counts.clone(),
-            LayerSplit::Proportional if model.kinds().len() == 1 => {
-                deal(layers, groups.len(), |stage, count| {
-                    let gpus = &groups[stage];
-                    let layer = speed.part(gpus, model.part(0)).0;
-                    ends(stage, groups.len(), layer * f64::from(count), gpus, speed)
-                })
-            }
             LayerSplit::Proportional => {
-                let row = |(stage, gpus): (usize, &Vec<GpuId>)| {
-                    let mut sum = ends(stage, groups.len(), 0.0, gpus, speed);
-                    let sums = (0..layers).map(|layer| {
-                        sum += speed.part(gpus, model.part(layer)).0;
-                        sum
-                    });
-                    std::iter::once(ends(stage, groups.len(), 0.0, gpus, speed))
-                        .chain(sums)
-                        .collect()
+                let hands = Hand::of(placement);
+                let one_place = hands.iter().all(|hand| hand.places.len() == 1);
+                if model.kinds().len() > 1 && one_place {
+                    let row = |hand: &Hand| hand.loads(groups, virtual_stages, model, speed);
+                    let mut rows = vec![Vec::new(); virtual_stages];
+                    for hand in &hands {
+                        rows[hand.places[0]] = row(hand);
+                    }
+                    return cut(&rows);
+                }
+                // Where a hand takes layers in several places, unlike ones count as their mean.
+                let load = |hand: usize, count: u32| {
+                    let of_stage = |&stage: &usize| {
+                        let layer = mean_layer(&groups[stage], model, speed);
+                        hands[hand].with_ends(
+                            layer * f64::from(count),
+                            &groups[stage],
+                            virtual_stages,
+                            speed,
+                        )
+                    };
+                    hands[hand].stages.iter().map(of_stage).fold(0.0, f64::max)
                 };
-                let before: Vec<Vec<f64>> = groups.iter().enumerate().map(row).collect();
-                cut(&before)
+                let least: Vec<u32> = hands.iter().map(|hand| hand.places.len() as u32).collect();
+                let dealt = deal(layers, &least, load);
+                let mut counts = vec![0; virtual_stages];
+                for (hand, &count) in hands.iter().zip(&dealt) {
+                    let places = hand.places.len() as u32;
+                    for (k, &place) in (0..).zip(&hand.places) {
+                        // As even as can be, the first places one more.
+                        counts[place] = (count + places - 1 - k) / places;
+                    }
+                }
+                counts
             }
         }
     }
 
-    fn stages(&self, groups: Vec<Vec<GpuId>>, counts: &[u32]) -> Vec<Stage> {
-        let mut ranges = Vec::with_capacity(counts.len());
+    fn stages(&self, placement: &Placement, groups: Vec<Vec<GpuId>>, counts: &[u32]) -> Vec<Stage> {
+        let mut ranges: Vec<Range<u32>> = Vec::with_capacity(counts.len());
         let mut next = 0;
         for &count in counts {
             ranges.push(next..next + count);
             next += count;
         }
-        let stages = groups.len();
-        groups
-            .into_iter()
-            .enumerate()
-            .map(|(stage, gpus)| Stage {
-                gpus,
-                chunks: ranges
-                    .iter()
-                    .skip(stage)
-                    .step_by(stages)
-                    .cloned()
-                    .collect::<Vec<Range<u32>>>(),
-                recompute: self.recompute,
-            })
-            .collect()
+        let stage = |(stage, gpus): (usize, Vec<GpuId>)| {
+            // All routes are cut alike.
+            let chunk = |chunk: u32| {
+                let (_, place) = placement.place(Position { stage: stage as u32, chunk });
+                ranges[place].clone()
+            };
+            let chunks = (0..self.chunks).map(chunk).collect();
+            Stage { gpus, chunks, recompute: self.recompute }
+        };
+        groups.into_iter().enumerate().map(stage).collect()
     }
 
     fn micro_batch_counts(
         &self,
+        placement: &Placement,
         pipelines: &[Pipeline],
         model: &Model,
         global_batch: u32,
@@ -320,18 +355,27 @@ impl UniformPlan {
             MicroBatchSplit::Proportional => {
                 // A pipeline takes its bottleneck stage once for each micro-batch, and once more
                 // for each further stage to fill and drain.
+                let stage_time = |(s, stage): (usize, &Stage)| {
+                    let positions =
+                        (0..self.chunks).map(|chunk| Position { stage: s as u32, chunk });
+                    let starts = positions.clone().filter(|&at| placement.before(at).is_none());
+                    let ends = positions.filter(|&at| placement.after(at).is_none());
+                    let part = |part| speed.part(&stage.gpus, part).0;
+                    let layers = stage.layer_parts(model);
+                    let layers = layers.iter().map(|&(kind, count)| part(kind) * f64::from(count));
+                    let time = layers.sum::<f64>()
+                        + part(Part::Embedding) * starts.count() as f64
+                        + part(Part::Head) * ends.count() as f64;
+                    // Every route carries its share of the micro-batches.
+                    time / placement.routes().len() as f64
+                };
                 let bottleneck: Vec<f64> = pipelines
                     .iter()
                     .map(|pipeline| {
-                        let stages = pipeline.stages.len();
-                        let stage_time = |(s, stage): (usize, &Stage)| {
-                            let layers = stage_layers(stage, model, speed);
-                            ends(s, stages, layers, &stage.gpus, speed)
-                        };
                         pipeline.stages.iter().enumerate().map(stage_time).fold(0.0, f64::max)
                     })
                     .collect();
-                deal(total, pipelines.len(), |p, count| {
+                deal(total, &vec![1; pipelines.len()], |p, count| {
                     bottleneck[p] * f64::from(count + pipelines[p].stages.len() as u32 - 1)
                 })
             }
@@ -339,21 +383,78 @@ impl UniformPlan {
     }
 }
 
-/// The time of a stage whose layers take `layers`, with the embedding in front of the first and the
-/// head behind the last.
-fn ends(stage: usize, stages: usize, layers: f64, gpus: &[GpuId], speed: &dyn Speed) -> f64 {
-    let mut time = layers;
-    if stage == 0 {
-        time += speed.part(gpus, Part::Embedding).0;
-    }
-    if stage + 1 == stages {
-        time += speed.part(gpus, Part::Head).0;
-    }
-    time
+/// Stages that take layers together, and where on a route these lie: one stage with all its chunks,
+/// or, where micro-batches go both ways, two stages that hold each other's layers.
+struct Hand {
+    stages: Vec<usize>,
+    places: Vec<usize>,
 }
 
-/// The time of all layers of a stage.
-fn stage_layers(stage: &Stage, model: &Model, speed: &dyn Speed) -> f64 {
-    let parts = stage.layer_parts(model);
-    parts.iter().map(|&(part, count)| speed.part(&stage.gpus, part).0 * f64::from(count)).sum()
+impl Hand {
+    fn of(placement: &Placement) -> Vec<Self> {
+        let mut hands: Vec<Self> = Vec::new();
+        for stage in 0..placement.stages() {
+            let positions = (0..placement.chunks()).map(|chunk| Position { stage, chunk });
+            let mut places: Vec<usize> =
+                positions.map(|position| placement.place(position).1).collect();
+            places.sort_unstable();
+            places.dedup();
+            match hands.iter_mut().find(|hand| hand.places == places) {
+                Some(hand) => hand.stages.push(stage as usize),
+                None => hands.push(Self { stages: vec![stage as usize], places }),
+            }
+        }
+        hands
+    }
+
+    /// The time of a group of the hand whose layers take `layers`, with the embedding in front of
+    /// the first place and the head behind the last.
+    fn with_ends(
+        &self,
+        layers: f64,
+        gpus: &[GpuId],
+        virtual_stages: usize,
+        speed: &dyn Speed,
+    ) -> f64 {
+        let mut time = layers;
+        if self.places.contains(&0) {
+            time += speed.part(gpus, Part::Embedding).0;
+        }
+        if self.places.contains(&(virtual_stages - 1)) {
+            time += speed.part(gpus, Part::Head).0;
+        }
+        time
+    }
+
+    /// What the first layers of the model would take the hand, by their number from 0: the slowest
+    /// of its stages.
+    fn loads(
+        &self,
+        groups: &[Vec<GpuId>],
+        virtual_stages: usize,
+        model: &Model,
+        speed: &dyn Speed,
+    ) -> Vec<f64> {
+        let gpus = self.stages.iter().map(|&stage| &groups[stage]);
+        let of = |part| gpus.clone().map(|gpus| speed.part(gpus, part).0).fold(0.0, f64::max);
+        let ends = gpus
+            .clone()
+            .map(|gpus| self.with_ends(0.0, gpus, virtual_stages, speed))
+            .fold(0.0, f64::max);
+        let mut sum = ends;
+        let sums = (0..model.layer_count()).map(|layer| {
+            sum += of(model.part(layer));
+            sum
+        });
+        std::iter::once(ends).chain(sums).collect()
+    }
+}
+
+/// The mean time of a layer on a group.
+fn mean_layer(gpus: &[GpuId], model: &Model, speed: &dyn Speed) -> f64 {
+    let time = |layer| speed.part(gpus, model.part(layer)).0;
+    match model.kinds().len() {
+        1 => time(0),
+        _ => (0..model.layer_count()).map(time).sum::<f64>() / f64::from(model.layer_count()),
+    }
 }

@@ -7,6 +7,10 @@
 //! the score term under selective recomputation, `2 s b h` under full recomputation. Here every
 //! block says which tensors it keeps, so that grouped queries, gates, experts, other precisions,
 //! absent dropout, frozen weights and FlashAttention follow.
+//!
+//! Where the backward pass is split, the input gradient lets go of all that the weight gradients do
+//! not need: what stays are the inputs of the linear layers and the gradients of their outputs,
+//! `32 s b h` bytes for a GPT layer in 16 bits (Qi et al. 2024, arXiv 2401.10241, Table 1).
 
 use motley_units::Bytes;
 
@@ -25,6 +29,8 @@ pub(crate) struct Kept {
     pub(crate) widest: f64,
     /// Beside what is kept, while the block runs.
     pub(crate) passing: f64,
+    /// Between the input gradient and weight gradients that wait.
+    pub(crate) waiting: f64,
 }
 
 impl Kept {
@@ -36,6 +42,7 @@ impl Kept {
             scores: self.scores + other.scores,
             widest: self.widest.max(other.widest),
             passing: self.passing.max(other.passing),
+            waiting: self.waiting + other.waiting,
         }
     }
 }
@@ -76,6 +83,13 @@ impl Activations {
             Recompute::Selective => self.kept.stream + self.kept.split,
             Recompute::Full => self.input,
         })
+    }
+
+    /// Kept from the input gradient on until the weight gradients, where these wait. With sequence
+    /// parallelism the gradients of the residual stream are kept as they were gathered; the inputs
+    /// are gathered once more for the weight gradients.
+    pub fn waiting(&self) -> Bytes {
+        Bytes(self.kept.waiting)
     }
 
     /// Needed beside all that is kept, while the backward pass is in the part: what is computed

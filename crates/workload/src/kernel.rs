@@ -44,6 +44,11 @@ impl<'a> KernelModel<'a> {
         Self { device, architecture, path }
     }
 
+    /// The card.
+    pub fn device(&self) -> &'a Device {
+        self.device
+    }
+
     /// What the card runs.
     pub fn path(&self) -> &CardPath {
         &self.path

@@ -49,7 +49,7 @@ pub use model::{
     Positions, Projection, Projections, QkNorm, Residual, Router, SharedExpert, TokenEmbedding,
     Transformer,
 };
-pub use operator::{FlashAttention, GroupedGemm, Operator, Pass, Work};
+pub use operator::{Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work};
 pub use optimizer::optimizer_step;
 pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};

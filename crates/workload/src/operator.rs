@@ -18,15 +18,27 @@ pub struct Operator {
     pub name: &'static str,
     /// What it computes and moves.
     pub work: Work,
-    /// A weight gradient that may run while the block's input gradient is all-reduced. These are
-    /// last in their block's list.
-    pub deferrable: bool,
+    /// Whether it may wait.
+    pub deferral: Deferral,
 }
 
 impl Operator {
     pub(crate) fn new(name: &'static str, work: Work) -> Self {
-        Self { name, work, deferrable: false }
+        Self { name, work, deferral: Deferral::None }
     }
+}
+
+/// Whether a kernel of a backward pass may run later than in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferral {
+    /// No: kernels behind it need its result.
+    None,
+    /// The weight gradient of a linear layer, with what adds it to the gradient buffer. It may wait
+    /// for a pass of weight gradients alone.
+    WeightPass,
+    /// The weight gradient of what reads a block's input. It may wait as the others, or run while
+    /// the block's input gradient is exchanged: these are last in their block's list.
+    Exchange,
 }
 
 /// What an operator computes and moves on one rank.

@@ -191,7 +191,13 @@ fn layers_that_do_not_sum() {
     explicit(&[("14..24", "14..23")], &[("|(micro_batches: 12", &["23 layers, the model has 24"])]);
     explicit(&[("14..24", "14..25")], &[("|(micro_batches: 12", &["25 layers, the model has 24"])]);
     explicit(&[("0..24", "0..23")], &[("|(micro_batches: 8", &["23 layers, the model has 24"])]);
-    explicit(&[("0..24", "5..5")], &[("|5..5", &["without layers"]), ("|5..5", &["0..5"])]);
+    // Both ends may be without layers, but somebody must have them.
+    explicit(&[("0..24", "5..5")], &[("|5..5", &["0..5"])]);
+    let field = "dp: 1, tp: 4, pp: 4, layers: Counts([12, 0, 12, 0]),";
+    mixed(
+        &[("dp: 4, tp: 2, pp: 2,", field)],
+        &[("layers: |Counts(", &["without layers", "only the first and the last one"])],
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod import;
 mod json;
 mod page;
 mod perfetto;
+mod schedule;
 mod shipped;
 mod streams;
 mod trace;

@@ -86,6 +86,7 @@ impl Fabric {
             fabric.first_hop.push(fabric.hops.len() as u32);
             fabric.idle_rate.push(idle_rate);
         }
+        fabric.hops.shrink_to_fit();
         fabric.make_room(users);
         fabric
     }

@@ -5,7 +5,7 @@
 //! crosses them, until no class splits any more. Colours are hashes: sums over what has no order,
 //! chains over what has.
 
-use motley_job::{CommId, Footprint, Job, LinkId};
+use motley_job::{CommId, Footprint, Job};
 
 /// A partition of ranks, communicators and links.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) fn classes(job: &Job) -> Option<Classes> {
     if !worth(distinct(&colours.ranks), ranks) {
         return None;
     }
-    let mut count = 0;
+    let mut count = distinct(&colours.ranks) + distinct(&colours.communicators);
     loop {
         colours.refine(job);
         let ranks_now = distinct(&colours.ranks);
@@ -81,7 +81,25 @@ impl Colours {
                 chain(label, comm.members.len() as u64)
             })
             .collect();
-        Self { ranks, communicators: kinds.clone(), links: vec![0; job.links.len()], kinds }
+        let mut colours =
+            Self { ranks, communicators: Vec::new(), links: vec![0; job.links.len()], kinds };
+        // Who meets in a communicator tells most of what there is to tell of it.
+        let met = colours.met(job);
+        colours.communicators =
+            colours.kinds.iter().zip(met).map(|(&kind, met)| chain(kind, met)).collect();
+        colours
+    }
+
+    /// By communicator, the colours of whoever has it in a slot.
+    fn met(&self, job: &Job) -> Vec<u64> {
+        let mut met = vec![0u64; job.communicators.len()];
+        for (rank, &colour) in job.ranks.iter().zip(&self.ranks) {
+            for (slot, comm) in rank.slots.iter().enumerate() {
+                let met = &mut met[comm.0 as usize];
+                *met = met.wrapping_add(chain(colour, slot as u64));
+            }
+        }
+        met
     }
 
     /// One round.
@@ -104,13 +122,7 @@ impl Colours {
             *colour = chain(*colour, crossed);
         }
 
-        let mut met = vec![0u64; job.communicators.len()];
-        for (rank, &colour) in job.ranks.iter().zip(&self.ranks) {
-            for (slot, comm) in rank.slots.iter().enumerate() {
-                let met = &mut met[comm.0 as usize];
-                *met = met.wrapping_add(chain(colour, slot as u64));
-            }
-        }
+        let met = self.met(job);
         for (c, links) in crossings(job) {
             let mut colour = chain(self.kinds[c], met[c]);
             for footprint in links {
@@ -207,21 +219,21 @@ impl Classes {
     }
 
     fn communicators_agree(&self, job: &Job) -> bool {
-        let users = grouped(job.communicators.len(), || {
-            job.ranks.iter().zip(&self.rank.of).flat_map(|(rank, &class)| {
-                let slots = rank.slots.iter().enumerate();
-                slots.map(move |(slot, comm)| (comm.0 as usize, (class, slot as u32, 0)))
-            })
+        let users = grouped(job.communicators.len(), |enter| {
+            for (rank, &class) in job.ranks.iter().zip(&self.rank.of) {
+                for (slot, comm) in rank.slots.iter().enumerate() {
+                    enter(comm.0 as usize, (class, slot as u32, 0));
+                }
+            }
         });
-        let crossed = grouped(job.communicators.len(), || {
-            crossings(job).flat_map(|(c, footprints)| {
-                footprints.enumerate().flat_map(move |(k, footprint)| {
-                    let link = move |&(link, n): &(LinkId, f64)| {
-                        (c, (self.link.of[link.0 as usize], k as u32, n.to_bits()))
-                    };
-                    footprint.links.iter().map(link)
-                })
-            })
+        let crossed = grouped(job.communicators.len(), |enter| {
+            for (c, footprints) in crossings(job) {
+                for (k, footprint) in footprints.enumerate() {
+                    for &(link, n) in &footprint.links {
+                        enter(c, (self.link.of[link.0 as usize], k as u32, n.to_bits()));
+                    }
+                }
+            }
         });
         self.communicator.is_uniform(|one, other| {
             let (a, b) = (&job.communicators[one], &job.communicators[other]);
@@ -229,26 +241,25 @@ impl Classes {
                 && a.class == b.class
                 && a.members.len() == b.members.len()
                 && a.footprints.len() == b.footprints.len()
-                && users.of(one) == users.of(other)
-                && crossed.of(one) == crossed.of(other)
+                && alike(users.of(one), users.of(other))
+                && alike(crossed.of(one), crossed.of(other))
         })
     }
 
     fn links_agree(&self, job: &Job) -> bool {
-        let users = grouped(job.links.len(), || {
-            crossings(job).flat_map(|(c, footprints)| {
+        let users = grouped(job.links.len(), |enter| {
+            for (c, footprints) in crossings(job) {
                 let class = self.communicator.of[c];
-                footprints.enumerate().flat_map(move |(k, footprint)| {
-                    let user = move |&(link, n): &(LinkId, f64)| {
-                        (link.0 as usize, (class, k as u32, n.to_bits()))
-                    };
-                    footprint.links.iter().map(user)
-                })
-            })
+                for (k, footprint) in footprints.enumerate() {
+                    for &(link, n) in &footprint.links {
+                        enter(link.0 as usize, (class, k as u32, n.to_bits()));
+                    }
+                }
+            }
         });
         self.link.is_uniform(|one, other| {
             job.links[one].capacity.to_bits() == job.links[other].capacity.to_bits()
-                && users.of(one) == users.of(other)
+                && alike(users.of(one), users.of(other))
         })
     }
 }
@@ -256,7 +267,17 @@ impl Classes {
 /// A class, a place and a weight.
 type User = (u32, u32, u64);
 
-/// Users by thing, each list in ascending order.
+/// Whether two lists hold the same, in whatever order. Mostly it is the same order.
+fn alike(one: &[User], other: &[User]) -> bool {
+    let sorted = |list: &[User]| {
+        let mut list = list.to_vec();
+        list.sort_unstable();
+        list
+    };
+    one == other || (one.len() == other.len() && sorted(one) == sorted(other))
+}
+
+/// Users by thing.
 struct Grouped {
     users: Vec<User>,
     first: Vec<u32>,
@@ -268,23 +289,19 @@ impl Grouped {
     }
 }
 
-fn grouped<I: Iterator<Item = (usize, User)>>(things: usize, pairs: impl Fn() -> I) -> Grouped {
+/// Groups what `visit` enters, each time it is called the same.
+fn grouped(things: usize, visit: impl Fn(&mut dyn FnMut(usize, User))) -> Grouped {
     let mut first = vec![0u32; things + 2];
-    for (thing, _) in pairs() {
-        first[thing + 2] += 1;
-    }
+    visit(&mut |thing, _| first[thing + 2] += 1);
     for thing in 2..first.len() {
         first[thing] += first[thing - 1];
     }
     let mut users = vec![(0, 0, 0); first[things + 1] as usize];
-    for (thing, user) in pairs() {
+    visit(&mut |thing, user| {
         let next = &mut first[thing + 1];
         users[*next as usize] = user;
         *next += 1;
-    }
+    });
     first.pop();
-    for thing in 0..things {
-        users[first[thing] as usize..first[thing + 1] as usize].sort_unstable();
-    }
     Grouped { users, first }
 }

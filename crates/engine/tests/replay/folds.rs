@@ -24,6 +24,8 @@ fn copies(script: &Script, count: u32, common: u32) -> Job {
     let mut job = Job {
         links: Vec::new(),
         footprints: Vec::new(),
+        // A job whose connections move apart is not folded.
+        connections: Vec::new(),
         communicators: Vec::new(),
         ranks: Vec::new(),
         ..one.clone()

@@ -7,7 +7,7 @@ use crate::jobs::{
 };
 use crate::random::{self, Links, scripts};
 use motley_engine::{Jitter, Law, Observer, Options, Silent, replay};
-use motley_job::{CommId, Job, RankId, Tag};
+use motley_job::{CommId, Job, ProgramId, RankId, Tag};
 use motley_units::Time;
 use proptest::prelude::*;
 
@@ -85,6 +85,32 @@ proptest! {
         prop_assert_eq!(u64::from(transfers), outcome.instances);
         prop_assert_eq!(both.0.local, both.1.local);
         prop_assert_eq!(outcome, run(&job));
+    }
+
+    /// To begin later is to compute for so long before.
+    #[test]
+    fn a_start_is_a_computation_before(
+        script in scripts(Links::Shared, true),
+        nanos in prop::collection::vec(0..3000u64, 6),
+    ) {
+        let job = script.plain();
+        let starts: Vec<Time> =
+            nanos.iter().take(job.ranks.len()).map(|&nanos| ns(nanos)).collect();
+        let options = Options { starts: Some(&starts), ..Options::default() };
+        // Slowness would stretch the computation, too.
+        let even: Vec<f64> = vec![1.0; job.ranks.len()];
+        let options = Options { slowness: Some(&even), ..options };
+        let mut before = job.clone();
+        for (rank, &nanos) in before.ranks.iter_mut().zip(&nanos) {
+            let mut program = before.programs[rank.program.0 as usize].clone();
+            program.ops.insert(0, compute(nanos));
+            before.programs.push(program);
+            rank.program = ProgramId(before.programs.len() as u32 - 1);
+            rank.slowness = 1.0;
+        }
+        let later = replay(&engine(&job), &options, &mut Silent).unwrap();
+        prop_assert_eq!(&later.finish, &run(&before).finish);
+        prop_assert_eq!(later.digest, run(&before).digest);
     }
 
     /// Ranks have no order: renamed ranks finish when they did.

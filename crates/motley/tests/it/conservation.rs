@@ -1,8 +1,11 @@
 //! What every job conserves: parameters, floating-point operations, gradients, time.
 
+use std::collections::BTreeSet;
+
 use motley::{Prepared, Replays, Scenario};
 use motley_collectives::{Algorithm, CollectiveCall, CollectiveKind, Group, Protocol};
 use motley_job::{Call, CommId, RankId};
+use motley_scheduler::schedule::Position;
 use motley_scheduler::{Pipeline, Traffic};
 use motley_topology::GpuId;
 use motley_units::Time;
@@ -19,72 +22,87 @@ pub(crate) fn check(scenario: &Scenario) {
     check_time(&prepared, &replays);
 }
 
-/// Parameters of a stage, over its tensor ranks, as `count` counts those of a part, and
-/// copies of the word embedding on later stages.
-fn stage_parameters(
-    model: &Model,
-    pipeline: &Pipeline,
-    stage: usize,
-    count: impl Fn(Part) -> f64,
-    copy: f64,
-) -> f64 {
-    let (first, last) = (stage == 0, stage + 1 == pipeline.stages.len());
-    let layers = pipeline.stages[stage].chunks.iter().flat_map(Clone::clone);
-    let layers: f64 = layers.map(|layer| count(model.part(layer))).sum();
-    let embedding = if first { count(Part::Embedding) } else { 0.0 };
-    let head = if last { count(Part::Head) } else { 0.0 };
-    let decodes = model.target_entry().is_some_and(|entry| {
-        pipeline.stages[stage].chunks.iter().any(|chunk| chunk.contains(&entry))
-    });
-    let copied = !first && (decodes || last && model.tied_head());
-    layers + embedding + head + if copied { copy } else { 0.0 }
+/// What a stage holds, each once: the embedding as 0, layer `l` as `l + 1`, the head as the last.
+fn holdings(prepared: &Prepared<'_>, pipeline: &Pipeline, stage: usize) -> BTreeSet<u32> {
+    let placement = pipeline.placement(prepared.plan.schedule);
+    let mut items = BTreeSet::new();
+    for (chunk, layers) in pipeline.stages[stage].chunks.iter().enumerate() {
+        let at = Position { stage: stage as u32, chunk: chunk as u32 };
+        items.extend(layers.clone().map(|layer| layer + 1));
+        items.extend(placement.before(at).is_none().then_some(0));
+        items.extend(placement.after(at).is_none().then_some(head(&prepared.scenario.model)));
+    }
+    items
 }
 
-/// Gradients of a part that are averaged: its trained parameters, and for a head that is tied to the
-/// word embedding and for the layer that begins a decoder a copy of it, where some pipeline has one.
-fn averaged(prepared: &Prepared<'_>, part: Part) -> f64 {
-    let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
-    let pipelines = &prepared.plan.pipelines;
-    let entry = model.target_entry();
-    let starts_later = |pipeline: &Pipeline| {
-        !pipeline.stages[0].chunks.iter().any(|chunk| chunk.contains(&entry.unwrap()))
-    };
-    let copied = if part == Part::Head {
-        model.tied_head() && pipelines.iter().any(|pipeline| pipeline.stages.len() > 1)
+fn head(model: &Model) -> u32 {
+    model.layer_count() + 1
+}
+
+fn part(model: &Model, item: u32) -> Part {
+    match item {
+        0 => Part::Embedding,
+        item if item == head(model) => Part::Head,
+        layer => model.part(layer - 1),
+    }
+}
+
+/// Whether an item needs the word embedding, as a head that is tied to it and the layer with which a
+/// decoder begins do.
+fn needs_words(model: &Model, item: u32) -> bool {
+    if item == head(model) {
+        model.tied_head()
     } else {
-        entry.is_some_and(|entry| model.part(entry) == part) && pipelines.iter().any(starts_later)
-    };
-    let copy = if copied && training.adapters.is_none() { model.word_embedding() } else { 0.0 };
-    model.trained_parameters(part, training).total() + copy
+        model.target_entry() == item.checked_sub(1)
+    }
 }
 
-/// The ranks of a pipeline hold the model once, each the share of its stage that its
-/// tensor-parallel degree gives it.
+/// Whether a stage has a copy of the word embedding: it needs it and does not hold the embedding.
+fn has_copy(model: &Model, items: &BTreeSet<u32>) -> bool {
+    !items.contains(&0) && items.iter().any(|&item| needs_words(model, item))
+}
+
+/// The ranks of a pipeline hold the model once, or once in each direction, each the share of its
+/// stage that its tensor-parallel degree gives it.
 fn check_parameters(prepared: &Prepared<'_>) {
     let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
     let lowered = &prepared.lowered;
-    let count = |part| model.held_parameters(part, training).total();
-    let copy = model.word_embedding();
+    let parameters = |item: u32| model.held_parameters(part(model, item), training).total();
+    let of_stage = |items: &BTreeSet<u32>| {
+        let copy = if has_copy(model, items) { model.word_embedding() } else { 0.0 };
+        items.iter().map(|&item| parameters(item)).sum::<f64>() + copy
+    };
     let mut held = vec![0.0; prepared.plan.pipelines.len()];
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
         let stage = &pipeline.stages[place.stage as usize];
         let element = f64::from(lowered.paths[rank].precision.element_bytes());
         let own = lowered.memory[rank].parameters.0 / element;
-        let share = stage_parameters(model, pipeline, place.stage as usize, count, copy)
-            / f64::from(stage.tensor_parallel());
+        let items = holdings(prepared, pipeline, place.stage as usize);
+        let share = of_stage(&items) / f64::from(stage.tensor_parallel());
         near(own, share, 1e-9, &format!("parameters of rank {rank}"));
         held[place.pipeline as usize] += own;
     }
-    let all: f64 = model.parts().map(count).sum();
     for (p, (held, pipeline)) in held.into_iter().zip(&prepared.plan.pipelines).enumerate() {
-        let stages = 0..pipeline.stages.len();
-        let copies: f64 = stages.map(|s| stage_parameters(model, pipeline, s, |_| 0.0, copy)).sum();
-        near(held, all + copies, 1e-9, &format!("parameters of pipeline {p}"));
+        let directions = pipeline.placement(prepared.plan.schedule).routes().len();
+        let stages: Vec<BTreeSet<u32>> =
+            (0..pipeline.stages.len()).map(|s| holdings(prepared, pipeline, s)).collect();
+        // A stage that meets a layer in both directions holds it once.
+        for item in 0..=head(model) {
+            let holders = stages.iter().filter(|stage| stage.contains(&item)).count();
+            assert!((1..=directions).contains(&holders), "{holders} hold {item}");
+        }
+        let expected: f64 = stages.iter().map(of_stage).sum();
+        near(held, expected, 1e-9, &format!("parameters of pipeline {p}"));
+        if directions == 1 {
+            let copies = stages.iter().filter(|stage| has_copy(model, stage)).count();
+            let all: f64 = (0..=head(model)).map(parameters).sum();
+            near(expected, all + copies as f64 * model.word_embedding(), 1e-9, "once");
+        }
     }
 }
 
-/// All ranks together do the model's work on every sequence once.
+/// All ranks together do the model's work on every sample once.
 fn check_flops(prepared: &Prepared<'_>) {
     let scenario = prepared.scenario;
     let sample = model_flops(&scenario.model, &scenario.training).0;
@@ -136,9 +154,10 @@ fn check_slices(prepared: &Prepared<'_>, members: &[RankId]) {
 /// Every rank averages each of its gradients once with every other pipeline, whatever cuts and
 /// degrees they have.
 fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
-    let (model, plan, lowered) = (&prepared.scenario.model, &prepared.plan, &prepared.lowered);
+    let (plan, lowered) = (&prepared.plan, &prepared.lowered);
     let pipelines = plan.pipelines.len();
-    let mut moved = vec![0.0; lowered.places.len()];
+    let directions = plan.pipelines[0].placement(plan.schedule).routes().len();
+    let mut averaged = vec![0.0; lowered.places.len()];
     for (c, communicator) in lowered.job.communicators.iter().enumerate() {
         let comm = CommId(c as u32);
         if lowered.traffic(comm) != Traffic::DataParallel {
@@ -147,12 +166,14 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         let mut met: Vec<u32> =
             communicator.members.iter().map(|&rank| lowered.place(rank).pipeline).collect();
         met.sort_unstable();
+        assert!(met.len() <= directions * pipelines && met.len() > 1, "communicator {c}: {met:?}");
+        met.dedup();
         let all: Vec<u32> = (0..pipelines as u32).collect();
-        assert_eq!(met, all, "communicator {c} has one card of every pipeline");
+        assert_eq!(met, all, "communicator {c} has a card of every pipeline");
         check_slices(prepared, &communicator.members);
         let bytes = reduced_bytes(prepared, comm);
         for &rank in &communicator.members {
-            moved[rank.0 as usize] += bytes;
+            averaged[rank.0 as usize] += bytes;
         }
         let calls = &lowered.job.call_sets[communicator.calls.0 as usize].calls;
         for call in 0..calls.len() as u16 {
@@ -161,18 +182,39 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
             }
         }
     }
-    if pipelines == 1 {
-        assert!(moved.iter().all(|&bytes| bytes == 0.0));
+    if pipelines == 1 && directions == 1 {
+        assert!(averaged.iter().all(|&bytes| bytes == 0.0));
         return;
     }
+    let stages: Vec<BTreeSet<u32>> = plan
+        .pipelines
+        .iter()
+        .flat_map(|pipeline| {
+            (0..pipeline.stages.len()).map(|stage| holdings(prepared, pipeline, stage))
+        })
+        .collect();
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &plan.pipelines[place.pipeline as usize];
-        let stage = place.stage as usize;
-        let held = stage_parameters(model, pipeline, stage, |part| averaged(prepared, part), 0.0);
-        let share = held / f64::from(pipeline.stages[stage].tensor_parallel());
+        let items = holdings(prepared, pipeline, place.stage as usize);
+        let gradients: f64 = items.iter().map(|&item| averaged_of(prepared, &stages, item)).sum();
+        let share = gradients / f64::from(pipeline.stages[place.stage as usize].tensor_parallel());
         let bytes = share * f64::from(prepared.scenario.training.gradient_bytes);
-        near(moved[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
+        near(averaged[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
     }
+}
+
+/// Gradients of an item that its holders average: its trained parameters, and the word embedding if
+/// one of them has a copy of it for its sake. What lies on one stage alone is not averaged.
+fn averaged_of(prepared: &Prepared<'_>, stages: &[BTreeSet<u32>], item: u32) -> f64 {
+    let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
+    let holders: Vec<&BTreeSet<u32>> =
+        stages.iter().filter(|stage| stage.contains(&item)).collect();
+    if holders.len() < 2 {
+        return 0.0;
+    }
+    let copied = needs_words(model, item) && holders.iter().any(|stage| !stage.contains(&0));
+    let copy = if copied && training.adapters.is_none() { model.word_embedding() } else { 0.0 };
+    model.trained_parameters(part(model, item), training).total() + copy
 }
 
 /// Each rank's compute, transfers, waits and idle rest make up the iteration, and the report's parts

@@ -13,4 +13,5 @@ mod random_plans;
 mod scaling;
 mod schedules;
 mod setup;
+mod split_backward;
 mod symmetry;

@@ -1,5 +1,7 @@
 //! Every plan that is accepted runs to its end and conserves what plans conserve.
 
+use motley_scheduler::schedule::Position;
+use motley_scheduler::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -97,11 +99,12 @@ fn cut(count: usize, at: &[Index]) -> Vec<(u32, u32)> {
     starts.zip(ends.iter().copied().chain([LAYERS])).collect()
 }
 
-/// The plan's text and its global batch; pipelines for which no cards are left are dropped.
+/// The plan's text and its global batch; pipelines for which no cards are left, or that the
+/// schedule refuses, are dropped. Each direction of a bidirectional schedule is cut in its own way.
 fn plan(
     pipelines: &[Pipeline],
     cards: &[u32],
-    chunks: usize,
+    (schedule, chunks): (Schedule, u32),
     options: &str,
 ) -> Option<(String, u32)> {
     let mut free = cards.iter();
@@ -109,23 +112,36 @@ fn plan(
     let mut written = Vec::new();
     for (groups, size, stages) in pipelines {
         let wanted: u32 = stages.iter().map(|stage| stage.0).sum();
-        if wanted as usize > free.len() || (chunks > 1 && stages.len() < 2) {
+        // DualPipe wants two micro-batches for each stage.
+        let several =
+            if matches!(schedule, Schedule::DualPipe | Schedule::DualPipeV) { 2 } else { 1 };
+        let count = several * groups * stages.len() as u32;
+        let refused = schedule.refusals(stages.len() as u32, chunks, count);
+        if wanted as usize > free.len() || !refused.is_empty() {
             continue;
         }
-        let at: Vec<Index> = stages.iter().map(|stage| stage.1).collect();
-        let ranges = cut(stages.len() * chunks, &at);
-        let count = groups * stages.len() as u32;
-        batch += count * size;
-        let rows: Vec<String> = stages
+        let placement = schedule.placement(stages.len() as u32, chunks);
+        let mut at: Vec<Index> = stages.iter().map(|stage| stage.1).collect();
+        let cuts: Vec<Vec<(u32, u32)>> = placement
+            .routes()
             .iter()
-            .enumerate()
+            .map(|route| {
+                let ranges = cut(route.len(), &at);
+                at.rotate_left(1);
+                ranges
+            })
+            .collect();
+        batch += count * size;
+        let rows: Vec<String> = (0..)
+            .zip(stages)
             .map(|(s, (degree, _, recompute))| {
                 let gpus: Vec<u32> = free.by_ref().take(*degree as usize).copied().collect();
-                let layers: Vec<String> = ranges
-                    .iter()
-                    .skip(s)
-                    .step_by(stages.len())
-                    .map(|(start, end)| format!("{start}..{end}"))
+                let layers: Vec<String> = (0..chunks)
+                    .map(|chunk| {
+                        let (route, place) = placement.place(Position { stage: s, chunk });
+                        let (start, end) = cuts[route][place];
+                        format!("{start}..{end}")
+                    })
                     .collect();
                 let layers = layers.join(", ");
                 format!("(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute})")
@@ -140,9 +156,42 @@ fn plan(
         .then(|| (format!("Explicit({options}, pipelines: [{}])", written.join(",\n")), batch))
 }
 
+/// A schedule, its chunks, and how a scenario writes it.
+fn schedules() -> impl Strategy<Value = (Schedule, u32, &'static str)> {
+    let zero_bubble =
+        |order, optimizer_step| Schedule::ZeroBubble(ZeroBubble { order, optimizer_step });
+    let limit = ActivationLimit::Stages(2.0);
+    let (later, now) = (OptimizerStep::PostValidation, OptimizerStep::Synchronous);
+    select(vec![
+        (Schedule::GPipe, 1, "GPipe"),
+        (Schedule::OneFOneB, 1, "OneFOneB"),
+        (Schedule::Interleaved, 1, "Interleaved(chunks: 1)"),
+        (Schedule::Interleaved, 2, "Interleaved(chunks: 2)"),
+        (Schedule::Interleaved, 3, "Interleaved(chunks: 3)"),
+        (zero_bubble(ZeroBubbleOrder::H1, later), 1, "ZeroBubble(order: H1)"),
+        (
+            zero_bubble(ZeroBubbleOrder::H2, now),
+            1,
+            "ZeroBubble(order: H2, optimizer_step: Synchronous)",
+        ),
+        (
+            zero_bubble(ZeroBubbleOrder::Automatic(limit), later),
+            1,
+            "ZeroBubble(order: Automatic, activations: Stages(2))",
+        ),
+        (
+            zero_bubble(ZeroBubbleOrder::V(ActivationLimit::Available), now),
+            2,
+            "ZeroBubble(order: V, activations: Available, optimizer_step: Synchronous)",
+        ),
+        (Schedule::DualPipe, 2, "DualPipe"),
+        (Schedule::DualPipeV, 2, "DualPipeV"),
+    ])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 192,
+        cases: 320,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -152,13 +201,7 @@ proptest! {
         pipelines in pipelines(),
         cards in Just((0..CARDS).collect::<Vec<u32>>()).prop_shuffle(),
         shuffled in any::<bool>(),
-        (schedule, chunks) in select(vec![
-            ("GPipe", 1),
-            ("OneFOneB", 1),
-            ("Interleaved(chunks: 1)", 1),
-            ("Interleaved(chunks: 2)", 2),
-            ("Interleaved(chunks: 3)", 3),
-        ]),
+        (schedule, chunks, name) in schedules(),
         sync in select(vec![
             "AtEnd",
             "Overlapped(bucket: B(1))",
@@ -173,10 +216,10 @@ proptest! {
     ) {
         let cards = if shuffled { cards } else { (0..CARDS).collect() };
         let options = format!(
-            "schedule: {schedule}, gradient_sync: {sync}, \
+            "schedule: {name}, gradient_sync: {sync}, \
              sequence_parallel: {sequence_parallel}, overlap_weight_gradient: {overlap}"
         );
-        let Some((plan, batch)) = plan(&pipelines, &cards, chunks, &options) else {
+        let Some((plan, batch)) = plan(&pipelines, &cards, (schedule, chunks), &options) else {
             return Ok(());
         };
         let model = family(tied);

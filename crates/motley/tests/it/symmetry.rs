@@ -4,7 +4,9 @@ use motley::{Scenario, json};
 use motley_job::RankId;
 use motley_report::Provenance;
 use motley_scenario::PlanChoice;
-use motley_scheduler::{GradientSync, Pipeline, Plan, Schedule, Stage};
+use motley_scheduler::{
+    ActivationLimit, GradientSync, Pipeline, Plan, Schedule, Stage, ZeroBubble, ZeroBubbleOrder,
+};
 
 use crate::setup::{BERT, Setup, digest, near, played, report, scenario, seconds};
 
@@ -117,6 +119,21 @@ fn written_out(plan: &Plan) -> String {
         Schedule::Interleaved => {
             format!("Interleaved(chunks: {})", plan.pipelines[0].stages[0].chunks.len())
         }
+        Schedule::ZeroBubble(ZeroBubble { order, optimizer_step }) => {
+            let activations = |limit: ActivationLimit| match limit {
+                ActivationLimit::Stages(factor) => format!("activations: Stages({factor:?})"),
+                ActivationLimit::Available => "activations: Available".to_owned(),
+            };
+            let order = match order {
+                ZeroBubbleOrder::H1 => "H1".to_owned(),
+                ZeroBubbleOrder::H2 => "H2".to_owned(),
+                ZeroBubbleOrder::Automatic(limit) => format!("Automatic, {}", activations(limit)),
+                ZeroBubbleOrder::V(limit) => format!("V, {}", activations(limit)),
+            };
+            format!("ZeroBubble(order: {order}, optimizer_step: {optimizer_step:?})")
+        }
+        Schedule::DualPipe => "DualPipe".to_owned(),
+        Schedule::DualPipeV => "DualPipeV".to_owned(),
     };
     let gradient_sync = match plan.gradient_sync {
         GradientSync::AtEnd => "AtEnd".to_owned(),

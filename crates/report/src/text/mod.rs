@@ -3,8 +3,8 @@
 mod bar;
 mod findings;
 mod headings;
-mod number;
-mod wrap;
+pub(crate) mod number;
+pub(crate) mod wrap;
 
 use crate::Report;
 

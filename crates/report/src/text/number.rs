@@ -32,7 +32,7 @@ pub(super) fn four_digits(value: f64) -> String {
 }
 
 /// A duration with four significant digits.
-pub(super) fn seconds(value: f64) -> String {
+pub(crate) fn seconds(value: f64) -> String {
     let (factor, unit) = [(1.0, "s"), (1e-3, "ms"), (1e-6, "us")]
         .into_iter()
         .find(|&(factor, _)| value >= factor)
@@ -44,7 +44,7 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 /// A share, with one decimal.
-pub(super) fn percent(ratio: f64) -> String {
+pub(crate) fn percent(ratio: f64) -> String {
     format!("{:.1} %", 100.0 * ratio)
 }
 

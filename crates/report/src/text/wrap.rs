@@ -14,7 +14,7 @@ pub(super) fn labelled(label: &str, text: &str) -> Vec<String> {
 }
 
 /// `text` in as many lines of at most `room` columns as it needs, at least one.
-pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     // What a file says must not steer the terminal.

@@ -72,9 +72,18 @@ impl Fixture {
         let paths = places.iter().map(|place| path(&cluster, place.gpu)).collect();
         let memory = vec![memory(4.0); places.len()];
         let recomputed_flops = vec![0.0; places.len()];
-        let fidelity = Fidelity::Bundled;
-        let lowered =
-            Lowered { job, places, model_flops, recomputed_flops, memory, paths, fidelity };
+        // The jobs of these tests are written by hand; what they follow is in their programs.
+        let orders = vec![Vec::new()];
+        let lowered = Lowered {
+            job,
+            places,
+            model_flops,
+            recomputed_flops,
+            memory,
+            paths,
+            orders,
+            fidelity: Fidelity::Bundled,
+        };
         Self {
             cluster,
             plan,
@@ -146,6 +155,7 @@ fn places(plan: &Plan) -> Vec<Place> {
                 pipeline: p as u32,
                 stage: s as u32,
                 tensor_rank: t as u32,
+                order: 0,
             }));
         }
     }

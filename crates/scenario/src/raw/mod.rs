@@ -13,7 +13,8 @@ mod training;
 pub use cluster::{RawCluster, RawFabric, RawGroup};
 pub use indices::{Cards, LayerRanges, Members};
 pub use plan::{
-    RawGradientSync, RawOrder, RawPipeline, RawPlan, RawRepeat, RawSchedule, RawSplit, RawStage,
+    RawActivations, RawGradientSync, RawOptimizerStep, RawOrder, RawPipeline, RawPlan, RawRepeat,
+    RawSchedule, RawSplit, RawStage, RawZeroBubble,
 };
 pub use training::{RawAttention, RawOptimizer, RawTraining};
 

@@ -103,7 +103,7 @@ pub struct RawRepeat {
 pub struct RawStage {
     /// Its cards, a tensor-parallel group: `0..4`, `[0, 1, 2, 3]` or `[0..2, 8..10]`.
     pub gpus: Cards,
-    /// Its layers: `0..12`, or under the interleaved schedule a range for each chunk,
+    /// Its layers: `0..12`, or a range for each chunk under schedules of several chunks,
     /// `[0..3, 6..9]`.
     pub layers: LayerRanges,
     /// What is computed again in the backward pass; `None` unless given.
@@ -112,7 +112,7 @@ pub struct RawStage {
 }
 
 /// The order of passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Schedule")]
 pub enum RawSchedule {
     /// All forward passes, then all backward passes.
@@ -125,6 +125,56 @@ pub enum RawSchedule {
         /// Chunks of each stage.
         chunks: u32,
     },
+    /// Weight gradients apart from input gradients.
+    ZeroBubble {
+        /// Which of the zero-bubble schedules.
+        order: RawZeroBubble,
+        /// What a stage may hold, for the automatic orders; `Stages(1)` unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        activations: Option<RawActivations>,
+        /// How the stages agree on the optimizer step; `PostValidation` unless given.
+        #[serde(default)]
+        optimizer_step: RawOptimizerStep,
+    },
+    /// Two copies of the model in opposite directions.
+    DualPipe,
+    /// One copy of the model in a V.
+    DualPipeV,
+}
+
+/// The zero-bubble schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "ZeroBubbleOrder")]
+pub enum RawZeroBubble {
+    /// Handcrafted, with the memory of 1F1B.
+    H1,
+    /// Handcrafted, with twice the memory.
+    H2,
+    /// Made for the stages' times.
+    Automatic,
+    /// Made for the stages' times, in a V.
+    V,
+}
+
+/// How much of activations a stage may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "Activations")]
+pub enum RawActivations {
+    /// So many micro-batches for each stage of the pipeline.
+    Stages(f64),
+    /// What the memory of the stage's cards leaves.
+    Available,
+}
+
+/// How the stages agree on the optimizer step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "OptimizerStep")]
+pub enum RawOptimizerStep {
+    /// Each stage steps on what the stages before it have found.
+    #[default]
+    PostValidation,
+    /// All ranks of a pipeline meet.
+    Synchronous,
 }
 
 /// When gradients are averaged.

@@ -1,8 +1,9 @@
 //! The plan: its numbers in range, repeats written out, and the scheduler's judgement of it.
 
 use motley_scheduler::{
-    GradientSync, LayerSplit, MicroBatchSplit, Pipeline, Plan, PlanError, PlanPath, RankOrder,
-    Schedule, Speed, Stage, UniformPlan, check_plan, check_precision,
+    ActivationLimit, GradientSync, LayerSplit, MicroBatchSplit, OptimizerStep, Pipeline, Plan,
+    PlanError, PlanPath, RankOrder, Schedule, Speed, Stage, UniformPlan, ZeroBubble,
+    ZeroBubbleOrder, check_plan, check_precision,
 };
 use motley_topology::{Cluster, GpuId};
 use motley_units::Seconds;
@@ -13,7 +14,8 @@ use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::document::Document;
 use crate::raw::{
-    RawGradientSync, RawOrder, RawPipeline, RawPlan, RawScenario, RawSchedule, RawSplit, RawStage,
+    RawActivations, RawGradientSync, RawOptimizerStep, RawOrder, RawPipeline, RawPlan, RawScenario,
+    RawSchedule, RawSplit, RawStage, RawZeroBubble,
 };
 use crate::scenario::PlanChoice;
 use crate::source::SourceFile;
@@ -106,15 +108,64 @@ impl Resolver<'_> {
 
     /// The schedule, and the chunks of a stage.
     fn schedule(&mut self, raw: RawSchedule) -> (Schedule, u32) {
-        match raw {
-            RawSchedule::GPipe => (Schedule::GPipe, 1),
-            RawSchedule::OneFOneB => (Schedule::OneFOneB, 1),
+        let schedule = match raw {
+            RawSchedule::GPipe => Schedule::GPipe,
+            RawSchedule::OneFOneB => Schedule::OneFOneB,
             RawSchedule::Interleaved { chunks } => {
                 let path = plan_path().field("schedule").field("chunks");
                 self.count(&path, chunks, limits::CHUNKS);
-                (Schedule::Interleaved, chunks)
+                return (Schedule::Interleaved, chunks);
             }
+            RawSchedule::ZeroBubble { order, activations, optimizer_step } => {
+                Schedule::ZeroBubble(ZeroBubble {
+                    order: self.zero_bubble(order, activations),
+                    optimizer_step: match optimizer_step {
+                        RawOptimizerStep::PostValidation => OptimizerStep::PostValidation,
+                        RawOptimizerStep::Synchronous => OptimizerStep::Synchronous,
+                    },
+                })
+            }
+            RawSchedule::DualPipe => Schedule::DualPipe,
+            RawSchedule::DualPipeV => Schedule::DualPipeV,
+        };
+        (schedule, schedule.chunks().unwrap_or(1))
+    }
+
+    fn zero_bubble(
+        &mut self,
+        order: RawZeroBubble,
+        activations: Option<RawActivations>,
+    ) -> ZeroBubbleOrder {
+        let path = plan_path().field("schedule").field("activations");
+        let limit = match activations {
+            None => ActivationLimit::Stages(1.0),
+            Some(RawActivations::Available) => ActivationLimit::Available,
+            Some(RawActivations::Stages(factor)) => {
+                if !limits::ACTIVATIONS.contains(&factor) {
+                    let message = format!(
+                        "`{path}` is {factor} micro-batches for each stage, expected a number \
+                         above 0, up to {}",
+                        limits::ACTIVATIONS.end()
+                    );
+                    self.error(code::OUT_OF_RANGE, &path, message, "out of range");
+                }
+                ActivationLimit::Stages(factor)
+            }
+        };
+        let fixed = match order {
+            RawZeroBubble::H1 => ZeroBubbleOrder::H1,
+            RawZeroBubble::H2 => ZeroBubbleOrder::H2,
+            RawZeroBubble::Automatic => return ZeroBubbleOrder::Automatic(limit),
+            RawZeroBubble::V => return ZeroBubbleOrder::V(limit),
+        };
+        if activations.is_some() {
+            let message = format!("the order {order:?} holds what it holds, whatever the limit");
+            let diagnostic = self
+                .at(code::PLAN, &path, message, "without effect")
+                .help("leave it out, or let the order follow the limit: `order: Automatic`");
+            self.diagnostics.push(diagnostic);
         }
+        fixed
     }
 
     fn gradient_sync(&mut self, raw: RawGradientSync) -> GradientSync {
@@ -327,6 +378,8 @@ fn file_path(raw: &RawPlan, path: &PlanPath) -> Path {
     match (raw, field) {
         // A stage of an explicit plan says its degree by its cards.
         (RawPlan::Explicit { .. }, Some("tp")) => at.field("gpus"),
+        // The shorthand counts stages.
+        (RawPlan::Uniform { .. }, Some("stages")) => at.field("pp"),
         (_, Some(field)) => at.field(field),
         (_, None) => at,
     }

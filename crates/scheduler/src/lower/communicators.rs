@@ -6,37 +6,44 @@ use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
 use motley_topology::{Cluster, GpuId, RouteError};
+use motley_units::Time;
 use motley_workload::{Extent, Model, Training};
 
-use super::gradients::{
-    GradientGroup, embedding_holders, embedding_trained, least_common_multiple,
-};
-use super::program::Request;
-use super::shape::SlotUse;
-use super::{Built, StageRanks};
+use super::StageRanks;
+use super::gradients::{GradientGroup, least_common_multiple, words_exchanged, words_trained};
+use super::passes::NORM_BYTES;
+use super::programs::Programs;
+use super::shape::{NormShape, SlotUse};
+use super::strand::Request;
 use crate::lowered::Traffic;
 use crate::plan::{Pipeline, Plan};
+use crate::schedule::Placement;
 use crate::times::KernelTimes;
 
-/// Bytes of the gradient norm's all-reduce: the sum of squares and the overflow flag.
-const NORM_BYTES: f64 = 8.0;
-
-/// Shards into which the stages that hold the word embedding cut it to average its gradients, zero
-/// where stage `s` does not hold it or need not exchange it.
-pub(super) fn embedding_shards(
+/// The stages that average the gradients of a word embedding that lies on several of them, and the
+/// number of shards into which they cut it: none where nobody need.
+pub(super) fn words_shared(
     pipeline: &Pipeline,
-    s: usize,
+    placement: &Placement,
     model: &Model,
     training: &Training,
-) -> u32 {
-    let holders = embedding_holders(pipeline, model);
-    if holders.len() < 2 || !holders.contains(&s) || !embedding_trained(training) {
-        return 0;
+) -> (Vec<usize>, u32) {
+    if !words_trained(training) {
+        return (Vec::new(), 0);
     }
-    holders
-        .iter()
-        .map(|&holder| pipeline.stages[holder].tensor_parallel())
-        .fold(1, least_common_multiple)
+    let holders = words_exchanged(pipeline, placement, model);
+    let degree = |&stage: &usize| pipeline.stages[stage].tensor_parallel();
+    let shards = holders.iter().map(degree).fold(1, least_common_multiple);
+    (holders, shards)
+}
+
+/// Between which cards a boundary's activations travel: cut into as many slices as the degrees'
+/// least common multiple, each goes from the tensor rank that holds it to the one that needs it.
+pub(super) fn slices(from: &[GpuId], to: &[GpuId]) -> Vec<(GpuId, GpuId)> {
+    let count = least_common_multiple(from.len() as u32, to.len() as u32) as usize;
+    (0..count)
+        .map(|slice| (from[slice * from.len() / count], to[slice * to.len() / count]))
+        .collect()
 }
 
 /// All communicators of a plan under construction.
@@ -86,63 +93,57 @@ impl<'a> Communicators<'a> {
         &mut self,
         p: usize,
         pipeline: &Pipeline,
-        built: &[Built],
+        programs: &Programs,
         job: &mut JobBuilder,
     ) -> Result<(), RouteError> {
         for s in 0..pipeline.stages.len() {
             let stage = self.stage(p, s);
             if stage.programs.len() > 1 {
                 let ranks: Vec<RankId> = self.ranks(p, s).collect();
-                let requests = &built[stage.tensor_calls].tensor_calls;
+                // All ranks of the group make the same calls.
+                let requests = programs.tensor_calls(stage.passes[0]);
                 let comm = self.group(&ranks, requests, Traffic::TensorParallel, job)?;
                 self.connect(&ranks, stage, SlotUse::TensorParallel, comm);
             }
         }
-        self.boundaries(p, pipeline, job)?;
-        self.tied_embedding(p, pipeline, job)?;
-        if self.stage(p, 0).shape.gradient_norm {
-            let ranks: Vec<RankId> =
-                (0..pipeline.stages.len()).flat_map(|s| self.ranks(p, s)).collect();
-            let comm = self.gradient_norm(&ranks, job)?;
-            for s in 0..pipeline.stages.len() {
-                let ranks: Vec<RankId> = self.ranks(p, s).collect();
-                self.connect(&ranks, self.stage(p, s), SlotUse::GradientNorm, comm);
-            }
+        let placement = pipeline.placement(self.plan.schedule);
+        self.boundaries(p, &placement, job)?;
+        self.tied_embedding(p, &placement, job)?;
+        match self.stage(p, 0).shape.norm {
+            NormShape::Alone => Ok(()),
+            NormShape::Meeting => self.norm_meeting(p, pipeline, job),
+            NormShape::Chain { .. } => self.norm_chain(p, pipeline, job),
         }
-        Ok(())
     }
 
-    /// Activations from each virtual stage to the next, gradients back.
+    /// Activations from each virtual stage to the next, gradients back, where they lie on
+    /// different stages.
     fn boundaries(
         &mut self,
         p: usize,
-        pipeline: &Pipeline,
+        placement: &Placement,
         job: &mut JobBuilder,
     ) -> Result<(), RouteError> {
-        let stages = pipeline.stages.len();
-        let chunks = pipeline.stages[0].chunks.len();
-        for virtual_stage in 0..stages * chunks - 1 {
-            let (s, c) = (virtual_stage % stages, virtual_stage / stages);
-            let (next_s, next_c) = ((virtual_stage + 1) % stages, (virtual_stage + 1) / stages);
-            let last_layer = pipeline.stages[s].chunks[c].end - 1;
-            let boundary = self.times.model().output_of(last_layer);
+        let pairs = placement.routes().iter().flat_map(|route| route.windows(2));
+        for pair in pairs.filter(|pair| pair[0].stage != pair[1].stage) {
+            let (s, next_s) = (pair[0].stage as usize, pair[1].stage as usize);
+            let layer = self.plan.pipelines[p].layers_at(pair[1]).start;
+            let boundary = self.times.model().before(layer);
             let forward = self.send(p, s, next_s, boundary, job)?;
             let backward = self.send(p, next_s, s, boundary, job)?;
-            let (c, next_c) = (c as u32, next_c as u32);
             let here: Vec<RankId> = self.ranks(p, s).collect();
             let there: Vec<RankId> = self.ranks(p, next_s).collect();
             let (stage, next) = (self.stage(p, s), self.stage(p, next_s));
-            self.connect(&here, stage, SlotUse::ForwardOut(c), forward);
-            self.connect(&there, next, SlotUse::ForwardIn(next_c), forward);
-            self.connect(&there, next, SlotUse::BackwardOut(next_c), backward);
-            self.connect(&here, stage, SlotUse::BackwardIn(c), backward);
+            self.connect(&here, stage, SlotUse::ForwardOut(pair[0].chunk), forward);
+            self.connect(&there, next, SlotUse::ForwardIn(pair[1].chunk), forward);
+            self.connect(&there, next, SlotUse::BackwardOut(pair[1].chunk), backward);
+            self.connect(&here, stage, SlotUse::BackwardIn(pair[0].chunk), backward);
         }
         Ok(())
     }
 
-    /// A boundary from stage `from` to stage `to`: the activations of a micro-batch are cut into
-    /// as many slices as the degrees' least common multiple; each travels from the tensor rank
-    /// that holds it to the one that needs it, all at once.
+    /// A boundary from stage `from` to stage `to`: all slices of a micro-batch's activations at
+    /// once.
     fn send(
         &mut self,
         p: usize,
@@ -151,19 +152,10 @@ impl<'a> Communicators<'a> {
         boundary: Extent,
         job: &mut JobBuilder,
     ) -> Result<CommId, RouteError> {
-        let (sender, receiver) = (self.stage(p, from), self.stage(p, to));
-        let (sending, receiving) = (sender.shape.tensor_parallel, receiver.shape.tensor_parallel);
-        let slices = least_common_multiple(sending, receiving);
         let gpus = |stage: usize| &self.plan.pipelines[p].stages[stage].gpus;
-        let pairs: Vec<(GpuId, GpuId)> = (0..slices)
-            .map(|slice| {
-                let source = gpus(from)[(slice * sending / slices) as usize];
-                let target = gpus(to)[(slice * receiving / slices) as usize];
-                (source, target)
-            })
-            .collect();
-        let bytes = sender.shape.boundary_bytes(boundary, self.times.training());
-        let bytes = bytes / f64::from(slices);
+        let pairs = slices(gpus(from), gpus(to));
+        let bytes = self.stage(p, from).shape.boundary_bytes(boundary, self.times.training());
+        let bytes = bytes / pairs.len() as f64;
         let bundle = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
         let connections = bundle.connections();
         let footprint = job.expanded_footprint(bundle.footprint, connections);
@@ -179,12 +171,14 @@ impl<'a> Communicators<'a> {
     fn tied_embedding(
         &mut self,
         p: usize,
-        pipeline: &Pipeline,
+        placement: &Placement,
         job: &mut JobBuilder,
     ) -> Result<(), RouteError> {
         let (model, training) = (self.times.model(), self.times.training());
-        let holders = embedding_holders(pipeline, model);
-        let shards = embedding_shards(pipeline, 0, model, training);
+        let (holders, shards) = words_shared(&self.plan.pipelines[p], placement, model, training);
+        if holders.is_empty() {
+            return Ok(());
+        }
         let bytes = model.word_embedding() * f64::from(training.gradient_bytes);
         for shard in 0..shards {
             let copies: Vec<(RankId, u32)> =
@@ -224,7 +218,7 @@ impl<'a> Communicators<'a> {
                 for (&(p, s), &(rank, ordinal)) in group.holders.iter().zip(&holders) {
                     // The rank's own numbering counts only the groups that its stage is in.
                     let own =
-                        self.groups[..g].iter().filter(|other| other.holders[p] == (p, s)).count();
+                        self.groups[..g].iter().filter(|other| other.is_held_by((p, s))).count();
                     let slot = SlotUse::Gradient { group: own, shard: ordinal };
                     self.connect(&[rank], self.stage(p, s), slot, comm);
                 }
@@ -286,23 +280,43 @@ impl<'a> Communicators<'a> {
         Ok(job.communicator(Communicator { members, calls, footprints, class: traffic.class() }))
     }
 
-    /// The agreement on the gradient norm. Its few bytes take no bandwidth that could be told from
-    /// none: what counts is the latency of the collective and that everybody waits for everybody,
-    /// so it crosses no links.
-    fn gradient_norm(
+    /// All ranks of a pipeline agree on the gradient norm.
+    fn norm_meeting(
         &mut self,
-        ranks: &[RankId],
+        p: usize,
+        pipeline: &Pipeline,
         job: &mut JobBuilder,
-    ) -> Result<CommId, RouteError> {
-        let gpus: Vec<GpuId> = ranks.iter().map(|&rank| self.gpu(rank)).collect();
+    ) -> Result<(), RouteError> {
+        let members: Vec<RankId> =
+            (0..pipeline.stages.len()).flat_map(|s| self.ranks(p, s)).collect();
+        let gpus: Vec<GpuId> = members.iter().map(|&rank| self.gpu(rank)).collect();
         let latency = self.layouts.agreement(self.cluster, &gpus, NORM_BYTES)?;
-        let barrier = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
-        let calls = job.call_set(CallSet { calls: vec![barrier] });
-        let footprints = vec![job.footprint(Footprint::default())];
-        let mut members = ranks.to_vec();
-        members.sort_unstable();
-        let class = Traffic::GradientNorm.class();
-        Ok(job.communicator(Communicator { members, calls, footprints, class }))
+        let comm = norm_communicator(members, latency, job);
+        for s in 0..pipeline.stages.len() {
+            let ranks: Vec<RankId> = self.ranks(p, s).collect();
+            self.connect(&ranks, self.stage(p, s), SlotUse::GradientNorm, comm);
+        }
+        Ok(())
+    }
+
+    /// Each stage hands on what it and the stages before it have found.
+    fn norm_chain(
+        &mut self,
+        p: usize,
+        pipeline: &Pipeline,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
+        for s in 1..pipeline.stages.len() {
+            let pairs = slices(&pipeline.stages[s - 1].gpus, &pipeline.stages[s].gpus);
+            let sent = self.layouts.send(self.cluster, &pairs, NORM_BYTES, Fidelity::Bundled)?;
+            let here: Vec<RankId> = self.ranks(p, s - 1).collect();
+            let there: Vec<RankId> = self.ranks(p, s).collect();
+            let latency = Time::from(sent.uncontended(self.cluster));
+            let comm = norm_communicator(here.clone(), latency, job);
+            self.connect(&here, self.stage(p, s - 1), SlotUse::NormOut, comm);
+            self.connect(&there, self.stage(p, s), SlotUse::NormIn, comm);
+        }
+        Ok(())
     }
 
     fn gpu(&self, rank: RankId) -> GpuId {
@@ -331,4 +345,15 @@ impl<'a> Communicators<'a> {
             self.slots[rank.0 as usize][position] = Some(comm);
         }
     }
+}
+
+/// A communicator of the gradient norm. Its few bytes take no bandwidth that could be told from
+/// none: what counts is the latency and who waits for whom, so it crosses no links.
+fn norm_communicator(mut members: Vec<RankId>, latency: Time, job: &mut JobBuilder) -> CommId {
+    let barrier = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    let calls = job.call_set(CallSet { calls: vec![barrier] });
+    let footprints = vec![job.footprint(Footprint::default())];
+    members.sort_unstable();
+    let class = Traffic::GradientNorm.class();
+    job.communicator(Communicator { members, calls, footprints, class })
 }

@@ -1,7 +1,8 @@
 //! Gradient groups: who averages which parameters with whom.
 //!
 //! Every pipeline holds all parameters, but cut differently: at other layers, and over other
-//! tensor-parallel degrees. Parameters that are held by the same stages form a *gradient group*.
+//! tensor-parallel degrees; under a bidirectional schedule it holds them twice. Parameters that are
+//! held by the same stages form a *gradient group*.
 //! A group's parameters are cut into as many *shards* as the least common multiple of its holders'
 //! tensor-parallel degrees; shard `s` of `n` lies on tensor rank `s * t / n` of a holder of degree
 //! `t`. One communicator a shard joins exactly the cards that hold it, so unlike degrees need no
@@ -9,7 +10,8 @@
 
 use motley_workload::{Model, ParameterCount, Part, Training};
 
-use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::plan::{GradientSync, Pipeline, Plan};
+use crate::schedule::{Placement, Position};
 
 /// A holder: pipeline and stage.
 pub(super) type Holder = (usize, usize);
@@ -17,7 +19,7 @@ pub(super) type Holder = (usize, usize);
 /// Parameters that the same stages hold.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct GradientGroup {
-    /// The holders, in the order of pipelines.
+    /// The holders, ascending; at least two.
     pub holders: Vec<Holder>,
     /// Number of shards.
     pub shards: u32,
@@ -25,11 +27,18 @@ pub(super) struct GradientGroup {
     pub buckets: Vec<Bucket>,
 }
 
+impl GradientGroup {
+    /// Whether a stage holds the group's parameters.
+    pub(super) fn is_held_by(&self, holder: Holder) -> bool {
+        self.holders.binary_search(&holder).is_ok()
+    }
+}
+
 /// A part of a group's gradients, averaged in one call.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bucket {
-    /// The bucket is full when the backward pass of this item is done.
-    pub ready: Item,
+    /// The items in it, descending.
+    pub items: Vec<Item>,
     /// Parameters of one shard.
     pub parameters: f64,
 }
@@ -37,9 +46,6 @@ pub(super) struct Bucket {
 /// A piece of the model whose parameters stay together: the embedding is 0, layer `l` is `l + 1`,
 /// the head is last. Backward passes visit items in descending order.
 pub(super) type Item = u32;
-
-/// An item with its trained parameters, of all ranks or of one shard.
-type Trained = (Item, f64);
 
 /// What an item is.
 fn part(model: &Model, item: Item) -> Part {
@@ -50,28 +56,43 @@ fn part(model: &Model, item: Item) -> Part {
     }
 }
 
-/// Stages of a pipeline that hold the word embedding, or a copy of it, first to last: the first, the
-/// one where a decoder begins, the last if the head is tied to it.
-pub(super) fn embedding_holders(pipeline: &Pipeline, model: &Model) -> Vec<usize> {
-    let mut holders = vec![0];
-    let entry = model.target_entry().and_then(|layer| stage_of_layer(pipeline, layer));
-    let head = model.tied_head().then(|| pipeline.stages.len() - 1);
-    for stage in entry.into_iter().chain(head) {
-        if !holders.contains(&stage) {
-            holders.push(stage);
-        }
+/// Whether an item multiplies with or looks up the word embedding, as the embedding itself does: a
+/// head that is tied to it, the layer with which a decoder begins.
+fn shares_words(model: &Model, item: Item) -> bool {
+    match part(model, item) {
+        Part::Embedding => false,
+        Part::Layer(_) => model.target_entry() == Some(item - 1),
+        Part::Head => model.tied_head(),
     }
-    holders
 }
 
-fn stage_of_layer(pipeline: &Pipeline, layer: u32) -> Option<usize> {
-    let holds = |stage: &Stage| stage.chunks.iter().any(|chunk| chunk.contains(&layer));
-    pipeline.stages.iter().position(holds)
-}
-
-/// Whether the word embedding is trained, and averaged if it lies on several stages.
-pub(super) fn embedding_trained(training: &Training) -> bool {
+/// Whether gradients of the word embedding are averaged.
+pub(super) fn words_trained(training: &Training) -> bool {
     training.adapters.is_none()
+}
+
+/// The items that a stage holds in any of its chunks, descending, each once.
+pub(super) fn stage_items(
+    pipeline: &Pipeline,
+    placement: &Placement,
+    stage: usize,
+    model_layers: u32,
+) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
+    for (chunk, layers) in pipeline.stages[stage].chunks.iter().enumerate() {
+        let position = Position { stage: stage as u32, chunk: chunk as u32 };
+        items.extend(layers.clone().map(|layer| layer + 1));
+        items.extend(placement.before(position).is_none().then_some(0));
+        items.extend(placement.after(position).is_none().then_some(model_layers + 1));
+    }
+    items.sort_unstable_by(|a, b| b.cmp(a));
+    items.dedup();
+    items
+}
+
+/// Whether a stage that holds these items has a copy of the word embedding for them.
+fn holds_copy(model: &Model, items: &[Item]) -> bool {
+    !items.contains(&0) && items.iter().any(|&item| shares_words(model, item))
 }
 
 /// Parameters that a stage holds, over all its ranks: all of them, and those that are trained.
@@ -79,76 +100,96 @@ pub(super) fn stage_parameters(
     model: &Model,
     training: &Training,
     pipeline: &Pipeline,
+    placement: &Placement,
     stage: usize,
 ) -> [ParameterCount; 2] {
-    let mut parts: Vec<(Part, f64)> = pipeline.stages[stage]
-        .layer_parts(model)
-        .into_iter()
-        .map(|(part, count)| (part, f64::from(count)))
-        .collect();
-    if stage == 0 {
-        parts.push((Part::Embedding, 1.0));
-    }
-    if stage + 1 == pipeline.stages.len() {
-        parts.push((Part::Head, 1.0));
-    }
-    let mut held: ParameterCount =
-        parts.iter().map(|&(part, count)| model.held_parameters(part, training) * count).sum();
+    let items = stage_items(pipeline, placement, stage, model.layer_count());
+    let parts = || items.iter().map(|&item| part(model, item));
+    let mut held: ParameterCount = parts().map(|part| model.held_parameters(part, training)).sum();
     let mut trained: ParameterCount =
-        parts.iter().map(|&(part, count)| model.trained_parameters(part, training) * count).sum();
-    if stage > 0 && embedding_holders(pipeline, model).contains(&stage) {
+        parts().map(|part| model.trained_parameters(part, training)).sum();
+    if holds_copy(model, &items) {
         let copy = ParameterCount::dense(model.word_embedding());
         held += copy;
-        if embedding_trained(training) {
+        if words_trained(training) {
             trained += copy;
         }
     }
     [held, trained]
 }
 
-/// Trained parameters of an item over all pipelines' ranks: its own, and the copy of the word
-/// embedding that some pipeline's stage holds for its sake.
-fn trained(model: &Model, training: &Training, plan: &Plan, item: Item) -> f64 {
-    let own = model.trained_parameters(part(model, item), training).total();
-    let uses_words = match part(model, item) {
-        Part::Embedding => false,
-        Part::Layer(_) => model.target_entry() == Some(item - 1),
-        Part::Head => model.tied_head(),
+/// The stages of a pipeline that hold the word embedding or a copy of it, if some of them are copies
+/// whose gradients must be added up; empty if not.
+pub(super) fn words_exchanged(
+    pipeline: &Pipeline,
+    placement: &Placement,
+    model: &Model,
+) -> Vec<usize> {
+    let mut copies = false;
+    let holds = |&stage: &usize| {
+        let items = stage_items(pipeline, placement, stage, model.layer_count());
+        let copy = holds_copy(model, &items);
+        copies |= copy;
+        copy || items.contains(&0)
     };
-    let copied = |pipeline: &Pipeline| match part(model, item) {
-        Part::Head => pipeline.stages.len() > 1,
-        _ => stage_of_layer(pipeline, item - 1).is_some_and(|stage| stage > 0),
-    };
-    if uses_words && embedding_trained(training) && plan.pipelines.iter().any(copied) {
-        own + model.word_embedding()
-    } else {
-        own
-    }
+    let holders: Vec<usize> = (0..pipeline.stages.len()).filter(holds).collect();
+    if copies { holders } else { Vec::new() }
 }
 
+/// Trained parameters of an item over all pipelines' ranks: its own, and the copy of the word
+/// embedding that some stage holds for its sake.
+fn trained(model: &Model, training: &Training, owners: &[Owners], item: Item) -> f64 {
+    let own = model.trained_parameters(part(model, item), training).total();
+    // On a stage that does not hold the embedding itself.
+    let apart = |routes: &Owners| {
+        let with_words: Vec<usize> = routes.iter().map(|stages| stages[0]).collect();
+        routes.iter().any(|stages| !with_words.contains(&stages[item as usize]))
+    };
+    let copied = shares_words(model, item) && owners.iter().any(apart);
+    if copied && words_trained(training) { own + model.word_embedding() } else { own }
+}
+
+/// By route of a pipeline, the stage that holds each item.
+type Owners = Vec<Vec<usize>>;
+
+/// An item with its trained parameters, of all ranks or of one shard.
+type Trained = (Item, f64);
+
 /// The gradient groups of a plan, in the order of their highest items, highest first. Every rank
-/// issues its buckets in that order or in the order of readiness; both descend, so no two ranks
+/// issues the buckets of all its groups in descending order of their lowest items, so no two ranks
 /// wait for each other.
 pub(super) fn gradient_groups(
     plan: &Plan,
     model: &Model,
     training: &Training,
 ) -> Vec<GradientGroup> {
-    if plan.pipelines.len() < 2 {
+    let layers = model.layer_count();
+    let placements: Vec<Placement> =
+        plan.pipelines.iter().map(|pipeline| pipeline.placement(plan.schedule)).collect();
+    let copies: usize = placements.iter().map(|placement| placement.routes().len()).sum();
+    if copies < 2 {
         return Vec::new();
     }
-    let layers = model.layer_count();
-    let gradient_bytes = training.gradient_bytes;
     let mut by_holders: Vec<(Vec<Holder>, Vec<Trained>)> = Vec::new();
-    let owners: Vec<Vec<usize>> =
-        (0..plan.pipelines.len()).map(|p| stage_of_items(plan, p, layers)).collect();
+    let owners: Vec<Owners> = plan
+        .pipelines
+        .iter()
+        .zip(&placements)
+        .map(|(pipeline, placement)| stages_of_items(pipeline, placement, layers))
+        .collect();
     for item in (0..=layers + 1).rev() {
-        let parameters = trained(model, training, plan, item);
+        let parameters = trained(model, training, &owners, item);
         if parameters == 0.0 {
             continue;
         }
-        let holders: Vec<Holder> =
-            owners.iter().enumerate().map(|(p, stages)| (p, stages[item as usize])).collect();
+        let mut holders: Vec<Holder> = owners
+            .iter()
+            .enumerate()
+            .flat_map(|(p, routes)| routes.iter().map(move |stages| (p, stages[item as usize])))
+            .collect();
+        // The copies of a bidirectional pipeline lie in no order.
+        holders.sort_unstable();
+        holders.dedup();
         match by_holders.iter_mut().find(|(known, _)| *known == holders) {
             Some((_, items)) => items.push((item, parameters)),
             None => by_holders.push((holders, vec![(item, parameters)])),
@@ -156,6 +197,7 @@ pub(super) fn gradient_groups(
     }
     by_holders
         .into_iter()
+        .filter(|(holders, _)| holders.len() > 1)
         .map(|(holders, items)| {
             let shards = holders
                 .iter()
@@ -168,7 +210,7 @@ pub(super) fn gradient_groups(
             let buckets = match plan.gradient_sync {
                 GradientSync::AtEnd => fill(&sized, f64::INFINITY),
                 GradientSync::Overlapped { bucket } => {
-                    fill(&sized, bucket.0 / f64::from(gradient_bytes))
+                    fill(&sized, bucket.0 / f64::from(training.gradient_bytes))
                 }
             };
             GradientGroup { holders, shards, buckets }
@@ -176,32 +218,35 @@ pub(super) fn gradient_groups(
         .collect()
 }
 
-/// The stage that holds each item of a pipeline.
-fn stage_of_items(plan: &Plan, pipeline: usize, layers: u32) -> Vec<usize> {
-    let stages = &plan.pipelines[pipeline].stages;
-    let mut owner = vec![0; layers as usize + 2];
-    for (s, stage) in stages.iter().enumerate() {
-        for chunk in &stage.chunks {
-            for layer in chunk.clone() {
+/// By route, the stage that holds each item of a pipeline.
+fn stages_of_items(pipeline: &Pipeline, placement: &Placement, layers: u32) -> Owners {
+    let of_route = |route: &Vec<Position>| {
+        let mut owner = vec![0; layers as usize + 2];
+        for position in route {
+            let stage = position.stage as usize;
+            for layer in pipeline.stages[stage].chunks[position.chunk as usize].clone() {
                 if let Some(slot) = owner.get_mut(layer as usize + 1) {
-                    *slot = s;
+                    *slot = stage;
                 }
             }
         }
-    }
-    owner[layers as usize + 1] = stages.len() - 1;
-    owner
+        owner[0] = route.first().map_or(0, |first| first.stage as usize);
+        owner[layers as usize + 1] = route.last().map_or(0, |last| last.stage as usize);
+        owner
+    };
+    placement.routes().iter().map(of_route).collect()
 }
 
 /// Packs items, in order, into buckets of at least `capacity` parameters.
 fn fill(items: &[Trained], capacity: f64) -> Vec<Bucket> {
     let mut buckets = Vec::new();
-    let mut held = 0.0;
+    let mut open = Bucket { items: Vec::new(), parameters: 0.0 };
     for (position, &(item, size)) in items.iter().enumerate() {
-        held += size;
-        if held >= capacity || position + 1 == items.len() {
-            buckets.push(Bucket { ready: item, parameters: held });
-            held = 0.0;
+        open.items.push(item);
+        open.parameters += size;
+        if open.parameters >= capacity || position + 1 == items.len() {
+            let empty = Bucket { items: Vec::new(), parameters: 0.0 };
+            buckets.push(std::mem::replace(&mut open, empty));
         }
     }
     buckets
@@ -226,8 +271,9 @@ mod tests {
             let buckets = fill(&items, capacity);
             let sum: f64 = buckets.iter().map(|b| b.parameters).sum();
             assert!((sum - 55.0).abs() < 1e-12);
-            assert_eq!(buckets.last().map(|b| b.ready), Some(0));
-            assert!(buckets.is_sorted_by(|a, b| a.ready > b.ready));
+            let packed: Vec<Item> = buckets.iter().flat_map(|b| b.items.clone()).collect();
+            assert_eq!(packed, (0..10).rev().collect::<Vec<_>>());
+            assert!(buckets.iter().all(|b| !b.items.is_empty()));
         }
     }
 

@@ -6,22 +6,18 @@ use std::ops::Range;
 use motley_workload::{Extent, Recompute, Shard, Training};
 
 use super::gradients::Item;
-use crate::plan::Schedule;
 
 /// The shape of one stage.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each a plan's own choice")]
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StageShape {
-    pub schedule: Schedule,
-    pub stage: u32,
-    pub stages: u32,
-    pub micro_batches: u32,
     pub micro_batch_size: u32,
     pub tensor_parallel: u32,
     pub sequence_parallel: bool,
     pub overlap_weight_gradient: bool,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
+    /// How many routes the pipeline's micro-batches take in turn.
+    pub routes: u32,
     /// Bytes of an activation element as the stage's cards exchange it.
     pub element_bytes: u32,
     pub gradients: Vec<GradientShape>,
@@ -29,8 +25,7 @@ pub(super) struct StageShape {
     pub overlap_gradients: bool,
     /// Shards of the tied embedding that this rank averages with the other end of the pipeline.
     pub embedding_shards: u32,
-    /// The pipeline has more than one rank, which agree on the gradient norm.
-    pub gradient_norm: bool,
+    pub norm: NormShape,
     /// Parameters that one card holds.
     pub parameters: f64,
     /// Those of them that are trained.
@@ -41,6 +36,7 @@ pub(super) struct StageShape {
 }
 
 /// One model chunk of a stage.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about its two ends")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChunkShape {
     /// Its first layer.
@@ -51,12 +47,23 @@ pub(super) struct ChunkShape {
     pub embedding: bool,
     /// It ends with the head.
     pub head: bool,
+    /// What comes before it lies on another stage.
+    pub receives: bool,
+    /// What comes after it lies on another stage.
+    pub sends: bool,
 }
 
 impl ChunkShape {
     /// Its layers.
     pub(super) fn layers(&self) -> Range<u32> {
         self.first_layer..self.first_layer + self.layers
+    }
+
+    /// The items whose parameters it holds, in the order of its backward pass.
+    pub(super) fn items(&self, model_layers: u32) -> impl Iterator<Item = Item> {
+        let head = self.head.then_some(model_layers + 1);
+        let layers = self.layers().rev();
+        head.into_iter().chain(layers.map(|layer| layer + 1)).chain(self.embedding.then_some(0))
     }
 }
 
@@ -65,8 +72,24 @@ impl ChunkShape {
 pub(super) struct GradientShape {
     /// How many of the group's shards lie on the rank.
     pub shards: u32,
-    /// When each bucket is ready.
-    pub ready: Vec<Item>,
+    /// The items of each bucket.
+    pub buckets: Vec<Vec<Item>>,
+}
+
+/// How the stage agrees on the gradient norm before the optimizer step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NormShape {
+    /// The pipeline is one rank.
+    Alone,
+    /// All ranks of the pipeline meet.
+    Meeting,
+    /// What the stages have found is handed on from stage to stage.
+    Chain {
+        /// Something comes from the stage before.
+        receives: bool,
+        /// Something goes to the stage after.
+        sends: bool,
+    },
 }
 
 /// What a slot of the program stands for.
@@ -88,9 +111,18 @@ pub(super) enum SlotUse {
     Embedding { shard: u32 },
     /// All ranks of the pipeline.
     GradientNorm,
+    /// What the stages before have found about the gradient norm.
+    NormIn,
+    /// What this stage and those before have found: this stage sends.
+    NormOut,
 }
 
 impl StageShape {
+    /// What one card works on.
+    pub(super) fn shard(&self) -> Shard {
+        Shard::new(self.tensor_parallel, self.sequence_parallel, self.micro_batch_size)
+    }
+
     /// The slots of the program, in order.
     pub(super) fn slots(&self) -> Vec<SlotUse> {
         let mut slots = Vec::new();
@@ -99,10 +131,10 @@ impl StageShape {
         }
         for (c, chunk) in self.chunks.iter().enumerate() {
             let c = c as u32;
-            if !chunk.embedding {
+            if chunk.receives {
                 slots.extend([SlotUse::ForwardIn(c), SlotUse::BackwardOut(c)]);
             }
-            if !chunk.head {
+            if chunk.sends {
                 slots.extend([SlotUse::ForwardOut(c), SlotUse::BackwardIn(c)]);
             }
         }
@@ -110,15 +142,15 @@ impl StageShape {
             slots.extend((0..gradient.shards).map(|shard| SlotUse::Gradient { group, shard }));
         }
         slots.extend((0..self.embedding_shards).map(|shard| SlotUse::Embedding { shard }));
-        if self.gradient_norm {
-            slots.push(SlotUse::GradientNorm);
+        match self.norm {
+            NormShape::Alone => {}
+            NormShape::Meeting => slots.push(SlotUse::GradientNorm),
+            NormShape::Chain { receives, sends } => {
+                slots.extend(receives.then_some(SlotUse::NormIn));
+                slots.extend(sends.then_some(SlotUse::NormOut));
+            }
         }
         slots
-    }
-
-    /// The layers of all chunks.
-    pub(super) fn layers(&self) -> impl Iterator<Item = u32> + '_ {
-        self.chunks.iter().flat_map(ChunkShape::layers)
     }
 
     /// Bytes of so many elements as the stage's cards exchange them.
@@ -129,10 +161,5 @@ impl StageShape {
     /// Bytes of one micro-batch at a boundary, unsplit.
     pub(super) fn boundary_bytes(&self, boundary: Extent, training: &Training) -> f64 {
         self.bytes(f64::from(self.micro_batch_size) * boundary.elements(training))
-    }
-
-    /// What one rank works on.
-    pub(super) fn shard(&self) -> Shard {
-        Shard::new(self.tensor_parallel, self.sequence_parallel, self.micro_batch_size)
     }
 }

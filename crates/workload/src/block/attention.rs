@@ -55,6 +55,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     // Queries, keys and values; the core's output.
     piece.kept.split += rows.element * rows.tokens as f64 * qkv.outputs as f64
         + kept_output(rows, &core, &projection);
+    piece.kept.waiting += qkv.kept_inside() + qkv.waiting_gradient() + projection.waiting();
     piece
 }
 
@@ -95,6 +96,12 @@ pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
     piece.kept.split += rows.element * rows.tokens as f64 * query.outputs as f64
         + rows.element * source.tokens as f64 * key_value.outputs as f64
         + kept_output(rows, &core, &projection);
+    // What the encoder put out is there for all layers.
+    piece.kept.waiting += [&query, &key_value]
+        .map(|linear| linear.kept_inside() + linear.waiting_gradient())
+        .iter()
+        .sum::<f64>()
+        + projection.waiting();
     piece
 }
 

@@ -4,13 +4,13 @@
 //! added up with the router's weights (Gale et al. 2022, arXiv 2211.15841; Megatron-LM's
 //! `MoELayer`). Sending tokens to other ranks is not among the operators.
 
-use super::linear::{Linear, Names, accumulate};
+use super::linear::{Linear, Names, accumulate, deferred};
 use super::mlp;
 use super::piece::Piece;
 use super::rows::{Rows, elementwise, rows_moved};
 use crate::activation::Kept;
 use crate::model::Experts;
-use crate::{Capacity, GroupedGemm, Operator, Work};
+use crate::{Capacity, Deferral, GroupedGemm, Operator, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -68,6 +68,7 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
         stream: SCORE * scores + CHOICE * choices,
         split: rows.element * local.rows * kept_rows,
         widest: local.rows * local.up().outputs,
+        waiting: router.waiting_gradient() + local.waiting(),
         ..Kept::default()
     };
     add_shared(&mut piece, rows, bank);
@@ -108,6 +109,7 @@ fn add_shared(piece: &mut Piece, rows: &Rows, bank: &Experts) {
         piece.backward.extend(gate.input_gradient());
         piece.backward.extend(gate.weight_gradient());
         piece.kept.split += rows.element * stream;
+        piece.kept.waiting += gate.waiting_gradient();
     }
     piece.forward.push(elementwise("add shared expert", 3.0 * rows.element * stream));
     piece.backward.push(elementwise("shared expert gradient sum", 3.0 * rows.element * stream));
@@ -200,7 +202,15 @@ impl<'a> Local<'a> {
         let product = GroupedGemm { m, n, k, groups, sum_bytes };
         let mut ops = vec![Operator::new(name, Work::GroupedGemm(product))];
         ops.extend(accumulate(self.rank, self.experts * matrix.inputs * matrix.outputs));
-        ops
+        deferred(ops, Deferral::WeightPass).collect()
+    }
+
+    /// Bytes that wait for the weight gradients: inputs of both products and gradients of their
+    /// outputs.
+    fn waiting(&self) -> f64 {
+        let width = |matrix: &Matrix| matrix.inputs + matrix.outputs;
+        let widths = width(&self.up()) + width(&self.down());
+        if self.rank.trained() { self.rank.element * self.rows * widths } else { 0.0 }
     }
 
     /// The gradient of the experts' biases over `width` columns.

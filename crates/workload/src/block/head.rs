@@ -1,9 +1,10 @@
 //! The head of a language model: BERT's dense layer, final norm, logits, vocabulary-parallel cross
 //! entropy.
 
-use super::linear::{Linear, Names, deferrable};
+use super::linear::{Linear, Names, deferred};
 use super::rows::{Rows, elementwise};
 use super::{Block, Exchange};
+use crate::Deferral;
 use crate::activation::Kept;
 use crate::model::{LanguageHead, Weight};
 
@@ -58,7 +59,7 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
         backward.extend(dense.input_gradient());
         backward.extend(dense.weight_gradient());
     }
-    backward.extend(deferrable(logits.weight_gradient()));
+    backward.extend(deferred(logits.weight_gradient(), Deferral::Exchange));
 
     Block {
         forward,
@@ -73,6 +74,10 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
             // The logits as the product puts them out, and the fp32 exponentials beside the
             // probabilities.
             passing: (element + 4.0) * count,
+            // Input and gradient of the logits product, and of BERT's dense layer.
+            waiting: if logits.keeps_input() { element * rows.stream() } else { 0.0 }
+                + logits.waiting_gradient()
+                + dense.as_ref().map_or(0.0, Linear::waiting),
             ..Kept::default()
         },
     }

@@ -83,6 +83,10 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
         split: inside
             + rows.element * tokens * heads * widths
             + kept_output(rows, &core, &projection),
+        waiting: inside
+            + into.iter().chain(&out_of).map(Linear::waiting_gradient).sum::<f64>()
+            + rows.element * wanted
+            + projection.waiting(),
         ..Kept::default()
     });
     piece

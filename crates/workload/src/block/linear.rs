@@ -2,7 +2,7 @@
 
 use super::rows::{Rows, elementwise};
 use crate::model::{Split, Weight};
-use crate::{Operator, Work};
+use crate::{Deferral, Operator, Work};
 
 /// Names of a linear layer's products.
 #[derive(Clone, Copy)]
@@ -122,7 +122,7 @@ impl<'a> Linear<'a> {
             product("adapter out weight gradient", adapter.rank, adapter.outputs);
             product("adapter in weight gradient", adapter.inputs, adapter.rank_share);
         }
-        ops
+        deferred(ops, Deferral::WeightPass).collect()
     }
 
     /// The gradient of the bias: none where there is no bias, or none that is trained.
@@ -142,6 +142,19 @@ impl<'a> Linear<'a> {
         self.rows.element * self.tokens as f64 * input + self.kept_inside()
     }
 
+    /// Bytes that wait for the weight gradients once the input's gradient is there: what is kept of
+    /// the input and of the middle of adapters, and the gradient of the output. Nothing where nothing
+    /// is trained.
+    pub(super) fn waiting(&self) -> f64 {
+        self.kept() + self.waiting_gradient()
+    }
+
+    /// Bytes of the output's gradient that wait for the weight gradients.
+    pub(super) fn waiting_gradient(&self) -> f64 {
+        let output = if self.keeps_input() { self.outputs as f64 } else { 0.0 };
+        self.rows.element * self.tokens as f64 * output
+    }
+
     /// Bytes that are kept of the middle of adapters.
     pub(super) fn kept_inside(&self) -> f64 {
         let middle: u64 = self.adapters.iter().map(|adapter| adapter.rank_share).sum();
@@ -159,9 +172,12 @@ pub(super) fn accumulate(rows: &Rows, weights: f64) -> Option<Operator> {
     rows.accumulation.map(|bytes| elementwise("accumulate gradient", bytes * weights))
 }
 
-/// The same operators, free to run while the input's gradient is all-reduced.
-pub(super) fn deferrable(operators: Vec<Operator>) -> impl Iterator<Item = Operator> {
-    operators.into_iter().map(|operator| Operator { deferrable: true, ..operator })
+/// The same operators, free to wait.
+pub(super) fn deferred(
+    operators: Vec<Operator>,
+    deferral: Deferral,
+) -> impl Iterator<Item = Operator> {
+    operators.into_iter().map(move |operator| Operator { deferral, ..operator })
 }
 
 pub(super) fn gemm(name: &'static str, m: u64, n: u64, k: u64, batch: u64) -> Operator {

@@ -41,6 +41,7 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     piece.kept = Kept {
         split: rows.element * widest + down.kept() + up.kept_inside(),
         widest,
+        waiting: up.kept_inside() + up.waiting_gradient() + down.waiting(),
         ..Kept::default()
     };
     piece

@@ -1,10 +1,11 @@
 //! What stands between a norm and a residual.
 
+use super::linear::deferred;
 use super::rows::Rows;
 use super::{Block, Exchange};
-use crate::Operator;
 use crate::activation::Kept;
 use crate::model::NormPlacement;
+use crate::{Deferral, Operator};
 
 /// The work of an attention or a feed-forward, without norm and residual around it.
 #[derive(Default)]
@@ -17,7 +18,7 @@ pub(super) struct Piece {
     pub(super) recomputed: Vec<Operator>,
     /// What is kept inside of it; its input is the block's matter.
     pub(super) kept: Kept,
-    /// Whether its input is kept.
+    /// Whether its input is kept, also while weight gradients wait.
     pub(super) keeps_input: bool,
     /// Elements that tensor-parallel ranks gather before the matrices that they share.
     pub(super) gathered: f64,
@@ -45,6 +46,7 @@ pub(super) fn block(
     let outputs = if pieces.iter().any(|piece| piece.keeps_input) { norms } else { 0 };
     let mut kept = Kept {
         stream: (1 + outputs + after) as f64 * rows.element * stream + parts * rows.mask() * stream,
+        waiting: outputs as f64 * rows.element * stream,
         ..Kept::default()
     };
     for piece in pieces {
@@ -60,6 +62,6 @@ pub(super) fn block(
     forward.push(rows.residual_forward(parts));
     backward.extend(std::iter::repeat_n(rows.norm_backward(), norms));
     backward.push(rows.residual_backward(parts));
-    backward.extend(super::linear::deferrable(deferrable));
+    backward.extend(deferred(deferrable, Deferral::Exchange));
     Block { forward, backward, recomputed, exchange, kept }
 }

@@ -203,20 +203,20 @@ impl Model {
         std::iter::once(Part::Embedding).chain(layers).chain([Part::Head])
     }
 
-    /// What lies between two layers, or between the last one and the head: the output of a layer.
+    /// What a layer reads; of the number of layers, what the head reads.
     ///
     /// # Panics
     /// If the stack is not so high.
-    pub fn output_of(&self, layer: u32) -> Extent {
-        self.kinds[usize::from(self.stack[layer as usize].0)].output
+    pub fn before(&self, layer: u32) -> Extent {
+        match layer.checked_sub(1) {
+            Some(below) => self.kinds[usize::from(self.stack[below as usize].0)].output,
+            None => self.embedding.output(),
+        }
     }
 
     /// What the head reads.
     pub(crate) fn head_input(&self) -> Extent {
-        match self.stack.last() {
-            Some(&KindId(kind)) => self.kinds[usize::from(kind)].output,
-            None => self.embedding.output(),
-        }
+        self.before(self.layer_count())
     }
 
     /// Rows of a sample that the head scores.

@@ -152,6 +152,6 @@ fn decoders_attend_to_both_sequences() {
     };
     assert_eq!((flash(0), flash(30)), (0, 1));
     // Between decoder layers both streams travel.
-    close(model.output_of(10).elements(&training), s * h, 0.0, "encoder");
-    close(model.output_of(30).elements(&training), (s + t) * h, 0.0, "decoder");
+    close(model.before(11).elements(&training), s * h, 0.0, "encoder");
+    close(model.before(31).elements(&training), (s + t) * h, 0.0, "decoder");
 }

@@ -3,8 +3,8 @@
 use motley_hardware::{Architecture, Catalog, Cited, Device};
 use motley_units::{Bytes, BytesPerSec, FlopsPerSec};
 use motley_workload::{
-    AttentionKernel, FlashAttention, GroupedGemm, KernelModel, Operator, Pass, Precision, Preset,
-    Shard, Training, Work, blocks, card_path, optimizer_step,
+    AttentionKernel, Deferral, FlashAttention, GroupedGemm, KernelModel, Operator, Pass, Precision,
+    Preset, Shard, Training, Work, blocks, card_path, optimizer_step,
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn training(precision: Precision) -> Training {
 }
 
 fn op(work: Work) -> Operator {
-    Operator { name: "kernel", work, deferrable: false }
+    Operator { name: "kernel", work, deferral: Deferral::None }
 }
 
 fn gemm(m: u64, n: u64, k: u64, batch: u64) -> Operator {

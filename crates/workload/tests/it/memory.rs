@@ -3,7 +3,8 @@
 use crate::common::{path_in, training};
 use motley_units::Bytes;
 use motley_workload::{
-    AttentionKernel, Model, Precision, Preset, Recompute, Shard, StageLoad, activations, memory,
+    AttentionKernel, Model, Part, Precision, Preset, Recompute, Shard, StageLoad, activations,
+    memory,
 };
 
 #[test]
@@ -33,6 +34,37 @@ fn a_gpt_layer_keeps_what_the_paper_counts() {
                     model.name
                 );
             }
+        }
+    }
+}
+
+/// Inputs of the linear layers and gradients of their outputs: `32 s b h` bytes of a GPT layer (Qi
+/// et al. 2024, arXiv 2401.10241, Table 1), of which tensor parallelism splits `24 s b h` and
+/// sequence parallelism `4 s b h` more: gathered gradients of the residual stream stay whole.
+#[test]
+fn a_layer_that_waits_for_its_weight_gradients_keeps_what_the_paper_counts() {
+    for preset in Preset::all().iter().filter(|preset| preset.source.contains("Megatron-LM")) {
+        let model = preset.build();
+        let hidden = f64::from(model.tokens().unwrap().hidden);
+        let stream = 2048.0 * 3.0 * hidden;
+        for (degree, sequence_parallel) in [(1, false), (4, false), (4, true)] {
+            let t = f64::from(degree);
+            let residual = if sequence_parallel { 4.0 / t } else { 4.0 };
+            let expected = stream * (residual + 4.0 + 24.0 / t);
+            let shard = Shard::new(degree, sequence_parallel, 3);
+            let path = path_in(Precision::Fp16, AttentionKernel::Unfused);
+            let of = |part| activations(&model, part, &training(2048), &path, &shard);
+            let (layer, head) = (of(model.part(0)), of(Part::Head));
+            let found = layer.waiting().0;
+            assert!((found / expected - 1.0).abs() < 1e-12, "{}: {found}", model.name);
+            let kept = Recompute::None;
+            assert!(found < layer.bytes(kept).0, "the input gradient frees memory");
+            assert!(head.waiting() < head.bytes(kept));
+            // Input and gradient of the logits.
+            let vocab = f64::from(model.tokens().unwrap().vocab);
+            let own = if sequence_parallel { stream / t } else { stream };
+            let logits = 2.0 * 3.0 * 2048.0 * vocab / t;
+            assert!((head.waiting().0 / (2.0 * own + logits) - 1.0).abs() < 1e-12);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Parameter counts and FLOPs against what was published and against closed forms.
 
 use crate::common::{close, first_layer, kernel_flops, training, training_of};
-use motley_workload::{AttentionKernel, Model, Part, Pass, Preset, Shard, flops, model_flops};
+use motley_workload::{
+    AttentionKernel, Deferral, Model, Operator, Part, Pass, Preset, Shard, Training, Work, blocks,
+    flops, model_flops,
+};
 
 #[test]
 fn parameters_are_as_published() {
@@ -144,12 +147,48 @@ fn deferrable_weight_gradients_are_last() {
         let training = training_of(&model, 128);
         for part in model.distinct_parts() {
             let path = crate::common::path(AttentionKernel::Unfused);
-            for block in motley_workload::blocks(&model, part, &training, &path, &shard) {
-                assert!(block.forward.iter().all(|op| !op.deferrable));
-                let first = block.backward.iter().position(|op| op.deferrable);
+            let waits = |op: &Operator| op.deferral == Deferral::Exchange;
+            for block in blocks(&model, part, &training, &path, &shard) {
+                assert!(block.forward.iter().all(|op| op.deferral == Deferral::None));
+                let first = block.backward.iter().position(waits);
                 assert_eq!(first.is_some(), block.exchange.gathered > 0.0, "{}", model.name);
                 let rest = first.map_or(&[][..], |first| &block.backward[first..]);
-                assert!(rest.iter().all(|op| op.deferrable), "{} {part:?}", model.name);
+                assert!(rest.iter().all(waits), "{} {part:?}", model.name);
+            }
+        }
+    }
+}
+
+/// What a pass of weight gradients computes is as much as the products with weights of the forward
+/// pass, with and without a kernel of its own for the sum.
+#[test]
+fn all_weight_gradients_can_be_taken_out_of_the_backward_pass() {
+    let path = crate::common::path(AttentionKernel::Unfused);
+    // Attention multiplies for every head of every sample.
+    let weighted = |op: &&Operator| match op.work {
+        Work::Gemm { batch, .. } => batch == 1,
+        Work::GroupedGemm(_) => true,
+        _ => false,
+    };
+    for preset in Preset::all() {
+        let model = preset.build();
+        for (degree, fused) in [(1, true), (1, false), (2, true)] {
+            let shard = Shard::new(degree, false, 2);
+            let training =
+                Training { fused_gradient_accumulation: fused, ..training_of(&model, 128) };
+            for part in model.distinct_parts() {
+                for block in blocks(&model, part, &training, &path, &shard) {
+                    let forward = block.forward.iter().filter(weighted);
+                    let linear: f64 = forward.clone().map(|op| op.work.flops().0).sum();
+                    let waits = |op: &&Operator| op.deferral != Deferral::None;
+                    let taken: Vec<&Operator> = block.backward.iter().filter(waits).collect();
+                    let weights: f64 = taken.iter().map(|op| op.work.flops().0).sum();
+                    close(weights, linear, 1e-12, &model.name);
+                    let products = taken.iter().copied().filter(weighted).count();
+                    let sums = if fused { 0 } else { products };
+                    assert_eq!(taken.len(), products + sums, "{} {part:?}", model.name);
+                    assert_eq!(products, forward.count());
+                }
             }
         }
     }

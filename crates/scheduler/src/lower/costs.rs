@@ -1,0 +1,171 @@
+//! What the passes of a pipeline take and hold, for automatic schedules: the strands of its stages,
+//! with collectives and sends as long as they take when nothing else moves.
+
+use motley_collectives::{Fidelity, Layouts};
+use motley_topology::{Cluster, RouteError};
+use motley_units::Time;
+
+use super::communicators::slices;
+use super::memory::{Held, idle_memory};
+use super::passes::Passes;
+use super::shape::StageShape;
+use super::strand::{Piece, Request, Strand};
+use crate::plan::Pipeline;
+use crate::schedule::{
+    ActivationLimit, ChunkCosts, Costs, Pass, Placement, Position, Schedule, StageCosts, Step,
+};
+use crate::times::{CardKind, KernelTimes};
+
+/// One stage, as far as costs want to know.
+pub(super) struct StageWork<'a> {
+    pub shape: &'a StageShape,
+    /// By tensor rank: kind of card, and its passes.
+    pub ranks: Vec<(CardKind, &'a Passes)>,
+}
+
+/// The costs of a pipeline.
+///
+/// # Errors
+/// If two cards that must communicate have no route.
+pub(super) fn costs(
+    pipeline: &Pipeline,
+    placement: &Placement,
+    schedule: Schedule,
+    stages: &[StageWork],
+    cluster: &Cluster,
+    times: &KernelTimes,
+    layouts: &mut Layouts,
+) -> Result<Costs, RouteError> {
+    let mut priced = Vec::with_capacity(stages.len());
+    for (s, work) in stages.iter().enumerate() {
+        let gpus = &pipeline.stages[s].gpus;
+        let calls: Vec<Time> = match work.ranks.first() {
+            Some((_, passes)) if gpus.len() > 1 => {
+                let kinds = passes.tensor_calls.iter().map(|request| request.kind);
+                let group = layouts.group(cluster, gpus, kinds, Fidelity::Bundled)?;
+                let call =
+                    |request: &Request| Time::from(group.uncontended(request.kind, request.bytes));
+                passes.tensor_calls.iter().map(call).collect()
+            }
+            _ => Vec::new(),
+        };
+        priced.push(stage_costs(work, &calls, times));
+    }
+    for (stage, work) in priced.iter_mut().zip(stages) {
+        let wanted = match schedule.activation_limit() {
+            None => f64::INFINITY,
+            Some(ActivationLimit::Stages(factor)) => {
+                factor * stages.len() as f64 * stage.micro_batch()
+            }
+            Some(ActivationLimit::Available) => {
+                let left = |&(kind, _): &(CardKind, &Passes)| {
+                    let idle = idle_memory(work.shape, kind, times).total().0;
+                    times.memory(kind).0 - idle
+                };
+                work.ranks.iter().map(left).fold(f64::INFINITY, f64::min)
+            }
+        };
+        stage.limit = wanted.max(stage.least_limit());
+    }
+    let mut hop = |from: Position, to: Position, layer: u32| -> Result<Time, RouteError> {
+        let (from, to) = (from.stage as usize, to.stage as usize);
+        if from == to {
+            return Ok(Time::ZERO);
+        }
+        let pairs = slices(&pipeline.stages[from].gpus, &pipeline.stages[to].gpus);
+        let boundary = times.model().before(layer);
+        let bytes = stages[from].shape.boundary_bytes(boundary, times.training());
+        let sent = layouts.send(cluster, &pairs, bytes / pairs.len() as f64, Fidelity::Bundled)?;
+        Ok(Time::from(sent.uncontended(cluster)))
+    };
+    let (mut forward_hops, mut backward_hops) = (Vec::new(), Vec::new());
+    for route in placement.routes() {
+        let (mut forward, mut backward) = (Vec::new(), Vec::new());
+        for pair in route.windows(2) {
+            let layer = pipeline.layers_at(pair[1]).start;
+            forward.push(hop(pair[0], pair[1], layer)?);
+            backward.push(hop(pair[1], pair[0], layer)?);
+        }
+        forward_hops.push(forward);
+        backward_hops.push(backward);
+    }
+    Ok(Costs { stages: priced, forward_hops, backward_hops, overlapped: 1.0 })
+}
+
+/// The costs of one stage, by its slowest and its fullest rank; without a limit.
+fn stage_costs(work: &StageWork, calls: &[Time], times: &KernelTimes) -> StageCosts {
+    let chunks = (0..work.shape.chunks.len() as u32).map(|chunk| {
+        let slowest = |pass: Pass| {
+            let step = Step { pass, micro_batch: 0, chunk };
+            let ranks = work.ranks.iter();
+            ranks.map(|(_, passes)| price(passes.strand(step), calls)).max().unwrap_or(Time::ZERO)
+        };
+        let fullest = |held: &dyn Fn(&Held) -> f64| {
+            let of = |&(kind, _): &(CardKind, &Passes)| held(&Held::new(work.shape, kind, times));
+            work.ranks.iter().map(of).fold(0.0, f64::max)
+        };
+        ChunkCosts {
+            forward: slowest(Pass::Forward),
+            input_gradient: slowest(Pass::InputGradient),
+            weight_gradient: slowest(Pass::WeightGradient),
+            kept: fullest(&|held| held.kept[chunk as usize]),
+            deferred: fullest(&|held| held.deferred[chunk as usize]),
+        }
+    });
+    StageCosts { chunks: chunks.collect(), limit: f64::INFINITY }
+}
+
+/// How long a strand takes on one rank if each call of its group takes as long as `calls` says.
+/// Calls follow one another; what it receives is there, and what it sends takes it no time.
+fn price(strand: &Strand, calls: &[Time]) -> Time {
+    let mut now = Time::ZERO;
+    let mut group_free = Time::ZERO;
+    let mut begun = Vec::new();
+    for piece in &strand.pieces {
+        match *piece {
+            Piece::Compute { run, .. } => now += run.time,
+            Piece::Exchange { call, .. } => {
+                now = now.max(group_free) + calls[usize::from(call)];
+                group_free = now;
+            }
+            Piece::Begin { call, .. } => {
+                group_free = now.max(group_free) + calls[usize::from(call)];
+                begun.push(group_free);
+            }
+            Piece::Finish { begun: which, .. } => now = now.max(begun[usize::from(which)]),
+            Piece::Receive { .. } | Piece::Send { .. } | Piece::Gradients(_) => {}
+        }
+    }
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use motley_job::NameId;
+
+    use super::*;
+    use crate::times::KernelRun;
+
+    #[test]
+    fn calls_beside_compute_cost_what_sticks_out() {
+        let name = NameId(0);
+        let picos = Time::from_picos;
+        let compute =
+            |time| Piece::Compute { name, run: KernelRun { time: picos(time), kernels: 1 } };
+        let begin = |call| Piece::Begin { name, call };
+        let finish = |begun| Piece::Finish { name, begun };
+        let calls = [picos(10), picos(100)];
+        let cases = [
+            (vec![compute(5), Piece::Exchange { name, call: 0 }, compute(5)], 20),
+            (vec![begin(0), compute(30), finish(0)], 30),
+            (vec![begin(1), compute(30), finish(0), compute(1)], 101),
+            // The second call waits for the first.
+            (vec![begin(1), begin(0), compute(30), finish(1), finish(0)], 110),
+            (vec![begin(1), compute(30), Piece::Exchange { name, call: 0 }], 110),
+        ];
+        for (pieces, expected) in cases {
+            let strand = Strand { pieces };
+            assert_eq!(price(&strand, &calls), picos(expected), "{:?}", strand.pieces);
+        }
+    }
+}

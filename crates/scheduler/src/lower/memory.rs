@@ -1,0 +1,88 @@
+//! What a stage holds on one of its cards.
+
+use motley_units::Bytes;
+use motley_workload::{Activations, MemoryUse, Part, Recompute, StageLoad, memory};
+
+use super::shape::{ChunkShape, StageShape};
+use crate::schedule::{InFlight, Turn, peak_in_flight};
+use crate::times::{CardKind, KernelTimes};
+
+/// What a micro-batch holds in each chunk of a stage, bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Held {
+    /// From its forward pass on.
+    pub kept: Vec<f64>,
+    /// From its input gradient on until its weight gradients.
+    pub deferred: Vec<f64>,
+    /// The largest of the passing needs, whatever the chunk.
+    workspace: f64,
+}
+
+impl Held {
+    pub(super) fn new(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> Self {
+        let mut held = Self { kept: Vec::new(), deferred: Vec::new(), workspace: 0.0 };
+        for chunk in &shape.chunks {
+            let parts = parts(shape, chunk, kind, times);
+            let sum = |bytes: fn(&(Activations, Recompute)) -> f64| parts.iter().map(bytes).sum();
+            held.kept.push(sum(|(part, recompute)| part.bytes(*recompute).0));
+            held.deferred.push(sum(|(part, _)| part.waiting().0));
+            let passing = parts.iter().map(|(part, recompute)| part.workspace(*recompute).0);
+            held.workspace = passing.fold(held.workspace, f64::max);
+        }
+        held
+    }
+}
+
+/// What the parts of a chunk keep, and what of them is computed again.
+fn parts(
+    shape: &StageShape,
+    chunk: &ChunkShape,
+    kind: CardKind,
+    times: &KernelTimes,
+) -> Vec<(Activations, Recompute)> {
+    let of = |part| times.part(kind, shape.shard(), part).activations;
+    let ends = [(chunk.embedding, Part::Embedding), (chunk.head, Part::Head)];
+    let ends = ends.into_iter().filter(|&(here, _)| here);
+    let layers = chunk.layers().map(|layer| (of(times.model().part(layer)), shape.recompute));
+    layers.chain(ends.map(|(_, part)| (of(part), Recompute::None))).collect()
+}
+
+/// The memory of a stage's card at the fullest moment of the order of its passes.
+pub(super) fn stage_memory(
+    shape: &StageShape,
+    order: &[Turn],
+    kind: CardKind,
+    times: &KernelTimes,
+) -> MemoryUse {
+    let held = Held::new(shape, kind, times);
+    let (_, in_flight) = peak_in_flight(order, &held.kept, &held.deferred);
+    memory_of(shape, &held, &in_flight, kind, times)
+}
+
+/// The memory of a stage's card without activations.
+pub(super) fn idle_memory(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> MemoryUse {
+    let none = vec![0; shape.chunks.len()];
+    let in_flight = InFlight { kept: none.clone(), deferred: none };
+    memory_of(shape, &Held::new(shape, kind, times), &in_flight, kind, times)
+}
+
+fn memory_of(
+    shape: &StageShape,
+    held: &Held,
+    in_flight: &InFlight,
+    kind: CardKind,
+    times: &KernelTimes,
+) -> MemoryUse {
+    let sum = |bytes: &[f64], counts: &[u32]| -> f64 {
+        bytes.iter().zip(counts).map(|(bytes, &count)| bytes * f64::from(count)).sum()
+    };
+    let load = StageLoad {
+        parameters: shape.parameters,
+        trained_parameters: shape.trained_parameters,
+        activations: Bytes(
+            sum(&held.kept, &in_flight.kept) + sum(&held.deferred, &in_flight.deferred),
+        ),
+        workspace: Bytes(held.workspace),
+    };
+    memory(times.training(), times.path(kind), &load)
+}

@@ -1,0 +1,341 @@
+//! From the layers of a stage to the strands of its passes: which kernels run, and where the
+//! tensor-parallel group exchanges what.
+
+use std::rc::Rc;
+
+use motley_collectives::CollectiveKind;
+use motley_job::{NameId, Slot, Stream};
+use motley_workload::{Part, Recompute};
+
+use super::gradients::Item;
+use super::names::{ChunkNames, Names, streams};
+use super::shape::{ChunkShape, NormShape, SlotUse, StageShape};
+use super::strand::{Piece, Request, Strand};
+use crate::schedule::{Pass, Step};
+use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes};
+
+/// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
+pub(super) const NORM_BYTES: f64 = 8.0;
+
+/// The strands of all passes of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Passes {
+    /// By chunk: forward passes, whole backward passes, input gradients, weight gradients.
+    strands: Vec<[Strand; 4]>,
+    /// What the strands want of the tensor-parallel group, by call number.
+    pub tensor_calls: Vec<Request>,
+    /// The call by which the group agrees on what it hands on about the gradient norm.
+    pub norm_call: Option<u16>,
+}
+
+impl Passes {
+    /// The passes of a stage of `shape` on cards of `kind`.
+    pub(super) fn new(
+        shape: &StageShape,
+        kind: CardKind,
+        times: &KernelTimes,
+        names: &Names,
+    ) -> Self {
+        let mut builder = Builder {
+            shape,
+            kind,
+            times,
+            names,
+            own: names.chunk(0),
+            slots: shape.slots(),
+            strand: Strand::default(),
+            tensor_calls: Vec::new(),
+        };
+        let mut strands = Vec::with_capacity(shape.chunks.len());
+        for chunk in 0..shape.chunks.len() as u32 {
+            builder.own = names.chunk(chunk);
+            strands.push([
+                builder.forward(chunk),
+                builder.backward(chunk, Scope::Whole),
+                builder.backward(chunk, Scope::InputGradient),
+                builder.weight_gradient(chunk),
+            ]);
+        }
+        let hands_on = matches!(shape.norm, NormShape::Chain { .. }) && shape.tensor_parallel > 1;
+        let norm_call =
+            hands_on.then(|| builder.tensor_call(CollectiveKind::AllReduce, NORM_BYTES));
+        Self { strands, tensor_calls: builder.tensor_calls, norm_call }
+    }
+
+    /// The strand of a step.
+    pub(super) fn strand(&self, step: Step) -> &Strand {
+        let pass = match step.pass {
+            Pass::Forward => 0,
+            Pass::Backward => 1,
+            Pass::InputGradient => 2,
+            Pass::WeightGradient => 3,
+        };
+        &self.strands[step.chunk as usize][pass]
+    }
+}
+
+/// What a backward pass computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All.
+    Whole,
+    /// All but the weight gradients of linear layers.
+    InputGradient,
+}
+
+struct Builder<'a> {
+    shape: &'a StageShape,
+    kind: CardKind,
+    times: &'a KernelTimes<'a>,
+    names: &'a Names,
+    /// Names of the chunk under construction.
+    own: ChunkNames,
+    slots: Vec<SlotUse>,
+    /// The strand under construction.
+    strand: Strand,
+    tensor_calls: Vec<Request>,
+}
+
+impl Builder<'_> {
+    fn part(&self, part: Part) -> Rc<PartTimes> {
+        self.times.part(self.kind, self.shape.shard(), part)
+    }
+
+    /// A chunk's layers, each with its part.
+    fn layers(&self, chunk: ChunkShape) -> Vec<(u32, Rc<PartTimes>)> {
+        let model = self.times.model();
+        chunk.layers().map(|layer| (layer, self.part(model.part(layer)))).collect()
+    }
+
+    fn forward(&mut self, index: u32) -> Strand {
+        let chunk = self.shape.chunks[index as usize];
+        let name = self.own.forward;
+        if chunk.embedding {
+            self.part_forward(&self.part(Part::Embedding), name);
+        } else if chunk.receives {
+            self.receive(SlotUse::ForwardIn(index), chunk.layers().start);
+        }
+        for (_, layer) in self.layers(chunk) {
+            self.part_forward(&layer, name);
+        }
+        if chunk.head {
+            self.part_forward(&self.part(Part::Head), name);
+            self.loss_exchange();
+        } else if chunk.sends {
+            self.send(SlotUse::ForwardOut(index), streams::FORWARD);
+        }
+        std::mem::take(&mut self.strand)
+    }
+
+    fn part_forward(&mut self, part: &PartTimes, name: NameId) {
+        for block in &part.blocks {
+            self.gather(block.exchange.gathered);
+            self.strand.compute(name, block.forward);
+            self.reduce(block.exchange.reduced);
+        }
+    }
+
+    fn backward(&mut self, index: u32, scope: Scope) -> Strand {
+        let chunk = self.shape.chunks[index as usize];
+        let whole = scope == Scope::Whole;
+        let layers = self.times.model().layer_count();
+        if chunk.head {
+            self.part_backward(&self.part(Part::Head), Recompute::None, scope);
+            self.gradients(whole.then_some(layers + 1));
+        } else if chunk.sends {
+            self.receive(SlotUse::BackwardIn(index), chunk.layers().end);
+        }
+        for (layer, part) in self.layers(chunk).into_iter().rev() {
+            self.part_backward(&part, self.shape.recompute, scope);
+            self.gradients(whole.then_some(layer + 1));
+        }
+        if chunk.embedding {
+            self.part_backward(&self.part(Part::Embedding), Recompute::None, scope);
+            self.gradients(Some(0));
+        } else if chunk.receives {
+            self.send(SlotUse::BackwardOut(index), streams::BACKWARD);
+        }
+        std::mem::take(&mut self.strand)
+    }
+
+    fn part_backward(&mut self, part: &PartTimes, recompute: Recompute, scope: Scope) {
+        let again = self.own.recompute;
+        if recompute == Recompute::Full {
+            self.part_forward(part, again);
+        }
+        for block in part.blocks.iter().rev() {
+            if recompute == Recompute::Selective {
+                self.strand.compute(again, block.recomputed);
+            }
+            self.block_backward(block, scope);
+        }
+    }
+
+    /// The backward pass of a block with its tensor-parallel exchange. With sequence parallelism
+    /// the output gradient is gathered first, the kept input is gathered again for the weight
+    /// gradient while the input gradient is computed, and the input gradient is reduce-scattered;
+    /// without, it is all-reduced. Without weight gradients there is nothing to gather the input
+    /// for, and nothing to run beside the reduction.
+    fn block_backward(&mut self, block: &BlockTimes, scope: Scope) {
+        let time = block.backward;
+        let (name, weight) = (self.own.backward, self.own.weight_gradient);
+        let (input, output) = (block.exchange.gathered, block.exchange.reduced);
+        self.gather(output);
+        if scope == Scope::InputGradient {
+            self.strand.compute(self.own.input_gradient, time.main);
+            self.reduce(input);
+            return;
+        }
+        if self.shape.tensor_parallel == 1 || input == 0.0 {
+            self.strand.compute(name, time.all());
+            return;
+        }
+        let overlap = self.shape.overlap_weight_gradient;
+        if self.shape.sequence_parallel {
+            if overlap {
+                let gathered = self.begin(CollectiveKind::AllGather, input);
+                self.strand.compute(name, time.all_but_first_weight());
+                let reduced = self.begin(CollectiveKind::ReduceScatter, input);
+                self.finish(gathered);
+                self.strand.compute(weight, time.first_weight);
+                self.finish(reduced);
+            } else {
+                self.strand.compute(name, time.all_but_first_weight());
+                self.exchange(CollectiveKind::AllGather, input);
+                self.reduce(input);
+                self.strand.compute(weight, time.first_weight);
+            }
+        } else {
+            self.strand.compute(name, time.all_but_first_weight());
+            if overlap {
+                let reduced = self.begin(CollectiveKind::AllReduce, input);
+                self.strand.compute(weight, time.first_weight);
+                self.finish(reduced);
+            } else {
+                self.reduce(input);
+                self.strand.compute(weight, time.first_weight);
+            }
+        }
+    }
+
+    /// The weight gradients of a chunk, in the order in which the input gradients let go of them.
+    fn weight_gradient(&mut self, index: u32) -> Strand {
+        let chunk = self.shape.chunks[index as usize];
+        if chunk.head {
+            self.part_weights(&self.part(Part::Head));
+            self.gradients(Some(self.times.model().layer_count() + 1));
+        }
+        for (layer, part) in self.layers(chunk).into_iter().rev() {
+            self.part_weights(&part);
+            self.gradients(Some(layer + 1));
+        }
+        std::mem::take(&mut self.strand)
+    }
+
+    /// The weight gradients of a part. With sequence parallelism the input of a block's first linear
+    /// layer is gathered while the others are computed.
+    fn part_weights(&mut self, part: &PartTimes) {
+        let name = self.own.weight_gradient;
+        for block in part.blocks.iter().rev() {
+            let (time, input) = (block.backward, block.exchange.gathered);
+            if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel && input > 0.0 {
+                let gathered = self.begin(CollectiveKind::AllGather, input);
+                self.strand.compute(name, time.inner_weights);
+                self.finish(gathered);
+                self.strand.compute(name, time.first_weight);
+            } else {
+                self.strand.compute(name, time.weights());
+            }
+        }
+    }
+
+    fn gradients(&mut self, item: Option<Item>) {
+        if let Some(item) = item {
+            self.strand.push(Piece::Gradients(item));
+        }
+    }
+
+    /// What lies before `layer`, or its gradient.
+    fn receive(&mut self, from: SlotUse, layer: u32) {
+        let slot = self.slot(from);
+        self.strand.push(Piece::Receive { name: self.names.receive, slot });
+        // Each tensor rank receives its part of the activations (scatter/gather optimisation,
+        // Narayanan et al. 2021, section 4.1); with sequence parallelism a part is all it needs.
+        if self.shape.tensor_parallel > 1 && !self.shape.sequence_parallel {
+            let boundary = self.times.model().before(layer);
+            let bytes = self.shape.boundary_bytes(boundary, self.times.training());
+            let call = self.tensor_call(CollectiveKind::AllGather, bytes);
+            self.strand.push(Piece::Exchange { name: self.names.gather, call });
+        }
+    }
+
+    fn send(&mut self, to: SlotUse, stream: Stream) {
+        let slot = self.slot(to);
+        self.strand.push(Piece::Send { name: self.names.send, slot, stream });
+    }
+
+    /// Before what needs so many elements of the whole sequence under sequence parallelism: a
+    /// column-parallel linear layer, or the backward pass of what puts out partial sums.
+    fn gather(&mut self, elements: f64) {
+        if self.shape.sequence_parallel {
+            self.exchange(CollectiveKind::AllGather, elements);
+        }
+    }
+
+    /// After a row-parallel linear layer: partial sums of so many elements are added up.
+    fn reduce(&mut self, elements: f64) {
+        let kind = if self.shape.sequence_parallel {
+            CollectiveKind::ReduceScatter
+        } else {
+            CollectiveKind::AllReduce
+        };
+        self.exchange(kind, elements);
+    }
+
+    /// The vocabulary-parallel cross entropy exchanges three fp32 numbers a token: the maximum
+    /// logit, the target's logit, and the sum of exponentials.
+    fn loss_exchange(&mut self) {
+        if self.shape.tensor_parallel > 1 {
+            let rows = self.times.model().head_rows(self.times.training()) as f64;
+            let bytes = 4.0 * (f64::from(self.shape.micro_batch_size) * rows);
+            for _ in 0..3 {
+                self.exchange_bytes(CollectiveKind::AllReduce, bytes);
+            }
+        }
+    }
+
+    /// A collective of so many elements; nothing for none, or in a group of one.
+    fn exchange(&mut self, kind: CollectiveKind, elements: f64) {
+        if self.shape.tensor_parallel > 1 && elements > 0.0 {
+            self.exchange_bytes(kind, self.shape.bytes(elements));
+        }
+    }
+
+    fn exchange_bytes(&mut self, kind: CollectiveKind, bytes: f64) {
+        let call = self.tensor_call(kind, bytes);
+        self.strand.push(Piece::Exchange { name: self.names.tensor_parallel, call });
+    }
+
+    fn begin(&mut self, kind: CollectiveKind, elements: f64) -> u16 {
+        let call = self.tensor_call(kind, self.shape.bytes(elements));
+        self.strand.begin(self.names.tensor_parallel, call)
+    }
+
+    fn finish(&mut self, begun: u16) {
+        self.strand.push(Piece::Finish { name: self.names.tensor_parallel, begun });
+    }
+
+    fn tensor_call(&mut self, kind: CollectiveKind, bytes: f64) -> u16 {
+        let request = Request { kind, bytes };
+        let known = self.tensor_calls.iter().position(|&other| other == request);
+        known.unwrap_or_else(|| {
+            self.tensor_calls.push(request);
+            self.tensor_calls.len() - 1
+        }) as u16
+    }
+
+    fn slot(&self, wanted: SlotUse) -> Slot {
+        let position = self.slots.iter().position(|&slot| slot == wanted);
+        Slot(position.expect("a shape lists every slot that its program uses") as u16)
+    }
+}

@@ -1,0 +1,72 @@
+//! Strands: the work of one pass through one model chunk, before it is put into a program.
+//!
+//! A pass is the same for every micro-batch, so its strand is made once and entered into the
+//! program as often as the schedule says. A strand is a straight list of pieces; it says where it
+//! waits for its tensor-parallel group, so that something else can run there.
+
+use motley_collectives::CollectiveKind;
+use motley_job::{NameId, Slot, Stream};
+
+use super::gradients::Item;
+use crate::times::KernelRun;
+
+/// A collective that a program wants of its tensor-parallel group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Request {
+    pub kind: CollectiveKind,
+    /// Size of the full buffer, as nccl-tests counts.
+    pub bytes: f64,
+}
+
+/// One piece of a strand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Piece {
+    /// Kernels.
+    Compute { name: NameId, run: KernelRun },
+    /// A call of the tensor-parallel group; what follows needs its result.
+    Exchange { name: NameId, call: u16 },
+    /// A call of the tensor-parallel group that runs beside what follows.
+    Begin { name: NameId, call: u16 },
+    /// What follows needs the result of the strand's `begun`-th [`Piece::Begin`].
+    Finish { name: NameId, begun: u16 },
+    /// What the neighbouring virtual stage sends.
+    Receive { name: NameId, slot: Slot },
+    /// To the neighbouring virtual stage.
+    Send { name: NameId, slot: Slot, stream: Stream },
+    /// This micro-batch's gradients of an item's parameters are there.
+    Gradients(Item),
+}
+
+/// The pieces of one pass through one model chunk, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Strand {
+    pub pieces: Vec<Piece>,
+}
+
+impl Strand {
+    /// Appends kernels; runs of one name that follow each other become one.
+    pub(super) fn compute(&mut self, name: NameId, run: KernelRun) {
+        if run.kernels == 0 {
+            return;
+        }
+        if let Some(Piece::Compute { name: last, run: before }) = self.pieces.last_mut()
+            && *last == name
+        {
+            *before = before.then(run);
+            return;
+        }
+        self.pieces.push(Piece::Compute { name, run });
+    }
+
+    /// Appends any other piece.
+    pub(super) fn push(&mut self, piece: Piece) {
+        self.pieces.push(piece);
+    }
+
+    /// Begins a call beside what follows; returns which it is, to finish it by.
+    pub(super) fn begin(&mut self, name: NameId, call: u16) -> u16 {
+        let begun = self.pieces.iter().filter(|piece| matches!(piece, Piece::Begin { .. })).count();
+        self.pieces.push(Piece::Begin { name, call });
+        begun as u16
+    }
+}

@@ -1,0 +1,125 @@
+//! What a schedule cannot run.
+
+use super::{Schedule, ZeroBubble, ZeroBubbleOrder};
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The number of stages.
+    Stages,
+    /// The number of model chunks of a stage.
+    Chunks,
+    /// The number of micro-batches.
+    MicroBatches,
+}
+
+/// Why a schedule cannot run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it is about.
+    pub about: Refused,
+    /// What was found and what was expected.
+    pub message: String,
+    /// What would help.
+    pub help: &'static str,
+}
+
+impl Schedule {
+    /// Why the schedule cannot run so many micro-batches over so many stages of so many chunks,
+    /// none of which is zero; empty if it can.
+    pub fn refusals(self, stages: u32, chunks: u32, micro_batches: u32) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        let mut refuse = |about, message, help| refusals.push(Refusal { about, message, help });
+        if let Some(expected) = self.chunks().filter(|&expected| expected != chunks) {
+            refuse(
+                Refused::Chunks,
+                format!("{chunks} model chunks, but {} takes {expected} a stage", self.name()),
+                match self {
+                    Self::DualPipe => {
+                        "give each stage two ranges of layers: one for each direction"
+                    }
+                    _ if expected == 2 => {
+                        "give each stage two ranges of layers: one on the way down the V, one on \
+                         the way up"
+                    }
+                    _ => "set the schedule to Interleaved, or give each stage one range of layers",
+                },
+            );
+            return refusals;
+        }
+        match self {
+            Self::Interleaved if chunks > 1 => {
+                if stages < 2 {
+                    refuse(
+                        Refused::Stages,
+                        "interleaving needs at least two stages".to_owned(),
+                        "use OneFOneB",
+                    );
+                }
+                if !micro_batches.is_multiple_of(stages) {
+                    refuse(
+                        Refused::MicroBatches,
+                        format!(
+                            "the interleaved schedule needs a multiple of the {stages} stages, \
+                             found {micro_batches} micro-batches"
+                        ),
+                        "micro-batches go through the chunks in groups of as many as there are \
+                         stages; change global_batch or the split of micro-batches",
+                    );
+                }
+            }
+            Self::DualPipe => {
+                if !stages.is_multiple_of(2) {
+                    refuse(
+                        Refused::Stages,
+                        format!("DualPipe needs an even number of stages, found {stages}"),
+                        "its two directions meet between the two stages in the middle; use \
+                         DualPipeV for an odd number",
+                    );
+                }
+                if !micro_batches.is_multiple_of(2) {
+                    refuse(
+                        Refused::MicroBatches,
+                        format!(
+                            "DualPipe needs an even number of micro-batches, found {micro_batches}"
+                        ),
+                        "half of them go in each direction",
+                    );
+                }
+                Self::refuse_few(stages, micro_batches, self.name(), &mut refuse);
+            }
+            Self::DualPipeV => Self::refuse_few(stages, micro_batches, self.name(), &mut refuse),
+            Self::GPipe
+            | Self::OneFOneB
+            | Self::Interleaved
+            | Self::ZeroBubble(ZeroBubble {
+                order:
+                    ZeroBubbleOrder::H1
+                    | ZeroBubbleOrder::H2
+                    | ZeroBubbleOrder::Automatic(_)
+                    | ZeroBubbleOrder::V(_),
+                ..
+            }) => {}
+        }
+        refusals
+    }
+
+    fn refuse_few(
+        stages: u32,
+        micro_batches: u32,
+        name: &str,
+        refuse: &mut impl FnMut(Refused, String, &'static str),
+    ) {
+        let least = 2 * u64::from(stages);
+        if u64::from(micro_batches) < least {
+            refuse(
+                Refused::MicroBatches,
+                format!(
+                    "{name} over {stages} stages needs at least {least} micro-batches, found \
+                     {micro_batches}"
+                ),
+                "the warm-up of its first stage alone takes so many",
+            );
+        }
+    }
+}

@@ -23,8 +23,11 @@ pub struct Layouts {
     inside: HashMap<Inside, (NodeId, Rc<Group>)>,
     across: HashMap<(Vec<GpuId>, Wanted), Rc<Group>>,
     barriers: HashMap<Vec<GpuId>, Time>,
-    sends: HashMap<Fidelity, HashMap<Vec<(GpuId, GpuId)>, Rc<Transfer>>>,
+    sends: HashMap<Fidelity, Sends>,
 }
+
+/// Sends by their slices.
+type Sends = HashMap<Vec<(GpuId, GpuId)>, Rc<Transfer>>;
 
 /// What is wanted of a communicator.
 type Wanted = (Scope, Fidelity);

@@ -23,6 +23,8 @@
 //! makes classes of their own, and of all they touch. Rounding is the one difference: a sum of equal
 //! loads is a product there, so that rates may differ in their last bits.
 //!
+//! Jobs whose connections move apart are not folded: connections would need classes of their own.
+//!
 //! The coarsest equitable partition is found by colour refinement ([`refine`]) and then checked
 //! element by element, so that it does not depend on hashes being without collisions.
 
@@ -45,10 +47,10 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// The fold of a verified job; `None` if that is no smaller than the job, or connections move
-    /// apart in it, whose rates footprints do not tell.
+    /// The fold of a verified job; `None` if that is no smaller than the job, or if connections of
+    /// the job move apart.
     pub fn of(job: &Job) -> Option<Self> {
-        if !job.connections.is_empty() {
+        if job.connections.iter().any(|connections| !connections.is_empty()) {
             return None;
         }
         let classes = refine::classes(job)?;

@@ -3,13 +3,13 @@
 //!
 //! | schedule | backward pass | placement | bubble, equal stages | in flight |
 //! |---|---|---|---|---|
-//! | GPipe ([`gpipe`]) | whole | linear | `(p-1)(F+B)` | `m` |
-//! | 1F1B ([`one_f_one_b`]) | whole | linear | `(p-1)(F+B)` | `p-i` |
-//! | interleaved 1F1B ([`interleaved`]) | whole | round robin | `(p-1)(F+B)/v` | `2(p-i-1)+(v-1)p+1` chunks |
-//! | ZB-H1, ZB-H2 ([`zero_bubble`]) | split | linear | `(p-1)(F+B-W)`, `(p-1)(F+B-2W)` | `p`, `2p-1` |
+//! | GPipe (`gpipe`) | whole | linear | `(p-1)(F+B)` | `m` |
+//! | 1F1B (`one_f_one_b`) | whole | linear | `(p-1)(F+B)` | `p-i` |
+//! | interleaved 1F1B (`interleaved`) | whole | round robin | `(p-1)(F+B)/v` | `2(p-i-1)+(v-1)p+1` chunks |
+//! | ZB-H1, ZB-H2 (`zero_bubble`) | split | linear | `(p-1)(F+B-W)`, `(p-1)(F+B-2W)` | `p`, `2p-1` |
 //! | ZB automatic: ZB-1p, ZB-2p | split | linear | least within the limit | the limit |
 //! | ZB-V | split | V | `(p-1)(F+B-2W)/2` | `p` |
-//! | DualPipe ([`dualpipe`]) | both | bidirectional | `(p/2-1)(F&B+B-3W)` | `p+1` |
+//! | DualPipe (`dualpipe`) | both | bidirectional | `(p/2-1)(F&B+B-3W)` | `p+1` |
 //! | DualPipeV | both | V | `(p-1)(F&B+B-3W)` of a chunk | `2p+1` chunks |
 //!
 //! `B` is the whole backward pass where it is not split, else the input gradient. The tests play

@@ -109,7 +109,7 @@ proptest! {
         count in 2u32..6,
         common in 0u32..32,
     ) {
-        prop_assert!(check(&copies(&script, count, common)));
+        prop_assert!(check(&copies(&script.bundled(), count, common)));
     }
 
     /// What is unlike splits from the rest, and only as far as it matters; what is left folds, or
@@ -121,7 +121,7 @@ proptest! {
         common in 0u32..32,
         oddities in prop::collection::vec(oddity(), 1..3),
     ) {
-        let mut job = copies(&script, count, common);
+        let mut job = copies(&script.bundled(), count, common);
         for oddity in oddities {
             make_odd(&mut job, oddity);
         }
@@ -158,6 +158,9 @@ fn one_odd_copy_leaves_the_others_folded() {
     }
     let classes = |job: &Job| Fold::of(job).map(|fold| fold.job().ranks.len());
     assert_eq!(classes(&job), Some(1));
+    // Connections that move apart, even one, are not folded.
+    let apart = Job { connections: vec![vec![job.footprints[0].clone()]], ..job.clone() };
+    assert_eq!(classes(&apart), None);
     job.ranks[6].slowness = 2.0;
     // Its own, its peer's, everybody else's.
     assert_eq!(classes(&job), Some(3));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use motley::{Evaluator, Prepared, Replays, load, prepare, simulate};
 use motley_engine::{Observer, Silent};
 
+use crate::fidelity;
 use crate::setup::{BERT, DEEP, Setup};
 
 /// Watches nothing, but wants to see every rank.
@@ -106,6 +107,8 @@ fn an_evaluator_answers_as_if_afresh() {
     let groups = [r#"(design: "dgx1-v100", count: 2)"#, r#"(design: "dgx1-p100", count: 2)"#];
     for (g, p) in [(0, 0), (0, 1), (0, 0), (1, 2), (1, 0), (0, 2), (0, 2)] {
         let scenario = Setup { groups: groups[g], plan: plans[p], ..BERT }.scenario();
-        assert_eq!(evaluator.simulate(&scenario).unwrap(), simulate(&scenario).unwrap());
+        for scenario in [fidelity::pairwise(&scenario), scenario] {
+            assert_eq!(evaluator.simulate(&scenario).unwrap(), simulate(&scenario).unwrap());
+        }
     }
 }

@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Check(Check),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
     Catalog(Catalog),
+    /// Read a model from a format of the field and print it as a scenario writes it
+    #[command(subcommand)]
+    Import(Import),
     /// Write a scenario in another form
     #[command(subcommand)]
     Export(Export),
@@ -101,6 +104,22 @@ pub(crate) enum CatalogKind {
     Models,
     /// What the source keys stand for
     Sources,
+}
+
+/// `motley import`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// A model from the config.json of its repository on Hugging Face
+    Huggingface {
+        /// The config.json
+        config: PathBuf,
+        /// What to call the model, instead of what the file says
+        #[arg(long)]
+        name: Option<String>,
+        /// Write to a file instead of standard output
+        #[arg(short, long, value_name = "FILE.ron")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// `motley export`.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use motley_hardware::{Catalog as Hardware, Device, MathPath, Nic, NodeDesign, ScaleUp};
-use motley_workload::Model;
+use motley_workload::Preset;
 use serde::Serialize;
 
 use crate::args::{Catalog, CatalogKind, Format};
@@ -78,14 +78,7 @@ fn listing(hardware: &Hardware, kind: CatalogKind, format: Format) -> String {
         CatalogKind::Nodes => hardware.nodes.values().map(node_line).collect(),
         CatalogKind::Nics => hardware.nics.values().map(nic_line).collect(),
         CatalogKind::Fabrics => FABRICS.iter().map(fabric_line).collect(),
-        CatalogKind::Models => Model::presets()
-            .map(|preset| Line {
-                id: preset.model.name.clone(),
-                columns: vec![parameters(preset.model.parameters())],
-                description: preset.description.clone(),
-                entry: value(&preset.model),
-            })
-            .collect(),
+        CatalogKind::Models => Preset::all().iter().map(model_line).collect(),
         CatalogKind::Sources => hardware
             .sources
             .iter()
@@ -150,6 +143,19 @@ fn parameters(count: f64) -> String {
         format!("{:.1} B", count / 1e9)
     } else {
         format!("{:.0} M", count / 1e6)
+    }
+}
+
+fn model_line(preset: &Preset) -> Line {
+    let model = preset.build();
+    let (all, active) = (model.parameters(), model.active_parameters());
+    let active =
+        if active < all { format!("{} active", parameters(active)) } else { String::new() };
+    Line {
+        id: preset.name().to_owned(),
+        columns: vec![parameters(all), active],
+        description: preset.description.clone(),
+        entry: value(&preset.model),
     }
 }
 
@@ -265,21 +271,36 @@ fn entry(
             whole(hardware.source(id), "source", id, hardware.sources.keys(), format)
         }
         CatalogKind::Models => {
-            let presets: Vec<_> = Model::presets().collect();
-            let found = presets.iter().find(|preset| preset.model.name == id);
-            whole(
-                found.map(|preset| &preset.model),
-                "model",
-                id,
-                presets.iter().map(|p| &p.model.name),
-                format,
-            )
+            let known = || Preset::all().iter().map(Preset::name);
+            let found = Preset::find(id);
+            // As a scenario writes it.
+            match found {
+                Some(preset) if format == Format::Text => Ok(model_text(preset)),
+                _ => whole(found.map(|preset| &preset.model), "model", id, known(), format),
+            }
         }
         CatalogKind::Fabrics => {
             let found = FABRICS.iter().find(|fabric| fabric.id == id);
             whole(found, "fabric", id, FABRICS.iter().map(|fabric| fabric.id), format)
         }
     }
+}
+
+/// A model with its sources, as a scenario writes it.
+fn model_text(preset: &Preset) -> String {
+    let Preset { model, description, source, published } = preset;
+    let count = published.parameters;
+    let mut text =
+        format!("// {description}\n// {source}\n// published with {count:.0} parameters\n");
+    if let Some(active) = published.active {
+        let _ = writeln!(text, "// of which {:.0} are active", active.parameters);
+    }
+    if let Some(remark) = &published.remark {
+        let _ = writeln!(text, "// {remark}");
+    }
+    text.push_str(&model.to_ron());
+    text.push('\n');
+    text
 }
 
 fn whole<'a, T: Serialize>(

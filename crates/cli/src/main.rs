@@ -6,6 +6,7 @@ mod check;
 mod exit;
 mod export;
 mod files;
+mod import;
 mod progress;
 mod run;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run),
         Command::Check(check) => check::check(&check),
         Command::Catalog(catalog) => catalog::catalog(&catalog),
+        Command::Import(import) => import::import(&import),
         Command::Export(export) => export::export(&export),
     });
     match outcome {

@@ -57,7 +57,7 @@ pub(crate) fn prepare_with<'s>(
                 sequence_parallel: uniform.sequence_parallel,
                 recompute: uniform.recompute,
             };
-            uniform.expand(&cluster, model.layers, scenario.global_batch, &speed).map_err(reject)?
+            uniform.expand(&cluster, model, scenario.global_batch, &speed).map_err(reject)?
         }
     };
     let errors = check_plan(&plan, &cluster, catalog, model, training, scenario.global_batch);

@@ -220,6 +220,7 @@ fn published(figure: &motley_scenario::Published) -> Published {
         value: match figure.value {
             Measure::IterationTime(time) => PublishedValue::Seconds(time.0),
             Measure::TokensPerSec(rate) => PublishedValue::TokensPerSec(rate),
+            Measure::SamplesPerSec(rate) => PublishedValue::SamplesPerSec(rate),
             Measure::TflopsPerGpu(rate) => PublishedValue::TflopsPerGpu(rate),
             Measure::HardwareTflopsPerGpu(rate) => PublishedValue::HardwareTflopsPerGpu(rate),
             Measure::Mfu(ratio) => PublishedValue::Mfu(ratio),

@@ -2,7 +2,7 @@
 
 use motley_hardware::{Device, MathPath};
 use motley_units::{FlopsPerSec, Time};
-use motley_workload::{AttentionKernel, Precision, Recompute, layer_forward_flops};
+use motley_workload::Precision;
 use serde::Serialize;
 
 use crate::Subject;
@@ -14,12 +14,15 @@ use crate::Subject;
 /// Cards that the plan leaves idle are in no denominator.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Efficiency {
-    /// Tokens of all pipelines.
-    pub tokens_per_s: f64,
-    /// Sequences of all pipelines.
+    /// Tokens of all pipelines, target sequences included; none if samples are images.
+    pub tokens_per_s: Option<f64>,
+    /// Samples of all pipelines: sequences, or images.
     pub samples_per_s: f64,
     /// For each card that the plan uses.
-    pub tokens_per_card_per_s: f64,
+    pub tokens_per_card_per_s: Option<f64>,
+    /// For each card that the plan uses.
+    #[serde(skip)]
+    pub samples_per_card_per_s: f64,
     /// Of an iteration.
     pub model_flops: f64,
     /// For each card that the plan uses.
@@ -50,9 +53,13 @@ impl Efficiency {
             peak.filter(|&peak| peak > 0.0).map(|peak| rate(amount) / peak)
         };
         let samples = f64::from(subject.global_batch);
-        let tokens = samples * f64::from(subject.training.sequence_length);
+        let training = subject.training;
+        let target = if subject.model.has_target() { training.target_tokens() } else { 0 };
+        let tokens = training
+            .sequence_length
+            .map(|length| samples * (f64::from(length) + f64::from(target)));
         let model_flops: f64 = lowered.model_flops.iter().sum();
-        let hardware_flops = model_flops + recomputed_flops(subject);
+        let hardware_flops = model_flops + lowered.recomputed_flops.iter().sum::<f64>();
         let device = |rank: usize| subject.cluster.device(lowered.places[rank].gpu);
         let best = (0..lowered.places.len())
             .map(|rank| best_peak(device(rank), subject.training.precision).map(|peak| peak.0))
@@ -64,9 +71,10 @@ impl Efficiency {
             .map(|(rank, path)| device(rank).peak(path.math).map(|peak| peak.0))
             .sum::<Option<f64>>();
         Self {
-            tokens_per_s: rate(tokens),
+            tokens_per_s: tokens.map(rate),
             samples_per_s: rate(samples),
-            tokens_per_card_per_s: rate(tokens) / cards,
+            samples_per_card_per_s: rate(samples) / cards,
+            tokens_per_card_per_s: tokens.map(|tokens| rate(tokens) / cards),
             model_flops,
             model_flops_per_card_per_s: rate(model_flops) / cards,
             hardware_flops_per_card_per_s: rate(hardware_flops) / cards,
@@ -94,28 +102,4 @@ fn best_peak(device: &Device, precision: Precision) -> Option<FlopsPerSec> {
         Precision::Tf32 => peak(MathPath::Tf32).or_else(|| peak(MathPath::Fp32)),
         Precision::Fp32 => peak(MathPath::Fp32),
     }
-}
-
-/// FLOPs of an iteration that are done a second time: the layers' forward pass under full
-/// recomputation; scores and values of unfused attention under selective recomputation. What the
-/// backward kernel of FlashAttention recomputes on chip is its own affair and not counted.
-fn recomputed_flops(subject: &Subject) -> f64 {
-    let length = subject.training.sequence_length;
-    let layer = layer_forward_flops(subject.model, length).0;
-    let attention = 4.0 * f64::from(length).powi(2) * subject.model.query_width() as f64;
-    let ranks = subject.lowered.places.iter().zip(&subject.lowered.paths);
-    ranks
-        .map(|(place, path)| {
-            let pipeline = &subject.plan.pipelines[place.pipeline as usize];
-            let stage = &pipeline.stages[place.stage as usize];
-            let again = match stage.recompute {
-                Recompute::None => 0.0,
-                Recompute::Selective if path.attention == AttentionKernel::Flash => 0.0,
-                Recompute::Selective => attention,
-                Recompute::Full => layer,
-            };
-            again * f64::from(stage.layer_count()) * pipeline.sequences() as f64
-                / f64::from(stage.tensor_parallel())
-        })
-        .sum()
 }

@@ -12,25 +12,40 @@ pub struct JobSummary {
     pub model: String,
     /// Its parameters.
     pub parameter_count: f64,
+    /// Those of them that one token meets, where experts leave some out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_parameter_count: Option<f64>,
+    /// Those that are trained, where adapters are trained in place of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained_parameter_count: Option<f64>,
     /// Its layers.
     pub layer_count: u32,
-    /// Sequences of an iteration.
+    /// Samples of an iteration: sequences, or images.
     pub global_batch_count: u32,
-    /// Tokens of a sequence.
-    pub sequence_length_tokens: u32,
+    /// Tokens of a sequence; none if samples are images.
+    pub sequence_length_tokens: Option<u32>,
+    /// Tokens of a target sequence, where a decoder stands beside an encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_length_tokens: Option<u32>,
     /// The precision asked for.
     pub precision: &'static str,
 }
 
 impl JobSummary {
     pub(crate) fn new(subject: &Subject) -> Self {
+        let (model, training) = (subject.model, subject.training);
+        let (all, active) = (model.parameters(), model.active_parameters());
+        let trained = || model.parts().map(|part| model.trained_parameters(part, training).total());
         Self {
-            model: subject.model.name.clone(),
-            parameter_count: subject.model.parameters(),
-            layer_count: subject.model.layers,
+            model: model.name.clone(),
+            parameter_count: all,
+            active_parameter_count: (active < all).then_some(active),
+            trained_parameter_count: training.adapters.as_ref().map(|_| trained().sum()),
+            layer_count: model.layer_count(),
             global_batch_count: subject.global_batch,
-            sequence_length_tokens: subject.training.sequence_length,
-            precision: precision_name(subject.training.precision),
+            sequence_length_tokens: training.sequence_length,
+            target_length_tokens: model.has_target().then(|| training.target_tokens()),
+            precision: precision_name(training.precision),
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum PublishedValue {
     Seconds(f64),
     /// Throughput of the whole job.
     TokensPerSec(f64),
+    /// Throughput of the whole job in samples: sequences, or images.
+    SamplesPerSec(f64),
     /// Model FLOPs, recomputation not counted, in TFLOP/s and card.
     TflopsPerGpu(f64),
     /// FLOPs with recomputation, in TFLOP/s and card, as Megatron-LM printed until 2022.
@@ -59,8 +61,15 @@ pub enum Figures {
     Tokens {
         /// As printed.
         published_tokens_per_s: f64,
+        /// By the replay; none if samples are images.
+        predicted_tokens_per_s: Option<f64>,
+    },
+    /// Throughput.
+    Samples {
+        /// As printed.
+        published_samples_per_s: f64,
         /// By the replay.
-        predicted_tokens_per_s: f64,
+        predicted_samples_per_s: f64,
     },
     /// FLOPs by card and second.
     Flops {
@@ -97,6 +106,10 @@ impl Comparison {
                 published_tokens_per_s,
                 predicted_tokens_per_s: found.tokens_per_s,
             },
+            PublishedValue::SamplesPerSec(published_samples_per_s) => Figures::Samples {
+                published_samples_per_s,
+                predicted_samples_per_s: found.samples_per_s,
+            },
             PublishedValue::TflopsPerGpu(tera) => flops(tera, found.model_flops_per_card_per_s),
             PublishedValue::HardwareTflopsPerGpu(tera) => {
                 flops(tera, found.hardware_flops_per_card_per_s)
@@ -123,7 +136,10 @@ impl Figures {
         match *self {
             Self::Seconds { published_s, predicted_s } => (published_s, Some(predicted_s)),
             Self::Tokens { published_tokens_per_s, predicted_tokens_per_s } => {
-                (published_tokens_per_s, Some(predicted_tokens_per_s))
+                (published_tokens_per_s, predicted_tokens_per_s)
+            }
+            Self::Samples { published_samples_per_s, predicted_samples_per_s } => {
+                (published_samples_per_s, Some(predicted_samples_per_s))
             }
             Self::Flops { published_flops_per_s, predicted_flops_per_s } => {
                 (published_flops_per_s, Some(predicted_flops_per_s))

@@ -41,6 +41,9 @@ pub struct Report {
     pub cost_per_hour_usd: Option<f64>,
     /// What training on a million tokens costs in cards.
     pub cost_per_million_tokens_usd: Option<f64>,
+    /// What training on a million images costs in cards, where samples are images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_per_million_images_usd: Option<f64>,
     /// By type of card.
     pub card_types: Vec<CardType>,
     /// By stage.
@@ -112,9 +115,11 @@ impl Report {
         let card_types = CardType::list(subject, runs);
         let unlike_cards = card_types.iter().filter(|row| row.used_count > 0).count() > 1;
         let cost_per_hour = card_types.iter().map(|row| row.cost_per_hour_usd).sum::<Option<f64>>();
-        let cost_per_million_tokens = cost_per_hour
-            .filter(|_| efficiency.tokens_per_s > 0.0)
-            .map(|cost| cost / 3600.0 / efficiency.tokens_per_s * 1e6);
+        let cost_per_million = |rate: Option<f64>| {
+            let rate = rate.filter(|&rate| rate > 0.0)?;
+            cost_per_hour.map(|cost| cost / 3600.0 / rate * 1e6)
+        };
+        let images = Some(efficiency.samples_per_s).filter(|_| efficiency.tokens_per_s.is_none());
         let out_of_memory = OutOfMemory::list(subject, &classes);
         let total = |count: fn(&Run) -> u64| runs.iter().map(count).sum();
         Ok(Self {
@@ -129,7 +134,8 @@ impl Report {
             imbalance: balanced
                 .map(|run| Imbalance::new(iteration_time.mean, run.outcome.end, unlike_cards)),
             cost_per_hour_usd: cost_per_hour,
-            cost_per_million_tokens_usd: cost_per_million_tokens,
+            cost_per_million_tokens_usd: cost_per_million(efficiency.tokens_per_s),
+            cost_per_million_images_usd: cost_per_million(images),
             card_types,
             stages: StageRow::list(subject, &classes, runs),
             links: LinkLoad::list(subject, &first.account, iteration_time.mean),

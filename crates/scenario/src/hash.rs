@@ -1,20 +1,19 @@
 //! The identity of a scenario.
 
 use motley_topology::ClusterSpec;
-use motley_workload::Model;
 
 use crate::raw::{RawModel, RawScenario};
 
 /// A change of the form that is hashed changes this, and with it every hash.
 const FORM: &str = "motley scenario 1\n";
 
-/// BLAKE3 of everything that the simulation depends on, in hexadecimal. `cluster` and `model` are
-/// what `raw` resolves to.
+/// BLAKE3 of everything that the simulation depends on, in hexadecimal. `cluster` is what `raw`
+/// resolves to.
 ///
 /// Texts that mean the same have the same hash: spaces, comments, the order of fields, the unit
 /// that a quantity is written in and whether a default is written out do not matter; nor do
 /// question, sources and published figures, which no result depends on.
-pub fn scenario_hash(raw: &RawScenario, cluster: &ClusterSpec, model: &Model) -> String {
+pub fn scenario_hash(raw: &RawScenario, cluster: &ClusterSpec) -> String {
     let mut bare = raw.clone();
     bare.question = None;
     bare.sources.clear();
@@ -24,10 +23,8 @@ pub fn scenario_hash(raw: &RawScenario, cluster: &ClusterSpec, model: &Model) ->
         group.device = Some(resolved.device.id.clone());
         group.nic = Some(resolved.nic.id.clone());
     }
-    if let RawModel::Shape { ffn, kv_heads, head_dim, .. } = &mut bare.model {
-        *ffn = Some(model.ffn);
-        *kv_heads = Some(model.kv_heads);
-        *head_dim = Some(model.head_dim);
+    if let RawModel::Shape(shape) = &mut bare.model {
+        *shape = shape.filled_in();
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update(FORM.as_bytes());

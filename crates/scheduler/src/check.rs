@@ -95,7 +95,7 @@ fn check_pipeline(
     check_schedule(plan.schedule, p, pipeline, chunks as u32, errors);
     if plan.schedule.chunks().is_none_or(|expected| expected == chunks as u32) {
         let placement = plan.schedule.placement(stages, chunks as u32);
-        check_coverage(p, pipeline, &placement, model.layers, errors);
+        check_coverage(p, pipeline, &placement, model.layer_count(), errors);
     }
 }
 
@@ -242,15 +242,9 @@ fn check_sharding(plan: &Plan, model: &Model, training: &Training, errors: &mut 
                 continue;
             }
             seen.push(tp);
-            let shard = Shard {
-                tensor_parallel: tp,
-                sequence_parallel: plan.sequence_parallel,
-                micro_batch_size: pipeline.micro_batch_size,
-            };
+            let shard = Shard::new(tp, plan.sequence_parallel, pipeline.micro_batch_size);
             let limits = tensor_parallel_limits(model, &shard);
-            for limit in
-                limits.into_iter().chain(sequence_parallel_limit(training.sequence_length, &shard))
-            {
+            for limit in limits.into_iter().chain(sequence_parallel_limit(training, &shard)) {
                 errors.push(PlanError::new(PlanPath::StageField(p, s, "tp"), limit.to_string()));
             }
         }

@@ -14,6 +14,7 @@ mod lower;
 mod lowered;
 mod plan;
 pub mod schedule;
+mod split;
 mod times;
 mod uniform;
 
@@ -25,5 +26,7 @@ pub use lowered::{Lowered, Place, Traffic};
 pub use motley_collectives::Fidelity;
 pub use plan::{GradientSync, Pipeline, Plan, Stage};
 pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
-pub use times::{BlockTime, CardKind, ComputeSpeed, KernelRun, KernelTimes};
+pub use times::{
+    BlockTime, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartFlops, PartTimes,
+};
 pub use uniform::{LayerSplit, MicroBatchSplit, RankOrder, Speed, UniformPlan};

@@ -10,6 +10,7 @@ mod buckets;
 mod classes;
 mod communicators;
 mod costs;
+mod flops;
 mod gradients;
 mod memory;
 mod names;
@@ -22,11 +23,12 @@ mod strand;
 use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};
 use motley_topology::{Cluster, LinkId, RouteError};
-use motley_workload::{head_forward_flops, layer_forward_flops};
+use motley_workload::Shard;
 
 use self::classes::Classes;
 use self::communicators::Communicators;
 use self::costs::{StageWork, costs};
+use self::flops::stage_flops;
 use self::gradients::{GradientGroup, gradient_groups, stage_parameters};
 use self::names::{Names, streams};
 use self::programs::{PassesId, Programs};
@@ -53,7 +55,7 @@ pub fn lower(
     let mut job = JobBuilder::new(links(cluster), streams::COUNT);
     let chunks = plan.pipelines.iter().flat_map(|p| &p.stages).map(|stage| stage.chunks.len());
     let names = Names::new(&mut job, chunks.max().unwrap_or(1) as u32);
-    let groups = gradient_groups(plan, times.model(), times.training().gradient_bytes);
+    let groups = gradient_groups(plan, times.model(), times.training());
     let mut programs = Programs::new(times, names);
     let mut classes = Classes::default();
 
@@ -63,6 +65,7 @@ pub fn lower(
         job: Job::default(),
         places: Vec::new(),
         model_flops: Vec::new(),
+        recomputed_flops: Vec::new(),
         memory: Vec::new(),
         paths: Vec::new(),
         fidelity,
@@ -70,9 +73,11 @@ pub fn lower(
     };
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         let placement = pipeline.placement(plan.schedule);
+        let words =
+            communicators::words_shared(pipeline, &placement, times.model(), times.training());
         let works: Vec<Work> = (0..pipeline.stages.len())
             .map(|s| {
-                let shape = stage_shape(plan, &placement, p, s, &groups, times);
+                let shape = stage_shape(plan, &placement, p, s, &groups, &words, times);
                 let gpus = pipeline.stages[s].gpus.iter();
                 let passes = gpus.map(|&gpu| programs.passes(s, &shape, times.kind(gpu))).collect();
                 Work { shape, passes }
@@ -90,7 +95,7 @@ pub fn lower(
         for (s, (Work { shape, passes }, stage)) in
             works.into_iter().zip(&pipeline.stages).enumerate()
         {
-            let flops = rank_flops(pipeline, &placement, s, times);
+            let flops = stage_flops(pipeline, &placement, s, &shape, times);
             let order = first_order + s as u32;
             let first_rank = lowered.places.len() as u32;
             let mut members = Vec::with_capacity(stage.gpus.len());
@@ -104,7 +109,9 @@ pub fn lower(
                     tensor_rank: tensor_rank as u32,
                     order,
                 });
-                lowered.model_flops.push(flops);
+                let done = flops[tensor_rank];
+                lowered.model_flops.push(done.model);
+                lowered.recomputed_flops.push(done.again);
                 lowered.memory.push(built.memory);
                 lowered.paths.push(*times.path(times.kind(gpu)));
             }
@@ -183,6 +190,7 @@ fn stage_shape(
     p: usize,
     s: usize,
     groups: &[GradientGroup],
+    (sharing_words, word_shards): &(Vec<usize>, u32),
     times: &KernelTimes,
 ) -> StageShape {
     let pipeline = &plan.pipelines[p];
@@ -210,7 +218,8 @@ fn stage_shape(
             parameters * on_card * f64::from(times.training().gradient_bytes)
         })
         .sum();
-    let model = times.model();
+    let [held, trained] = stage_parameters(times.model(), times.training(), pipeline, placement, s);
+    let shard = Shard::new(tensor_parallel, plan.sequence_parallel, pipeline.micro_batch_size);
     StageShape {
         micro_batch_size: pipeline.micro_batch_size,
         tensor_parallel,
@@ -227,10 +236,14 @@ fn stage_shape(
             })
             .collect(),
         overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
-        embedding_shards: communicators::embedding_shards(pipeline, placement, s, model)
-            / tensor_parallel,
+        embedding_shards: if sharing_words.contains(&s) {
+            word_shards / tensor_parallel
+        } else {
+            0
+        },
         norm: norm_shape(plan, pipeline, s),
-        parameters: stage_parameters(model, pipeline, placement, s) / f64::from(tensor_parallel),
+        parameters: held.per_rank(&shard),
+        trained_parameters: trained.per_rank(&shard),
         reshard_bytes,
     }
 }
@@ -246,24 +259,4 @@ fn norm_shape(plan: &Plan, pipeline: &Pipeline, s: usize) -> NormShape {
         }
         _ => NormShape::Meeting,
     }
-}
-
-/// Forward and backward FLOPs of one rank in an iteration, without recompute. Backward costs twice
-/// forward: a product for the input's gradient and one for the weights'.
-fn rank_flops(pipeline: &Pipeline, placement: &Placement, s: usize, times: &KernelTimes) -> f64 {
-    let stage = &pipeline.stages[s];
-    let sequence_length = times.training().sequence_length;
-    let layer = layer_forward_flops(times.model(), sequence_length).0;
-    let head = head_forward_flops(times.model(), sequence_length).0;
-    let of_chunk = |(chunk, layers): (usize, &std::ops::Range<u32>)| {
-        let position = Position { stage: s as u32, chunk: chunk as u32 };
-        let (route, _) = placement.place(position);
-        let mut forward = f64::from(layers.end - layers.start) * layer;
-        if placement.after(position).is_none() {
-            forward += head;
-        }
-        forward * f64::from(placement.micro_batches_on(route, pipeline.micro_batches))
-    };
-    let forward: f64 = stage.chunks.iter().enumerate().map(of_chunk).sum();
-    3.0 * forward * f64::from(pipeline.micro_batch_size) / f64::from(stage.tensor_parallel())
 }

@@ -62,6 +62,8 @@ pub struct Lowered {
     pub places: Vec<Place>,
     /// By rank: forward and backward floating-point operations of the model, without recompute.
     pub model_flops: Vec<f64>,
+    /// By rank: floating-point operations that recomputation does a second time.
+    pub recomputed_flops: Vec<f64>,
     /// By rank: memory at the peak.
     pub memory: Vec<MemoryUse>,
     /// By rank: how its card runs the training.

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use motley_topology::GpuId;
 use motley_units::Bytes;
-use motley_workload::Recompute;
+use motley_workload::{Model, Part, Recompute};
 
-use crate::schedule::{Placement, Schedule};
+use crate::schedule::{Placement, Position, Schedule};
 
 /// One iteration's division of labour.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,16 +34,24 @@ pub struct Plan {
 pub struct Pipeline {
     /// Micro-batches in an iteration.
     pub micro_batches: u32,
-    /// Sequences in a micro-batch.
+    /// Samples in a micro-batch.
     pub micro_batch_size: u32,
     /// The stages, each a neighbour of the next.
     pub stages: Vec<Stage>,
 }
 
 impl Pipeline {
-    /// Sequences that the pipeline works through in an iteration.
+    /// Samples that the pipeline works through in an iteration.
     pub fn sequences(&self) -> u64 {
         u64::from(self.micro_batches) * u64::from(self.micro_batch_size)
+    }
+
+    /// The layers of a virtual stage.
+    ///
+    /// # Panics
+    /// If the pipeline has no such stage or chunk.
+    pub fn layers_at(&self, position: Position) -> Range<u32> {
+        self.stages[position.stage as usize].chunks[position.chunk as usize].clone()
     }
 
     /// Where its virtual stages lie.
@@ -75,6 +83,22 @@ impl Stage {
     /// Layers of all chunks together.
     pub fn layer_count(&self) -> u32 {
         self.chunks.iter().map(|chunk| chunk.end.saturating_sub(chunk.start)).sum()
+    }
+
+    /// The kinds of its layers, each with how many the stage has of it.
+    ///
+    /// # Panics
+    /// If the model has no such layers.
+    pub fn layer_parts(&self, model: &Model) -> Vec<(Part, u32)> {
+        let mut parts: Vec<(Part, u32)> = Vec::new();
+        for layer in self.chunks.iter().flat_map(Clone::clone) {
+            let part = model.part(layer);
+            match parts.iter_mut().find(|(known, _)| *known == part) {
+                Some((_, count)) => *count += 1,
+                None => parts.push((part, 1)),
+            }
+        }
+        parts
     }
 }
 

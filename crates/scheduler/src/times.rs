@@ -1,14 +1,16 @@
-//! Kernel times of a model's blocks on the cards of a cluster, computed once for each kind.
+//! Kernel times of a model's parts on the cards of a cluster, computed once for each kind of part and
+//! kind of card.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Block, CardPath, Deferral, KernelModel, Model, Operator, Pass, Recompute, Shard, Training,
-    attention_core_forward, card_path, operators, optimizer_step,
+    Activations, Block, CardPath, Deferral, Exchange, KernelModel, Model, Operator, Part, Pass,
+    Recompute, Shard, Training, blocks, card_path, flops, optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
@@ -71,14 +73,74 @@ impl KernelRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CardKind(pub u32);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Piece {
-    Block(Block, Pass),
-    AttentionCore,
+/// A part of the model on one rank of a kind of card, for one micro-batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartTimes {
+    /// Its blocks, in the order of the forward pass.
+    pub blocks: Vec<BlockTimes>,
+    /// What it keeps for the backward pass.
+    pub activations: Activations,
+    /// Its floating-point operations.
+    pub flops: PartFlops,
 }
 
-/// A piece of work on a kind of card: tensor-parallel degree, sequence parallelism, micro-batch size.
-type PieceKey = (CardKind, u32, bool, u32, Piece);
+/// Floating-point operations of a part for one sample, by all ranks together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PartFlops {
+    /// Forward and backward, by the field's convention.
+    pub model: f64,
+    /// What selective recomputation does a second time.
+    pub selective: f64,
+    /// What full recomputation does a second time.
+    pub full: f64,
+}
+
+impl PartFlops {
+    fn new(model: &Model, part: Part, training: &Training, path: &CardPath) -> Self {
+        let pass = |pass| flops(model, part, training, pass).0;
+        let again = |recompute| recomputed_flops(model, part, training, path, recompute).0;
+        Self {
+            model: pass(Pass::Forward) + pass(Pass::Backward),
+            selective: again(Recompute::Selective),
+            full: again(Recompute::Full),
+        }
+    }
+
+    /// What is done a second time.
+    pub fn again(self, recompute: Recompute) -> f64 {
+        match recompute {
+            Recompute::None => 0.0,
+            Recompute::Selective => self.selective,
+            Recompute::Full => self.full,
+        }
+    }
+}
+
+/// A block's times, and what tensor-parallel ranks exchange around it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockTimes {
+    /// The forward pass.
+    pub forward: KernelRun,
+    /// The backward pass.
+    pub backward: BlockTime,
+    /// What selective recomputation repeats.
+    pub recomputed: KernelRun,
+    /// What is exchanged around it.
+    pub exchange: Exchange,
+}
+
+impl BlockTimes {
+    /// Forward pass, what is computed again of a layer, backward pass.
+    fn seconds(&self, recompute: Recompute) -> [f64; 3] {
+        let seconds = |run: KernelRun| run.time.as_secs_f64();
+        let again = match recompute {
+            Recompute::None => 0.0,
+            Recompute::Selective => seconds(self.recomputed),
+            Recompute::Full => seconds(self.forward),
+        };
+        [seconds(self.forward), again, seconds(self.backward.all())]
+    }
+}
 
 /// The kernel times of one model and training on the cards that a plan may use.
 #[derive(Debug)]
@@ -89,7 +151,7 @@ pub struct KernelTimes<'a> {
     /// Kind of card by node group of the cluster; `None` where no card of the group is used.
     kind_of_group: Vec<Option<CardKind>>,
     cluster: &'a Cluster,
-    cache: RefCell<HashMap<PieceKey, BlockTime>>,
+    cache: RefCell<HashMap<(CardKind, Shard, Part), Rc<PartTimes>>>,
 }
 
 impl<'a> KernelTimes<'a> {
@@ -166,14 +228,30 @@ impl<'a> KernelTimes<'a> {
         *self.kernels[kind.0 as usize].device().memory.get()
     }
 
-    /// Time of a block of one micro-batch.
-    pub fn block(&self, kind: CardKind, shard: Shard, block: Block, pass: Pass) -> BlockTime {
-        self.piece(kind, shard, Piece::Block(block, pass))
+    /// A part of one micro-batch on one rank.
+    pub fn part(&self, kind: CardKind, shard: Shard, part: Part) -> Rc<PartTimes> {
+        let key = (kind, shard, part);
+        if let Some(known) = self.cache.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let path = self.path(kind);
+        let list = blocks(self.model, part, self.training, path, &shard);
+        let times = Rc::new(PartTimes {
+            blocks: list.iter().map(|block| self.block(kind, block)).collect(),
+            activations: Activations::of(self.model, part, self.training, path, &shard, &list),
+            flops: PartFlops::new(self.model, part, self.training, path),
+        });
+        self.cache.borrow_mut().insert(key, Rc::clone(&times));
+        times
     }
 
-    /// Time of what selective recomputation repeats in one layer.
-    pub fn attention_core(&self, kind: CardKind, shard: Shard) -> KernelRun {
-        self.piece(kind, shard, Piece::AttentionCore).main
+    fn block(&self, kind: CardKind, block: &Block) -> BlockTimes {
+        BlockTimes {
+            forward: self.sum(kind, block.operators(Pass::Forward)).all(),
+            backward: self.sum(kind, block.operators(Pass::Backward)),
+            recomputed: self.sum(kind, &block.recomputed).all(),
+            exchange: block.exchange,
+        }
     }
 
     /// Time of the optimizer step on so many parameters of one card.
@@ -189,24 +267,6 @@ impl<'a> KernelTimes<'a> {
             deferral: Deferral::None,
         };
         self.sum(kind, &[copy]).main
-    }
-
-    fn piece(&self, kind: CardKind, shard: Shard, piece: Piece) -> BlockTime {
-        let Shard { tensor_parallel, sequence_parallel, micro_batch_size } = shard;
-        let key = (kind, tensor_parallel, sequence_parallel, micro_batch_size, piece);
-        if let Some(&known) = self.cache.borrow().get(&key) {
-            return known;
-        }
-        let path = self.path(kind);
-        let list = match piece {
-            Piece::Block(block, pass) => {
-                operators(self.model, self.training, path, block, pass, &shard)
-            }
-            Piece::AttentionCore => attention_core_forward(self.model, self.training, path, &shard),
-        };
-        let time = self.sum(kind, &list);
-        self.cache.borrow_mut().insert(key, time);
-        time
     }
 
     fn sum(&self, kind: CardKind, operators: &[Operator]) -> BlockTime {
@@ -237,28 +297,20 @@ pub struct ComputeSpeed<'a> {
 }
 
 impl ComputeSpeed<'_> {
-    /// Forward and backward time of `blocks`; the slowest card of the group sets the pace. Layers
-    /// pay for what is computed again.
-    fn slowest(&self, gpus: &[GpuId], blocks: &[Block]) -> Seconds {
-        let shard = Shard {
-            tensor_parallel: gpus.len() as u32,
-            sequence_parallel: self.sequence_parallel,
-            micro_batch_size: self.micro_batch_size,
+    /// Forward and backward time of a part; the slowest card of the group sets the pace. Layers pay
+    /// for what is computed again.
+    fn slowest(&self, gpus: &[GpuId], part: Part) -> Seconds {
+        let shard = Shard::new(gpus.len() as u32, self.sequence_parallel, self.micro_batch_size);
+        let recompute = match part {
+            Part::Layer(_) => self.recompute,
+            Part::Embedding | Part::Head => Recompute::None,
         };
-        let layer = blocks.contains(&Block::Attention);
         let time = |&gpu: &GpuId| {
-            let kind = self.times.kind(gpu);
-            let pass =
-                |block, pass| self.times.block(kind, shard, block, pass).all().time.as_secs_f64();
-            let forward: f64 = blocks.iter().map(|&block| pass(block, Pass::Forward)).sum();
-            let backward: f64 = blocks.iter().map(|&block| pass(block, Pass::Backward)).sum();
-            let again = match self.recompute {
-                Recompute::Full if layer => forward,
-                Recompute::Selective if layer => {
-                    self.times.attention_core(kind, shard).time.as_secs_f64()
-                }
-                _ => 0.0,
-            };
+            let times = self.times.part(self.times.kind(gpu), shard, part);
+            let blocks = times.blocks.iter().map(|block| block.seconds(recompute));
+            let [forward, again, backward] = blocks.fold([0.0; 3], |sum, block| {
+                [sum[0] + block[0], sum[1] + block[1], sum[2] + block[2]]
+            });
             forward + again + backward
         };
         Seconds(gpus.iter().map(time).fold(0.0, f64::max))
@@ -266,15 +318,7 @@ impl ComputeSpeed<'_> {
 }
 
 impl Speed for ComputeSpeed<'_> {
-    fn layer(&self, gpus: &[GpuId]) -> Seconds {
-        self.slowest(gpus, &[Block::Attention, Block::Mlp])
-    }
-
-    fn embedding(&self, gpus: &[GpuId]) -> Seconds {
-        self.slowest(gpus, &[Block::Embedding])
-    }
-
-    fn head(&self, gpus: &[GpuId]) -> Seconds {
-        self.slowest(gpus, &[Block::Head])
+    fn part(&self, gpus: &[GpuId], part: Part) -> Seconds {
+        self.slowest(gpus, part)
     }
 }

@@ -8,11 +8,12 @@ use std::ops::Range;
 
 use motley_topology::{Cluster, GpuId};
 use motley_units::Seconds;
-use motley_workload::Recompute;
+use motley_workload::{Model, Part, Recompute};
 
 use crate::error::{PlanError, PlanPath};
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Position, Schedule};
+use crate::split::{cut, deal};
 
 /// Megatron-LM's shorthand: `dp * tp * pp` ranks, laid over the cards in rank order.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,28 +81,25 @@ pub enum RankOrder {
 
 /// How fast cards run the model, as far as an expansion wants to know.
 pub trait Speed {
-    /// Forward and backward time of one layer for one micro-batch on a tensor-parallel group.
-    fn layer(&self, gpus: &[GpuId]) -> Seconds;
-    /// The same for the embedding.
-    fn embedding(&self, gpus: &[GpuId]) -> Seconds;
-    /// The same for the head: final norm, logits, loss.
-    fn head(&self, gpus: &[GpuId]) -> Seconds;
+    /// Forward and backward time of a part of the model for one micro-batch on a tensor-parallel
+    /// group.
+    fn part(&self, gpus: &[GpuId], part: Part) -> Seconds;
 }
 
 impl UniformPlan {
-    /// Writes the plan out for a cluster, a model of `layers` layers and a global batch of
-    /// `global_batch` sequences. `speed` is asked only for proportional splits.
+    /// Writes the plan out for a cluster, a model and a global batch of `global_batch` samples.
+    /// `speed` is asked only for proportional splits.
     ///
     /// # Errors
     /// All that does not fit together, at once.
     pub fn expand(
         &self,
         cluster: &Cluster,
-        layers: u32,
+        model: &Model,
         global_batch: u32,
         speed: &dyn Speed,
     ) -> Result<Plan, Vec<PlanError>> {
-        let errors = self.check(cluster.gpu_count(), layers, global_batch);
+        let errors = self.check(cluster.gpu_count(), model.layer_count(), global_batch);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -110,7 +108,7 @@ impl UniformPlan {
             .map(|replica| {
                 let groups: Vec<Vec<GpuId>> =
                     (0..self.pp).map(|stage| self.stage_gpus(replica, stage)).collect();
-                let counts = self.layer_counts(&placement, &groups, layers, speed);
+                let counts = self.layer_counts(&placement, &groups, model, speed);
                 Pipeline {
                     micro_batches: 0,
                     micro_batch_size: self.micro_batch_size,
@@ -119,7 +117,7 @@ impl UniformPlan {
             })
             .collect();
         for (pipeline, count) in self
-            .micro_batch_counts(&placement, &pipelines, global_batch, speed)
+            .micro_batch_counts(&placement, &pipelines, model, global_batch, speed)
             .into_iter()
             .enumerate()
         {
@@ -276,26 +274,35 @@ impl UniformPlan {
         &self,
         placement: &Placement,
         groups: &[Vec<GpuId>],
-        layers: u32,
+        model: &Model,
         speed: &dyn Speed,
     ) -> Vec<u32> {
         let virtual_stages = placement.routes()[0].len();
+        let layers = model.layer_count();
         match &self.layers {
             LayerSplit::Equal => vec![layers / virtual_stages as u32; virtual_stages],
             LayerSplit::Counts(counts) => counts.clone(),
             LayerSplit::Proportional => {
                 let hands = Hand::of(placement);
+                let one_place = hands.iter().all(|hand| hand.places.len() == 1);
+                if model.kinds().len() > 1 && one_place {
+                    let row = |hand: &Hand| hand.loads(groups, virtual_stages, model, speed);
+                    let mut rows = vec![Vec::new(); virtual_stages];
+                    for hand in &hands {
+                        rows[hand.places[0]] = row(hand);
+                    }
+                    return cut(&rows);
+                }
+                // Where a hand takes layers in several places, unlike ones count as their mean.
                 let load = |hand: usize, count: u32| {
                     let of_stage = |&stage: &usize| {
-                        let gpus = &groups[stage];
-                        let mut time = speed.layer(gpus).0 * f64::from(count);
-                        if hands[hand].places.contains(&0) {
-                            time += speed.embedding(gpus).0;
-                        }
-                        if hands[hand].places.contains(&(virtual_stages - 1)) {
-                            time += speed.head(gpus).0;
-                        }
-                        time
+                        let layer = mean_layer(&groups[stage], model, speed);
+                        hands[hand].with_ends(
+                            layer * f64::from(count),
+                            &groups[stage],
+                            virtual_stages,
+                            speed,
+                        )
                     };
                     hands[hand].stages.iter().map(of_stage).fold(0.0, f64::max)
                 };
@@ -337,6 +344,7 @@ impl UniformPlan {
         &self,
         placement: &Placement,
         pipelines: &[Pipeline],
+        model: &Model,
         global_batch: u32,
         speed: &dyn Speed,
     ) -> Vec<u32> {
@@ -352,9 +360,12 @@ impl UniformPlan {
                         (0..self.chunks).map(|chunk| Position { stage: s as u32, chunk });
                     let starts = positions.clone().filter(|&at| placement.before(at).is_none());
                     let ends = positions.filter(|&at| placement.after(at).is_none());
-                    let time = speed.layer(&stage.gpus).0 * f64::from(stage.layer_count())
-                        + speed.embedding(&stage.gpus).0 * starts.count() as f64
-                        + speed.head(&stage.gpus).0 * ends.count() as f64;
+                    let part = |part| speed.part(&stage.gpus, part).0;
+                    let layers = stage.layer_parts(model);
+                    let layers = layers.iter().map(|&(kind, count)| part(kind) * f64::from(count));
+                    let time = layers.sum::<f64>()
+                        + part(Part::Embedding) * starts.count() as f64
+                        + part(Part::Head) * ends.count() as f64;
                     // Every route carries its share of the micro-batches.
                     time / placement.routes().len() as f64
                 };
@@ -395,50 +406,55 @@ impl Hand {
         }
         hands
     }
-}
 
-/// Deals `items` equal items to hands, at least `least` to each, so that the largest load is
-/// smallest. `load(hand, count)` must rise with `count`; then giving each item to the hand that it
-/// hurts least is optimal. Ties go to the first hand.
-fn deal(items: u32, least: &[u32], load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
-    let mut counts = least.to_vec();
-    for _ in least.iter().sum::<u32>()..items {
-        let lightest = (0..counts.len())
-            .min_by(|&a, &b| load(a, counts[a] + 1).total_cmp(&load(b, counts[b] + 1)))
-            .expect("a plan has at least one stage and one pipeline");
-        counts[lightest] += 1;
-    }
-    counts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The smallest largest load over all ways to deal, by trying them all.
-    fn brute(items: u32, speeds: &[f64]) -> f64 {
-        if speeds.len() == 1 {
-            return f64::from(items) * speeds[0];
+    /// The time of a group of the hand whose layers take `layers`, with the embedding in front of
+    /// the first place and the head behind the last.
+    fn with_ends(
+        &self,
+        layers: f64,
+        gpus: &[GpuId],
+        virtual_stages: usize,
+        speed: &dyn Speed,
+    ) -> f64 {
+        let mut time = layers;
+        if self.places.contains(&0) {
+            time += speed.part(gpus, Part::Embedding).0;
         }
-        let rest = &speeds[1..];
-        (1..=items - rest.len() as u32)
-            .map(|own| (f64::from(own) * speeds[0]).max(brute(items - own, rest)))
-            .fold(f64::INFINITY, f64::min)
+        if self.places.contains(&(virtual_stages - 1)) {
+            time += speed.part(gpus, Part::Head).0;
+        }
+        time
     }
 
-    #[test]
-    fn dealing_is_optimal() {
-        for speeds in [vec![1.0, 2.0], vec![1.0, 1.0, 3.0], vec![2.5, 1.0, 1.7, 0.3]] {
-            for items in speeds.len() as u32..14 {
-                let counts = deal(items, &vec![1; speeds.len()], |h, c| speeds[h] * f64::from(c));
-                assert_eq!(counts.iter().sum::<u32>(), items);
-                let worst =
-                    counts.iter().zip(&speeds).map(|(&c, s)| f64::from(c) * s).fold(0.0, f64::max);
-                assert!(
-                    (worst - brute(items, &speeds)).abs() < 1e-12,
-                    "{items} over {speeds:?}: {counts:?}"
-                );
-            }
-        }
+    /// What the first layers of the model would take the hand, by their number from 0: the slowest
+    /// of its stages.
+    fn loads(
+        &self,
+        groups: &[Vec<GpuId>],
+        virtual_stages: usize,
+        model: &Model,
+        speed: &dyn Speed,
+    ) -> Vec<f64> {
+        let gpus = self.stages.iter().map(|&stage| &groups[stage]);
+        let of = |part| gpus.clone().map(|gpus| speed.part(gpus, part).0).fold(0.0, f64::max);
+        let ends = gpus
+            .clone()
+            .map(|gpus| self.with_ends(0.0, gpus, virtual_stages, speed))
+            .fold(0.0, f64::max);
+        let mut sum = ends;
+        let sums = (0..model.layer_count()).map(|layer| {
+            sum += of(model.part(layer));
+            sum
+        });
+        std::iter::once(ends).chain(sums).collect()
+    }
+}
+
+/// The mean time of a layer on a group.
+fn mean_layer(gpus: &[GpuId], model: &Model, speed: &dyn Speed) -> f64 {
+    let time = |layer| speed.part(gpus, model.part(layer)).0;
+    match model.kinds().len() {
+        1 => time(0),
+        _ => (0..model.layer_count()).map(time).sum::<f64>() / f64::from(model.layer_count()),
     }
 }

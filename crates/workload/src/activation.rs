@@ -1,11 +1,12 @@
-//! Activations that the forward pass keeps for the backward pass.
+//! Activations that the forward pass keeps for the backward pass, and what the backward pass needs
+//! beside them.
 //!
 //! Korthikanti et al. 2022 (arXiv 2205.05198), section 4, counts them for a GPT layer in 16 bits:
 //! `s b h (34 + 5 a s / h)` bytes on one rank, `s b h (10 + 24 / t + 5 a s / (h t))` under tensor
 //! parallelism `t` (equation 2), everything over `t` with sequence parallelism (equation 4), without
-//! the score term under selective recomputation, `2 s b h` under full recomputation. Here the same
-//! tensors are counted one by one, so that grouped queries, gates, other precisions, absent dropout
-//! and FlashAttention follow.
+//! the score term under selective recomputation, `2 s b h` under full recomputation. Here every
+//! block says which tensors it keeps, so that grouped queries, gates, experts, other precisions,
+//! absent dropout, frozen weights and FlashAttention follow.
 //!
 //! Where the backward pass is split, the input gradient lets go of all that the weight gradients do
 //! not need: what stays are the inputs of the linear layers and the gradients of their outputs,
@@ -13,124 +14,104 @@
 
 use motley_units::Bytes;
 
-use crate::{AttentionKernel, CardPath, Model, Recompute, Shard, Training};
+use crate::{Block, CardPath, Model, Part, Recompute, Shard, Training, blocks};
 
-/// Bytes that one layer keeps for one micro-batch on one rank.
-pub fn layer_activation_bytes(
-    model: &Model,
-    training: &Training,
-    path: &CardPath,
-    recompute: Recompute,
-    shard: &Shard,
-) -> Bytes {
-    let kept = Kept::new(model, training, *path, shard);
-    Bytes(match recompute {
-        Recompute::None => kept.stream + kept.split + kept.scores,
-        Recompute::Selective => kept.stream + kept.split,
-        Recompute::Full => kept.input,
-    })
-}
-
-/// Bytes that the parts of a stage keep for one micro-batch on one rank.
+/// What a block keeps, by how it is split, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ActivationSizes {
-    /// A layer, from its forward pass on.
-    pub layer: Bytes,
-    /// A layer whose input gradient has been computed and whose weight gradients have not. With
-    /// sequence parallelism the gradients of the residual stream are kept as they were gathered;
-    /// the inputs are gathered once more for the weight gradients.
-    pub layer_deferred: Bytes,
-    /// The embedding: token ids as 64-bit integers, dropout's mask.
-    pub embedding: Bytes,
-    /// The head: inputs of norm and logits product, probabilities in fp32.
-    pub head: Bytes,
-    /// The head whose weight gradients are still to be computed: input and gradient of the logits
-    /// product, and of BERT's dense layer.
-    pub head_deferred: Bytes,
-}
-
-impl ActivationSizes {
-    /// The sizes on a rank that runs `path`.
-    pub fn new(
-        model: &Model,
-        training: &Training,
-        path: &CardPath,
-        recompute: Recompute,
-        shard: &Shard,
-    ) -> Self {
-        let ranks = f64::from(shard.tensor_parallel.max(1));
-        let element = f64::from(path.precision.element_bytes());
-        let tokens = f64::from(training.sequence_length) * f64::from(shard.micro_batch_size);
-        let hidden = f64::from(model.hidden);
-        let own = tokens * hidden / f64::from(shard.sequence_split());
-        let logits = tokens * f64::from(model.vocab) / ranks;
-
-        // Inputs of both first products as they are kept; inputs of both second products.
-        let queries = model.query_width() as f64;
-        let inputs = 2.0 * own + tokens * (queries + f64::from(model.ffn)) / ranks;
-        // Gradients of query, key, value and of the MLP's up output; of both second products'
-        // outputs, whole.
-        let first = queries + (2 * model.kv_width() + model.mlp_up_width()) as f64;
-        let gradients = tokens * first / ranks + 2.0 * tokens * hidden;
-
-        // BERT's dense layer runs whole on every rank.
-        let dense = if model.masked_language_head() { 2.0 * tokens * hidden } else { 0.0 };
-        Self {
-            layer: layer_activation_bytes(model, training, path, recompute, shard),
-            layer_deferred: Bytes(element * (inputs + gradients)),
-            embedding: Bytes(8.0 * tokens + if model.dropout { own } else { 0.0 }),
-            head: Bytes(2.0 * element * own + 4.0 * logits),
-            head_deferred: Bytes(element * (own + logits + dense)),
-        }
-    }
-}
-
-/// What a layer keeps, by how it is split.
 pub(crate) struct Kept {
-    /// The layer's input.
-    pub(crate) input: f64,
     /// Outside the tensor-parallel regions: whole on every rank, or split along the sequence.
-    stream: f64,
+    pub(crate) stream: f64,
     /// Inside the tensor-parallel regions.
-    split: f64,
+    pub(crate) split: f64,
     /// Attention scores: probabilities, dropout's mask and output.
     pub(crate) scores: f64,
-    /// Elements of this rank's attention scores; zero for FlashAttention.
-    pub(crate) score_count: f64,
-    /// Elements of this rank's widest MLP activation.
-    pub(crate) mlp_count: f64,
+    /// Elements of the widest activation on this rank.
+    pub(crate) widest: f64,
+    /// Beside what is kept, while the block runs.
+    pub(crate) passing: f64,
+    /// Between the input gradient and weight gradients that wait.
+    pub(crate) waiting: f64,
 }
 
 impl Kept {
-    pub(crate) fn new(model: &Model, training: &Training, path: CardPath, shard: &Shard) -> Self {
-        let ranks = f64::from(shard.tensor_parallel.max(1));
-        let sequence = f64::from(training.sequence_length);
-        let tokens = sequence * f64::from(shard.micro_batch_size);
-        let own = tokens * f64::from(model.hidden) / f64::from(shard.sequence_split());
-        let element = f64::from(path.precision.element_bytes());
-        let mask = if model.dropout { 1.0 } else { 0.0 };
-
-        // Inputs of both norms and of both first products, masks of both dropouts.
-        let stream = (4.0 * element + 2.0 * mask) * own;
-        // Query, key, value, the core's output; the MLP's up output and down input.
-        let queries = model.query_width() as f64;
-        let widths = 2.0 * queries
-            + (2 * model.kv_width() + model.mlp_up_width()) as f64
-            + f64::from(model.ffn);
-        let heads = tokens * f64::from(model.heads) / ranks;
-        let (statistics, score_count) = match path.attention {
-            // The logarithm of the softmax's sum of each row, in fp32.
-            AttentionKernel::Flash => (4.0 * heads, 0.0),
-            AttentionKernel::Unfused => (0.0, heads * sequence),
-        };
-        let score_bytes = element + mask * (element + 1.0);
+    /// What both keep.
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
-            input: element * own,
-            stream,
-            split: element * tokens * widths / ranks + statistics,
-            scores: score_bytes * score_count,
-            score_count,
-            mlp_count: tokens * model.mlp_up_width() as f64 / ranks,
+            stream: self.stream + other.stream,
+            split: self.split + other.split,
+            scores: self.scores + other.scores,
+            widest: self.widest.max(other.widest),
+            passing: self.passing.max(other.passing),
+            waiting: self.waiting + other.waiting,
         }
     }
+}
+
+/// What a part keeps of one micro-batch on one rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Activations {
+    /// The part's input.
+    input: f64,
+    kept: Kept,
+    /// Bytes of an element.
+    element: f64,
+}
+
+impl Activations {
+    /// Of the blocks that [`blocks`] made of a part.
+    pub fn of(
+        model: &Model,
+        part: Part,
+        training: &Training,
+        path: &CardPath,
+        shard: &Shard,
+        blocks: &[Block],
+    ) -> Self {
+        let element = f64::from(path.precision.element_bytes());
+        let input = model.kind(part).map_or(0.0, |kind| {
+            let own = kind.input.rows(training) as f64 * kind.input.width() as f64;
+            own * f64::from(shard.micro_batch_size) / f64::from(shard.sequence_split())
+        });
+        let kept = blocks.iter().fold(Kept::default(), |sum, block| sum.and(block.kept));
+        Self { input: element * input, kept, element }
+    }
+
+    /// Kept from the forward to the backward pass.
+    pub fn bytes(&self, recompute: Recompute) -> Bytes {
+        Bytes(match recompute {
+            Recompute::None => self.kept.stream + self.kept.split + self.kept.scores,
+            Recompute::Selective => self.kept.stream + self.kept.split,
+            Recompute::Full => self.input,
+        })
+    }
+
+    /// Kept from the input gradient on until the weight gradients, where these wait. With sequence
+    /// parallelism the gradients of the residual stream are kept as they were gathered; the inputs
+    /// are gathered once more for the weight gradients.
+    pub fn waiting(&self) -> Bytes {
+        Bytes(self.kept.waiting)
+    }
+
+    /// Needed beside all that is kept, while the backward pass is in the part: what is computed
+    /// again, two gradients of the widest activation at a time (before and after an elementwise
+    /// kernel), what passes through.
+    pub fn workspace(&self, recompute: Recompute) -> Bytes {
+        let again = match recompute {
+            Recompute::None => 0.0,
+            Recompute::Selective => self.kept.scores,
+            Recompute::Full => self.bytes(Recompute::None).0,
+        };
+        Bytes(again + 2.0 * self.element * self.kept.widest + self.kept.passing)
+    }
+}
+
+/// What a part keeps of one micro-batch on one rank.
+pub fn activations(
+    model: &Model,
+    part: Part,
+    training: &Training,
+    path: &CardPath,
+    shard: &Shard,
+) -> Activations {
+    Activations::of(model, part, training, path, shard, &blocks(model, part, training, path, shard))
 }

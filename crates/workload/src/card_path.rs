@@ -89,7 +89,7 @@ pub fn card_path(
     };
     let attention = match (training.attention, flash_obstacle(architecture, precision)) {
         (AttentionKernel::Flash, Some(obstacle)) if !training.attention_fallback => {
-            let remedy = "set attention to Unfused, or attention_fallback to true".to_owned();
+            let remedy = "set attention to Unfused, or to FlashWhereSupported".to_owned();
             return Err(refuse(obstacle, remedy));
         }
         (AttentionKernel::Flash, None) => AttentionKernel::Flash,

@@ -1,29 +1,118 @@
 //! The model's floating-point operations by the field's convention, for MFU.
 //!
-//! Counted are the matrix products of one sequence, attention over the full square also where the
-//! mask is causal, the backward pass as twice the forward pass, nothing for recomputation. For a
-//! GPT shape this is `72 s l h^2 (1 + s / 6h + V / 12lh)`, equation 7 of Korthikanti et al. 2022
-//! (arXiv 2205.05198) for one sequence.
+//! Counted are the matrix products of one sample, attention over the full square also where the mask
+//! is causal, but not beyond a window; of experts those that a token visits; the backward pass as a
+//! product for the input's and one for the weights' gradient, the latter only of what is trained;
+//! nothing for recomputation. For a GPT shape this is `72 s l h^2 (1 + s / 6h + V / 12lh)`, equation
+//! 7 of Korthikanti et al. 2022 (arXiv 2205.05198) for one sequence.
 
 use motley_units::Flops;
 
-use crate::Model;
+use crate::model::{Attention, Head, Layer, LayerKind};
+use crate::{AttentionKernel, CardPath, Model, Part, Pass, Recompute, Training};
 
-/// Forward pass of one layer over one sequence.
-pub fn layer_forward_flops(model: &Model, sequence_length: u32) -> Flops {
-    let s = f64::from(sequence_length);
-    Flops(2.0 * s * model.layer_matrix_elements() + 4.0 * s * s * model.query_width() as f64)
+/// One pass of a part over one sample.
+pub fn flops(model: &Model, part: Part, training: &Training, pass: Pass) -> Flops {
+    let products = match model.kind(part) {
+        Some(kind) => layer_products(kind, training),
+        None if part == Part::Head => head_products(model, training),
+        None => Products::default(),
+    };
+    Flops(match pass {
+        Pass::Forward => products.matrices + products.cores + products.adapters,
+        Pass::Backward if training.adapters.is_none() => 2.0 * (products.matrices + products.cores),
+        Pass::Backward => products.matrices + 2.0 * (products.cores + products.adapters),
+    })
 }
 
-/// Forward pass of the head over one sequence: the logits, and BERT's dense layer before them.
-pub fn head_forward_flops(model: &Model, sequence_length: u32) -> Flops {
-    let hidden = f64::from(model.hidden);
-    let dense = if model.masked_language_head() { hidden } else { 0.0 };
-    Flops(2.0 * f64::from(sequence_length) * hidden * (f64::from(model.vocab) + dense))
+/// Forward and backward pass of the whole model over one sample.
+pub fn model_flops(model: &Model, training: &Training) -> Flops {
+    let both = |part| {
+        flops(model, part, training, Pass::Forward).0
+            + flops(model, part, training, Pass::Backward).0
+    };
+    Flops(model.parts().map(both).sum())
 }
 
-/// Forward and backward pass of the whole model over one sequence.
-pub fn model_flops(model: &Model, sequence_length: u32) -> Flops {
-    let layers = f64::from(model.layers) * layer_forward_flops(model, sequence_length).0;
-    Flops(3.0 * (layers + head_forward_flops(model, sequence_length).0))
+/// What recomputation repeats of a part for one sample: its forward pass, or scores and values of
+/// unfused attention. What the backward kernel of FlashAttention recomputes on chip is its own
+/// affair and not counted.
+pub fn recomputed_flops(
+    model: &Model,
+    part: Part,
+    training: &Training,
+    path: &CardPath,
+    recompute: Recompute,
+) -> Flops {
+    let Some(kind) = model.kind(part) else { return Flops(0.0) };
+    match recompute {
+        Recompute::None => Flops(0.0),
+        Recompute::Selective => Flops(
+            cores(kind, training)
+                .filter(|(attention, _)| attention.kernel(path) == AttentionKernel::Unfused)
+                .map(|(_, flops)| flops)
+                .sum(),
+        ),
+        Recompute::Full => flops(model, part, training, Pass::Forward),
+    }
+}
+
+/// Forward products of one sample.
+#[derive(Clone, Copy, Debug, Default)]
+struct Products {
+    /// With the model's own matrices.
+    matrices: f64,
+    /// Scores and values of attention: no weights.
+    cores: f64,
+    /// With the matrices of adapters.
+    adapters: f64,
+}
+
+fn layer_products(kind: &LayerKind, training: &Training) -> Products {
+    let mut products = Products {
+        cores: cores(kind, training).map(|(_, flops)| flops).sum(),
+        ..Products::default()
+    };
+    for weight in kind.weights() {
+        let rows = if weight.source {
+            f64::from(training.tokens())
+        } else {
+            kind.output.rows(training) as f64
+        };
+        products.matrices += 2.0 * rows * weight.elements() * weight.visits();
+        let adapters = training.adapters.as_ref();
+        products.adapters +=
+            adapters.map_or(0.0, |adapters| 2.0 * rows * adapters.parameters(&weight));
+    }
+    products
+}
+
+/// The attentions of a layer with the FLOPs of their scores and values.
+fn cores<'k>(
+    kind: &'k LayerKind,
+    training: &Training,
+) -> impl Iterator<Item = (&'k Attention, f64)> + use<'k> {
+    let Layer::Transformer(layer) = &kind.layer;
+    let queries = kind.output.rows(training);
+    let of = move |attention: &'k Attention, keys: u64| {
+        let widths = (attention.query_width() + attention.output_width()) as f64;
+        (attention, 2.0 * queries as f64 * keys as f64 * widths)
+    };
+    let own = of(&layer.attention, layer.attention.reach(queries));
+    let source = u64::from(training.tokens());
+    std::iter::once(own).chain(layer.cross_attention.as_ref().map(|cross| of(cross, source)))
+}
+
+/// The logits, and BERT's dense layer before them.
+fn head_products(model: &Model, training: &Training) -> Products {
+    let width = model.head_input().width() as f64;
+    let outputs = match &model.head {
+        Head::Language(head) => {
+            let vocab = model.tokens().map_or(0.0, |tokens| f64::from(tokens.vocab));
+            vocab + if head.masked { width } else { 0.0 }
+        }
+        Head::Classifier(head) => f64::from(head.classes),
+    };
+    let rows = model.head_rows(training) as f64;
+    Products { matrices: 2.0 * rows * width * outputs, ..Products::default() }
 }

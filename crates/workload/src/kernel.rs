@@ -8,10 +8,15 @@ use motley_hardware::{Architecture, AttentionEfficiency, Device};
 use motley_units::{BytesPerSec, FlopsPerSec, Seconds};
 
 use crate::gemm::{self, Shape, Unit};
+use crate::operator::{FlashAttention, GroupedGemm};
 use crate::{CardPath, Operator, Pass, Work};
 
 /// Tokens of a head that one thread block of FlashAttention works on.
 const ATTENTION_BLOCK: u64 = 128;
+
+/// The first cards that run the products of all experts in one kernel: CUTLASS's grouped products
+/// on tensor cores, and MegaBlocks', want Ampere.
+const GROUPED_GEMM: (u8, u8) = (8, 0);
 
 /// Integer instructions of one random number that streaming does not hide.
 ///
@@ -58,16 +63,9 @@ impl<'a> KernelModel<'a> {
         let streamed = |fraction: f64| self.gap() + bytes / (self.bandwidth().0 * fraction);
         Seconds(match op.work {
             Work::Gemm { m, n, k, batch } => self.gemm(Shape { m, n, k, batch }),
-            Work::FlashAttention { batch, heads, sequence, head_dim, causal, pass, .. } => {
-                let fraction = self.architecture.flash_attention.as_ref().map_or(0.0, |flash| {
-                    let visible = sequence as f64 * if causal { 0.5 } else { 1.0 };
-                    let blocks =
-                        batch as f64 * heads as f64 * sequence.div_ceil(ATTENTION_BLOCK) as f64;
-                    let per_sm = blocks / f64::from(self.sm_count());
-                    attention_fraction(flash, pass, visible, head_dim as f64, per_sm)
-                });
-                let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
-                let arithmetic = op.work.flops().0 / rate;
+            Work::GroupedGemm(product) => self.grouped_gemm(product),
+            Work::FlashAttention(attention) => {
+                let arithmetic = self.flash_arithmetic(attention);
                 self.gap() + arithmetic.max(bytes / (self.bandwidth().0 * memory.elementwise.get()))
             }
             Work::Softmax { .. } => streamed(*memory.softmax.get()),
@@ -84,19 +82,51 @@ impl<'a> KernelModel<'a> {
     }
 
     fn gemm(&self, shape: Shape) -> f64 {
-        let Some(efficiency) = self.architecture.gemm.get(&self.path.math) else {
-            return f64::INFINITY;
-        };
-        gemm::seconds(
-            Unit {
-                efficiency,
-                peak: FlopsPerSec(self.peak().0 * self.architecture.sustained.get()),
-                bandwidth: self.bandwidth(),
-                sm_count: self.sm_count(),
-                element: self.path.precision.element_bytes(),
-            },
-            shape,
-        )
+        self.matrix_unit().map_or(f64::INFINITY, |unit| gemm::seconds(unit, shape))
+    }
+
+    /// One kernel for all experts where there is such, else a kernel for each.
+    fn grouped_gemm(&self, product: GroupedGemm) -> f64 {
+        let Some(unit) = self.matrix_unit() else { return f64::INFINITY };
+        if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
+            gemm::grouped_seconds(unit, product)
+        } else {
+            let whole = |size: f64| size.ceil() as u64;
+            let GroupedGemm { m, n, k, groups, .. } = product;
+            let one = Shape { m: whole(m), n: whole(n), k: whole(k), batch: 1 };
+            let memory = unit.stream(product.bytes(f64::from(unit.element)));
+            (groups as f64 * gemm::seconds(unit, one)).max(memory)
+        }
+    }
+
+    /// The arithmetic of FlashAttention; endless where there is none. Before version 3 values are
+    /// padded to the width of keys.
+    fn flash_arithmetic(&self, attention: FlashAttention) -> f64 {
+        let Some(flash) = &self.architecture.flash_attention else { return f64::INFINITY };
+        let padded = if flash.version < 3 { attention.key_dim } else { 0 };
+        let done = FlashAttention { value_dim: attention.value_dim.max(padded), ..attention };
+        let tiles = done.queries.div_ceil(ATTENTION_BLOCK);
+        let blocks = done.batch as f64 * done.heads as f64 * tiles as f64;
+        let fraction = attention_fraction(
+            flash,
+            done.pass,
+            done.keys as f64 * done.visible,
+            (done.key_dim + done.value_dim) as f64 / 2.0,
+            blocks / f64::from(self.sm_count()),
+        );
+        let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
+        done.flops() / rate
+    }
+
+    /// What multiplies matrices, if the architecture has constants for it.
+    fn matrix_unit(&self) -> Option<Unit<'a>> {
+        Some(Unit {
+            efficiency: self.architecture.gemm.get(&self.path.math)?,
+            peak: FlopsPerSec(self.peak().0 * self.architecture.sustained.get()),
+            bandwidth: self.bandwidth(),
+            sm_count: self.sm_count(),
+            element: self.path.precision.element_bytes(),
+        })
     }
 
     fn peak(&self) -> FlopsPerSec {

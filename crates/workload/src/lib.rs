@@ -1,23 +1,26 @@
-//! What a training step computes: model shapes, their operators, how long each takes on a card, and
-//! the memory that they need.
+//! What a training step computes: models, their operators, how long each takes on a card, and the
+//! memory that they need.
 //!
 //! | question | answer |
 //! |---|---|
-//! | what is the model | [`Model`], [`Model::preset`] |
-//! | how is it trained | [`Training`], [`Shard`] |
+//! | what may a file say of a model | [`Description`], [`Preset`] |
+//! | what is the model | [`Model`], its [`Part`]s, the kinds of its layers |
+//! | how is it trained | [`Training`], [`Adapters`], [`Shard`] |
 //! | what can a card do | [`card_path`] |
-//! | which kernels run | [`operators`], [`attention_core_forward`], [`optimizer_step`] |
+//! | which kernels run | [`blocks`], [`optimizer_step`] |
 //! | how long do they take | [`KernelModel`] |
-//! | how much work is it | [`model_flops`], [`layer_forward_flops`], [`head_forward_flops`] |
-//! | does it fit | [`memory`], [`ActivationSizes`], [`tensor_parallel_limits`] |
+//! | how much work is it | [`flops`], [`model_flops`], [`recomputed_flops`] |
+//! | does it fit | [`memory`], [`activations`], [`tensor_parallel_limits`] |
 //!
-//! A layer is split into two blocks, attention and MLP, because tensor parallelism communicates
-//! between them; embedding and head are blocks of their own. This crate knows one card and one
-//! tensor-parallel rank: it does not know links, collectives, schedules or other cards.
+//! A model is an embedding, a stack of layers that may be unlike, and a head. Each of these parts is
+//! a few blocks, because tensor parallelism communicates between them. This crate knows one card
+//! and one rank: it does not know links, collectives, schedules or other cards.
 
 mod activation;
+mod adapters;
 mod block;
 mod card_path;
+mod description;
 mod flops;
 mod gemm;
 mod kernel;
@@ -28,18 +31,28 @@ mod optimizer;
 mod preset;
 mod shard;
 mod training;
-mod validate;
 
-pub use activation::{ActivationSizes, layer_activation_bytes};
-pub use block::{Block, attention_core_forward, operators};
+pub use activation::{Activations, activations};
+pub use adapters::Adapters;
+pub use block::{Block, Exchange, blocks};
 pub use card_path::{CardPath, Obstacle, Unsupported, card_path};
-pub use flops::{head_forward_flops, layer_forward_flops, model_flops};
+pub use description::{
+    DenseShape, Description, FieldPath, FieldStep, LearnedOrRotary, ModelError, RON_EXTENSIONS,
+    Run, Stack,
+};
+pub use flops::{flops, model_flops, recomputed_flops};
 pub use kernel::KernelModel;
 pub use memory::{MemoryUse, StageLoad, memory};
-pub use model::{AttentionMask, Model, Norm, Positions};
-pub use operator::{Deferral, Operator, Pass, Work};
+pub use model::{
+    Attention, AttentionMask, Classifier, Embedding, Experts, Extent, FeedForward, Head, Images,
+    KindId, LanguageHead, Layer, LayerKind, Mlp, Model, Norm, NormPlacement, ParameterCount, Part,
+    Positions, Projection, Projections, QkNorm, Residual, Router, SharedExpert, TokenEmbedding,
+    Transformer,
+};
+pub use operator::{Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work};
 pub use optimizer::optimizer_step;
-pub use preset::Preset;
+pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};
-pub use training::{AttentionKernel, Optimizer, Precision, Recompute, Training};
-pub use validate::ModelError;
+pub use training::{
+    AttentionKernel, Capacity, ExpertLoad, Optimizer, Precision, Recompute, Training,
+};

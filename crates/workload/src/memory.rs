@@ -2,8 +2,7 @@
 
 use motley_units::Bytes;
 
-use crate::activation::{ActivationSizes, Kept};
-use crate::{CardPath, Model, Recompute, Shard, Training, layer_activation_bytes};
+use crate::{CardPath, Training};
 
 /// CUDA context with the loaded kernels of PyTorch and its libraries. A process on an H100 holds
 /// 1.06 GB before its first collective, PyTorch's tensors not counted (NCCL issue 1685); older cards
@@ -21,25 +20,17 @@ const ALLOCATOR: f64 = 0.3 * GIB;
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
 /// What a stage holds on one of its cards, at the moment of its peak.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StageLoad {
-    /// Parameters on this card, of all the stage's layers, after tensor parallelism.
-    pub parameters_per_gpu: f64,
-    /// Layers whose activations are kept, summed over the micro-batches in flight.
-    pub layers_in_flight: f64,
-    /// Layers whose weight gradients are still to be computed after their input gradients, summed
-    /// over micro-batches; zero where the backward pass is not split.
-    pub layers_deferred: f64,
-    /// Micro-batches whose embedding output is kept; zero where the stage has no embedding.
-    pub embedding_in_flight: f64,
-    /// Micro-batches between head and loss; zero where the stage has no head.
-    pub head_in_flight: f64,
-    /// Micro-batches whose weight gradients in the head are still to be computed.
-    pub head_deferred: f64,
-    /// What is computed again instead of kept.
-    pub recompute: Recompute,
-    /// The micro-batch on this rank.
-    pub shard: Shard,
+    /// Parameters on this card, of all the stage's parts, adapters included.
+    pub parameters: f64,
+    /// Those of them that are trained.
+    pub trained_parameters: f64,
+    /// Activations of all micro-batches in flight: [`crate::Activations::bytes`] of every part.
+    pub activations: Bytes,
+    /// The largest passing need of a part, [`crate::Activations::workspace`]: these do not occur
+    /// at the same time.
+    pub workspace: Bytes,
 }
 
 /// Where the memory of one card goes.
@@ -76,56 +67,16 @@ impl MemoryUse {
 
 /// The memory that `load` needs on a card that runs `path`. Optimizer states are whole: nothing is
 /// sharded over data-parallel ranks.
-pub fn memory(model: &Model, training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
+pub fn memory(training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
     let element = f64::from(path.precision.element_bytes());
     let master = if path.precision.mixed() { 4.0 } else { 0.0 };
     let moments = 4.0 * f64::from(training.optimizer.moments());
-    let parameters = load.parameters_per_gpu;
-
-    let shard = &load.shard;
-    let tokens = f64::from(training.sequence_length) * f64::from(shard.micro_batch_size);
-    let logits = tokens * f64::from(model.vocab) / f64::from(shard.tensor_parallel.max(1));
-    let sizes = ActivationSizes::new(model, training, path, load.recompute, shard);
-
     MemoryUse {
-        parameters: Bytes(element * parameters),
-        gradients: Bytes(f64::from(training.gradient_bytes) * parameters),
-        optimizer: Bytes((master + moments) * parameters),
-        activations: Bytes(
-            sizes.layer.0 * load.layers_in_flight
-                + sizes.layer_deferred.0 * load.layers_deferred
-                + sizes.embedding.0 * load.embedding_in_flight
-                + sizes.head.0 * load.head_in_flight
-                + sizes.head_deferred.0 * load.head_deferred,
-        ),
-        workspace: Bytes(workspace(model, training, *path, load, logits)),
+        parameters: Bytes(element * load.parameters),
+        gradients: Bytes(f64::from(training.gradient_bytes) * load.trained_parameters),
+        optimizer: Bytes((master + moments) * load.trained_parameters),
+        activations: load.activations,
+        workspace: load.workspace,
         overhead: Bytes(CONTEXT + NCCL + ALLOCATOR),
     }
-}
-
-/// The largest passing need: these do not occur at the same time.
-fn workspace(
-    model: &Model,
-    training: &Training,
-    path: CardPath,
-    load: &StageLoad,
-    logits: f64,
-) -> f64 {
-    let element = f64::from(path.precision.element_bytes());
-    let kept = Kept::new(model, training, path, &load.shard);
-
-    // The logits as the product puts them out, and the fp32 exponentials beside the probabilities.
-    let loss = if load.head_in_flight > 0.0 { (element + 4.0) * logits } else { 0.0 };
-
-    let recomputed = match load.recompute {
-        Recompute::None => 0.0,
-        Recompute::Selective => kept.scores,
-        Recompute::Full => {
-            layer_activation_bytes(model, training, &path, Recompute::None, &load.shard).0
-        }
-    };
-    // Two gradients of the widest activation at a time: before and after an elementwise kernel.
-    let gradients = 2.0 * element * kept.score_count.max(kept.mlp_count);
-    let layer = if load.layers_in_flight > 0.0 { recomputed + gradients } else { 0.0 };
-    loss.max(layer)
 }

@@ -36,8 +36,8 @@ pub enum Deferral {
     /// The weight gradient of a linear layer, with what adds it to the gradient buffer. It may wait
     /// for a pass of weight gradients alone.
     WeightPass,
-    /// The weight gradient of a block's first (column-parallel) linear layer. It may wait as the
-    /// others, or run while the block's input gradient is exchanged: it is last in its block's list.
+    /// The weight gradient of what reads a block's input. It may wait as the others, or run while
+    /// the block's input gradient is exchanged: these are last in their block's list.
     Exchange,
 }
 
@@ -55,23 +55,10 @@ pub enum Work {
         /// Products.
         batch: u64,
     },
+    /// Products of several experts.
+    GroupedGemm(GroupedGemm),
     /// Attention with its scores kept on the chip.
-    FlashAttention {
-        /// Sequences.
-        batch: u64,
-        /// Query heads on this rank.
-        heads: u64,
-        /// Key and value heads on this rank.
-        kv_heads: u64,
-        /// Tokens of a sequence.
-        sequence: u64,
-        /// Width of a head.
-        head_dim: u64,
-        /// Only positions up to the own one count: half of the products are left out.
-        causal: bool,
-        /// The backward pass does 2.5 times the products of the forward pass.
-        pass: Pass,
-    },
+    FlashAttention(FlashAttention),
     /// Softmax with scale and mask.
     Softmax {
         /// Read and written.
@@ -94,7 +81,7 @@ pub enum Work {
         /// Read and written.
         bytes: Bytes,
     },
-    /// Gathering or scattering embedding rows.
+    /// Gathering or scattering rows: of an embedding, or of tokens on their way to experts.
     Embedding {
         /// Read and written.
         bytes: Bytes,
@@ -106,23 +93,93 @@ pub enum Work {
     },
 }
 
+/// Products of an `m x k` with a `k x n` matrix for each of several experts, in one kernel where
+/// there is such. The dimension that counts tokens is their mean, so it may be broken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupedGemm {
+    /// Rows of each result.
+    pub m: f64,
+    /// Columns of each result.
+    pub n: f64,
+    /// Depth of each sum.
+    pub k: f64,
+    /// Experts.
+    pub groups: u64,
+    /// Bytes of a sum that each result is added to, read and written; none where results are
+    /// written once.
+    pub sum_bytes: Option<u32>,
+}
+
+impl GroupedGemm {
+    pub(crate) fn flops(&self) -> f64 {
+        2.0 * self.m * self.n * self.k * self.groups as f64
+    }
+
+    /// Bytes of operands and results, `element` being those of a matrix element.
+    pub(crate) fn bytes(&self, element: f64) -> f64 {
+        let Self { m, n, k, groups, sum_bytes } = *self;
+        let result = sum_bytes.map_or(element, |bytes| 2.0 * f64::from(bytes));
+        ((m * k + k * n) * element + m * n * result) * groups as f64
+    }
+}
+
+/// Attention with its scores kept on the chip.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlashAttention {
+    /// Sequences.
+    pub batch: u64,
+    /// Query heads on this rank.
+    pub heads: u64,
+    /// Key and value heads on this rank.
+    pub kv_heads: u64,
+    /// Tokens of a sequence that ask.
+    pub queries: u64,
+    /// Tokens of a sequence that are asked.
+    pub keys: u64,
+    /// Width of a query or key of a head.
+    pub key_dim: u64,
+    /// Width of a value of a head.
+    pub value_dim: u64,
+    /// The share of the `queries x keys` scores that mask and window let through; the others are
+    /// left out.
+    pub visible: f64,
+    /// The backward pass does the products of the forward pass 2.5 times, for equal widths.
+    pub pass: Pass,
+}
+
+impl FlashAttention {
+    pub(crate) fn flops(&self) -> f64 {
+        // Forward: scores and values. Backward: scores again, and four gradients.
+        let widths = match self.pass {
+            Pass::Forward => self.key_dim + self.value_dim,
+            Pass::Backward => 3 * self.key_dim + 2 * self.value_dim,
+        };
+        let square = self.queries as f64 * self.keys as f64;
+        2.0 * self.batch as f64 * self.heads as f64 * widths as f64 * square * self.visible
+    }
+
+    /// Bytes of inputs and outputs, `element` being those of a matrix element.
+    pub(crate) fn bytes(&self, element: f64) -> f64 {
+        let row = self.batch as f64 * (self.key_dim + self.value_dim) as f64 * element;
+        let queries = self.heads as f64 * self.queries as f64 * row;
+        let keys = self.kv_heads as f64 * self.keys as f64 * row;
+        match self.pass {
+            // Query, output; key, value.
+            Pass::Forward => queries + keys,
+            // Query, output, their gradients; key, value, their gradients.
+            Pass::Backward => 2.0 * queries + 2.0 * keys,
+        }
+    }
+}
+
 impl Work {
-    /// Floating-point operations of the matrix products, as the kernels do them: causal
-    /// FlashAttention skips half of the square. Elementwise arithmetic is not counted, as is the
-    /// custom.
+    /// Floating-point operations of the matrix products, as the kernels do them: FlashAttention
+    /// skips what mask and window hide. Elementwise arithmetic is not counted, as is the custom.
     pub fn flops(&self) -> Flops {
         Flops(match *self {
             Self::Gemm { m, n, k, batch } => 2.0 * m as f64 * n as f64 * k as f64 * batch as f64,
-            Self::FlashAttention { batch, heads, sequence, head_dim, causal, pass, .. } => {
-                let square =
-                    4.0 * batch as f64 * heads as f64 * head_dim as f64 * (sequence as f64).powi(2);
-                // Forward: scores and values. Backward: scores again, and four gradients.
-                let products = match pass {
-                    Pass::Forward => 1.0,
-                    Pass::Backward => 2.5,
-                };
-                square * products * if causal { 0.5 } else { 1.0 }
-            }
+            Self::GroupedGemm(product) => product.flops(),
+            Self::FlashAttention(attention) => attention.flops(),
             Self::Softmax { .. }
             | Self::Elementwise { .. }
             | Self::Dropout { .. }
@@ -141,16 +198,8 @@ impl Work {
                 let (m, n, k) = (m as f64, n as f64, k as f64);
                 Bytes((m * k + k * n + m * n) * batch as f64 * element)
             }
-            Self::FlashAttention { batch, heads, kv_heads, sequence, head_dim, pass, .. } => {
-                let row = batch as f64 * sequence as f64 * head_dim as f64 * element;
-                let (queries, keys) = (heads as f64 * row, kv_heads as f64 * row);
-                Bytes(match pass {
-                    // Query, output; key, value.
-                    Pass::Forward => 2.0 * queries + 2.0 * keys,
-                    // Query, output, their gradients; key, value, their gradients.
-                    Pass::Backward => 4.0 * queries + 4.0 * keys,
-                })
-            }
+            Self::GroupedGemm(product) => Bytes(product.bytes(element)),
+            Self::FlashAttention(attention) => Bytes(attention.bytes(element)),
             Self::Softmax { bytes }
             | Self::Elementwise { bytes }
             | Self::Dropout { bytes, .. }

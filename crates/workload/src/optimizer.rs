@@ -51,11 +51,12 @@ pub fn optimizer_step(training: &Training, parameters_per_gpu: f64) -> Vec<Opera
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::AttentionKernel;
+    use crate::{AttentionKernel, ExpertLoad};
 
     fn check(precision: Precision, optimizer: Optimizer, gradient_bytes: u32, expected: f64) {
         let training = Training {
-            sequence_length: 1,
+            sequence_length: Some(1),
+            target_length: None,
             precision,
             fallback: None,
             attention: AttentionKernel::Unfused,
@@ -63,6 +64,8 @@ mod tests {
             optimizer,
             gradient_bytes,
             fused_gradient_accumulation: true,
+            expert_load: ExpertLoad::default(),
+            adapters: None,
         };
         let bytes: f64 =
             optimizer_step(&training, 1e6).iter().map(|op| op.work.bytes(4).0).sum::<f64>() / 1e6;

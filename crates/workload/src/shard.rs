@@ -1,21 +1,41 @@
-//! The part of a layer that one tensor-parallel rank works on.
+//! The part of a layer that one rank works on.
 
 use thiserror::Error;
 
-use crate::Model;
+use crate::{Embedding, FeedForward, Layer, Model, Training};
 
 /// A micro-batch on one rank of a tensor-parallel group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     /// Ranks that split each layer's matrices; 1 is no split.
     pub tensor_parallel: u32,
     /// Norms, dropout and residuals are split along the sequence, too.
     pub sequence_parallel: bool,
-    /// Sequences of a micro-batch.
+    /// Samples of a micro-batch.
     pub micro_batch_size: u32,
+    /// Ranks over which the experts of a layer are dealt out; 1: every rank has a part of each.
+    pub expert_parallel: u32,
+    /// Ranks that split each expert's matrices.
+    pub expert_tensor_parallel: u32,
 }
 
 impl Shard {
+    /// A rank without expert parallelism: experts are split as other matrices are.
+    pub fn new(tensor_parallel: u32, sequence_parallel: bool, micro_batch_size: u32) -> Self {
+        Self {
+            tensor_parallel,
+            sequence_parallel,
+            micro_batch_size,
+            expert_parallel: 1,
+            expert_tensor_parallel: tensor_parallel,
+        }
+    }
+
+    /// Ranks that hold all experts once.
+    pub(crate) fn expert_ranks(&self) -> u32 {
+        self.expert_parallel.max(1).saturating_mul(self.expert_tensor_parallel.max(1))
+    }
+
     /// Ranks that share the tokens outside the tensor-parallel regions.
     pub(crate) fn sequence_split(&self) -> u32 {
         if self.sequence_parallel { self.tensor_parallel.max(1) } else { 1 }
@@ -66,49 +86,71 @@ pub enum TensorParallelError {
 /// to several ranks: a degree above their number is refused. The sequence is
 /// [`sequence_parallel_limit`]'s concern.
 pub fn tensor_parallel_limits(model: &Model, shard: &Shard) -> Vec<TensorParallelError> {
-    let degree = shard.tensor_parallel;
     let mut errors = Vec::new();
     if shard.micro_batch_size == 0 {
         errors.push(TensorParallelError::EmptyMicroBatch);
     }
-    if degree == 0 {
+    if shard.tensor_parallel == 0 {
         errors.push(TensorParallelError::ZeroDegree);
         return errors;
     }
-    let dimensions = [
-        ("heads", model.heads, ""),
-        ("kv_heads", model.kv_heads, " (key and value heads are not copied to several ranks)"),
-        ("ffn", model.ffn, ""),
-        ("vocab", model.vocab, ", or pad the vocabulary"),
-    ];
-    for (what, size, hint) in dimensions {
-        if !size.is_multiple_of(degree) {
-            errors.push(TensorParallelError::Uneven {
-                model: model.name.clone(),
-                what,
-                size,
-                degree,
-                hint,
-            });
+    for (what, size, degree, hint) in split_dimensions(model, shard) {
+        let uneven =
+            TensorParallelError::Uneven { model: model.name.clone(), what, size, degree, hint };
+        if !size.is_multiple_of(degree.max(1)) && !errors.contains(&uneven) {
+            errors.push(uneven);
         }
     }
     errors
 }
 
-/// What hinders sequence parallelism: the sequence must be a multiple of the degree.
-pub fn sequence_parallel_limit(sequence_length: u32, shard: &Shard) -> Option<TensorParallelError> {
-    let split = shard.sequence_split();
-    (!sequence_length.is_multiple_of(split))
-        .then_some(TensorParallelError::UnevenSequence { sequence_length, degree: split })
+/// Everything that a degree splits: its name, its size, the degree, a further way out.
+fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32, &'static str)> {
+    let degree = shard.tensor_parallel;
+    let whole_heads = " (key and value heads are not copied to several ranks)";
+    let mut dimensions = Vec::new();
+    for kind in model.kinds() {
+        let Layer::Transformer(layer) = &kind.layer;
+        for attention in std::iter::once(&layer.attention).chain(&layer.cross_attention) {
+            dimensions.push(("heads", attention.heads, degree, ""));
+            dimensions.push(("kv_heads", attention.kv_heads(), degree, whole_heads));
+        }
+        match &layer.feed_forward {
+            FeedForward::Dense(mlp) => dimensions.push(("ffn", mlp.ffn, degree, "")),
+            FeedForward::Experts(bank) => {
+                let split = shard.expert_tensor_parallel;
+                dimensions.push(("ffn of an expert", bank.expert.ffn, split, ""));
+                dimensions.push(("experts", bank.experts, shard.expert_parallel, ""));
+                let shared =
+                    bank.shared.map(|shared| ("ffn of shared experts", shared.ffn, degree, ""));
+                dimensions.extend(shared);
+            }
+        }
+    }
+    if let Embedding::Tokens(tokens) = &model.embedding {
+        dimensions.push(("vocab", tokens.vocab, degree, ", or pad the vocabulary"));
+    }
+    dimensions
+}
+
+/// What hinders sequence parallelism: sequences must be multiples of the degree.
+pub fn sequence_parallel_limit(training: &Training, shard: &Shard) -> Option<TensorParallelError> {
+    let degree = shard.sequence_split();
+    [Some(training.tokens()), training.target_length]
+        .into_iter()
+        .flatten()
+        .find(|length| !length.is_multiple_of(degree))
+        .map(|sequence_length| TensorParallelError::UnevenSequence { sequence_length, degree })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AttentionKernel, ExpertLoad, Optimizer, Precision};
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();
-        let shard = Shard { tensor_parallel: degree, sequence_parallel: true, micro_batch_size: 1 };
+        let shard = Shard::new(degree, true, 1);
         let found: Vec<String> =
             tensor_parallel_limits(&model, &shard).iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), expected.len(), "{found:?}");
@@ -127,10 +169,24 @@ mod tests {
 
     #[test]
     fn sequences_must_divide_under_sequence_parallelism_only() {
-        let mut shard = Shard { tensor_parallel: 8, sequence_parallel: true, micro_batch_size: 1 };
-        assert_eq!(sequence_parallel_limit(2048, &shard), None);
-        assert!(sequence_parallel_limit(2047, &shard).is_some());
+        let training = |length, target| Training {
+            sequence_length: Some(length),
+            target_length: target,
+            precision: Precision::Fp16,
+            fallback: None,
+            attention: AttentionKernel::Unfused,
+            attention_fallback: false,
+            optimizer: Optimizer::Sgd,
+            gradient_bytes: 4,
+            fused_gradient_accumulation: true,
+            expert_load: ExpertLoad::default(),
+            adapters: None,
+        };
+        let mut shard = Shard::new(8, true, 1);
+        assert_eq!(sequence_parallel_limit(&training(2048, None), &shard), None);
+        assert!(sequence_parallel_limit(&training(2047, None), &shard).is_some());
+        assert!(sequence_parallel_limit(&training(2048, Some(100)), &shard).is_some());
         shard.sequence_parallel = false;
-        assert_eq!(sequence_parallel_limit(2047, &shard), None);
+        assert_eq!(sequence_parallel_limit(&training(2047, None), &shard), None);
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Adapters;
+
 /// The arithmetic of the matrix products. The 16-bit ones are mixed-precision training: 16-bit
 /// parameters and activations, fp32 master parameters and optimizer moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,11 +78,13 @@ pub enum Recompute {
 
 /// How a model is trained, the same for all cards; what each card makes of it is
 /// [`crate::card_path`]'s answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Training {
-    /// Tokens of a sequence.
-    pub sequence_length: u32,
+    /// Tokens of a sequence; none where samples are images.
+    pub sequence_length: Option<u32>,
+    /// Tokens of a target sequence, of models that have an encoder and a decoder; as many as of a
+    /// sequence unless given.
+    pub target_length: Option<u32>,
     /// The arithmetic asked for.
     pub precision: Precision,
     /// The arithmetic of cards that lack `precision`; without it such a card is refused.
@@ -96,4 +100,49 @@ pub struct Training {
     /// The weight-gradient product adds to the gradient buffer itself; else a kernel of its own
     /// does after each micro-batch. Megatron-LM fuses since 2022.
     pub fused_gradient_accumulation: bool,
+    /// How tokens fall on experts.
+    pub expert_load: ExpertLoad,
+    /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
+    /// given.
+    pub adapters: Option<Adapters>,
+}
+
+impl Training {
+    /// Tokens of a sequence. A sample that is no sequence counts as one.
+    pub fn tokens(&self) -> u32 {
+        self.sequence_length.unwrap_or(1)
+    }
+
+    /// Tokens of a target sequence.
+    pub fn target_tokens(&self) -> u32 {
+        self.target_length.unwrap_or_else(|| self.tokens())
+    }
+}
+
+/// How tokens fall on the experts of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExpertLoad {
+    /// Tokens of the busiest expert-parallel rank over the mean of all ranks, at least 1. The others
+    /// wait for it, so all are taken to be as busy. Without expert parallelism every rank gets all
+    /// tokens, whatever their experts; with `n` ranks the busiest gets at most `n` times the mean.
+    pub imbalance: f64,
+    /// What an expert takes on.
+    pub capacity: Capacity,
+}
+
+impl Default for ExpertLoad {
+    fn default() -> Self {
+        Self { imbalance: 1.0, capacity: Capacity::Dropless }
+    }
+}
+
+/// What an expert takes on of the tokens that are routed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Capacity {
+    /// All of them.
+    Dropless,
+    /// So many times the mean: tokens beyond are dropped, missing ones are made up for by padding
+    /// (Fedus et al. 2021, arXiv 2101.03961, section 2.2).
+    Padded(f64),
 }

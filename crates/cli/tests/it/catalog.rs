@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::command::{answer, motley};
+use crate::command::{MIXED, answer, changed, folder_with, motley};
 
 /// Kinds whose entries can be shown.
 const KINDS: [&str; 5] = ["devices", "nodes", "nics", "models", "sources"];
@@ -72,6 +72,19 @@ fn what_is_not_there_is_refused() {
     assert!(ran.stderr.contains("devices"), "{}", ran.stderr);
 }
 
+/// What the catalogue prints of a model is what a scenario can hold.
+#[test]
+fn a_model_is_printed_as_scenarios_write_it() {
+    for model in ["gpt3-350m", "mixtral-8x7b"] {
+        let printed = answer(here(), &["catalog", "models", model]);
+        assert!(printed.starts_with("// "), "{printed}");
+        let scenario = changed(MIXED, &[("Preset(\"gpt3-350m\")", printed.trim_end())]);
+        let folder = folder_with("it.ron", scenario);
+        let ran = motley(folder.path(), &["check", "it.ron"]);
+        assert!(ran.code.is_some_and(|code| code < 2), "{}", ran.stderr);
+    }
+}
+
 /// Every card, node and model that is listed can be used.
 #[test]
 fn every_listed_model_and_node_runs() {
@@ -82,11 +95,11 @@ fn every_listed_model_and_node_runs() {
                 model: Preset(\"{model}\"),
                 training: (global_batch: 64, sequence_length: 512, precision: Fp16),
                 plan: Explicit(pipelines: [(micro_batches: 64, micro_batch_size: 1, stages: [
-                    (gpus: 0..2, layers: 0..1),
+                    (gpus: 0..1, layers: 0..1),
                 ])]),
             )"
         );
-        let folder = crate::command::folder_with("it.ron", text);
+        let folder = folder_with("it.ron", text);
         motley(folder.path(), &["check", "it.ron"])
     };
     for design in ids("nodes") {

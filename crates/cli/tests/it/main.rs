@@ -7,6 +7,7 @@ mod catalog;
 mod command;
 mod determinism;
 mod dot;
+mod import;
 mod json;
 mod page;
 mod perfetto;

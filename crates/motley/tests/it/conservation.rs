@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use motley::{Prepared, Replays, Scenario};
 use motley_collectives::{Algorithm, CollectiveCall, CollectiveKind, Group, Protocol};
 use motley_job::{Call, CommId, RankId};
-use motley_scheduler::schedule::{Placement, Position};
+use motley_scheduler::schedule::Position;
 use motley_scheduler::{Pipeline, Traffic};
 use motley_topology::GpuId;
 use motley_units::Time;
-use motley_workload::{Model, head_forward_flops, layer_forward_flops};
+use motley_workload::{Model, Part, model_flops};
 
 use crate::setup::{near, played};
 
@@ -22,86 +22,92 @@ pub(crate) fn check(scenario: &Scenario) {
     check_time(&prepared, &replays);
 }
 
-/// What a stage holds: its layers, each once, and the ends of the model.
-struct Holdings {
-    layers: BTreeSet<u32>,
-    embedding: bool,
-    head: bool,
+/// What a stage holds, each once: the embedding as 0, layer `l` as `l + 1`, the head as the last.
+fn holdings(prepared: &Prepared<'_>, pipeline: &Pipeline, stage: usize) -> BTreeSet<u32> {
+    let placement = pipeline.placement(prepared.plan.schedule);
+    let mut items = BTreeSet::new();
+    for (chunk, layers) in pipeline.stages[stage].chunks.iter().enumerate() {
+        let at = Position { stage: stage as u32, chunk: chunk as u32 };
+        items.extend(layers.clone().map(|layer| layer + 1));
+        items.extend(placement.before(at).is_none().then_some(0));
+        items.extend(placement.after(at).is_none().then_some(head(&prepared.scenario.model)));
+    }
+    items
 }
 
-impl Holdings {
-    fn of(pipeline: &Pipeline, placement: &Placement, stage: usize) -> Self {
-        let chunks = &pipeline.stages[stage].chunks;
-        let at = |chunk: usize| Position { stage: stage as u32, chunk: chunk as u32 };
-        Self {
-            layers: chunks.iter().cloned().flatten().collect(),
-            embedding: (0..chunks.len()).any(|chunk| placement.before(at(chunk)).is_none()),
-            head: (0..chunks.len()).any(|chunk| placement.after(at(chunk)).is_none()),
-        }
-    }
+fn head(model: &Model) -> u32 {
+    model.layer_count() + 1
+}
 
-    /// Parameters, over all tensor ranks. The output matrix of tied embeddings is a copy on a stage
-    /// without the embedding.
-    fn parameters(&self, model: &Model) -> f64 {
-        let layers = self.layers.len() as f64 * model.layer_parameters();
-        let embedding = if self.embedding { model.embedding_parameters() } else { 0.0 };
-        let head = if self.head { model.head_parameters() } else { 0.0 };
-        let copy = if self.head && !self.embedding { tied_matrix(model) } else { 0.0 };
-        layers + embedding + head + copy
+fn part(model: &Model, item: u32) -> Part {
+    match item {
+        0 => Part::Embedding,
+        item if item == head(model) => Part::Head,
+        layer => model.part(layer - 1),
     }
 }
 
-fn tied_matrix(model: &Model) -> f64 {
-    if model.tied_embeddings { f64::from(model.vocab) * f64::from(model.hidden) } else { 0.0 }
+/// Whether an item needs the word embedding, as a head that is tied to it and the layer with which a
+/// decoder begins do.
+fn needs_words(model: &Model, item: u32) -> bool {
+    if item == head(model) {
+        model.tied_head()
+    } else {
+        model.target_entry() == item.checked_sub(1)
+    }
+}
+
+/// Whether a stage has a copy of the word embedding: it needs it and does not hold the embedding.
+fn has_copy(model: &Model, items: &BTreeSet<u32>) -> bool {
+    !items.contains(&0) && items.iter().any(|&item| needs_words(model, item))
 }
 
 /// The ranks of a pipeline hold the model once, or once in each direction, each the share of its
 /// stage that its tensor-parallel degree gives it.
 fn check_parameters(prepared: &Prepared<'_>) {
-    let model = &prepared.scenario.model;
+    let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
     let lowered = &prepared.lowered;
+    let parameters = |item: u32| model.held_parameters(part(model, item), training).total();
+    let of_stage = |items: &BTreeSet<u32>| {
+        let copy = if has_copy(model, items) { model.word_embedding() } else { 0.0 };
+        items.iter().map(|&item| parameters(item)).sum::<f64>() + copy
+    };
     let mut held = vec![0.0; prepared.plan.pipelines.len()];
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
-        let placement = pipeline.placement(prepared.plan.schedule);
         let stage = &pipeline.stages[place.stage as usize];
         let element = f64::from(lowered.paths[rank].precision.element_bytes());
         let own = lowered.memory[rank].parameters.0 / element;
-        let holdings = Holdings::of(pipeline, &placement, place.stage as usize);
-        let share = holdings.parameters(model) / f64::from(stage.tensor_parallel());
+        let items = holdings(prepared, pipeline, place.stage as usize);
+        let share = of_stage(&items) / f64::from(stage.tensor_parallel());
         near(own, share, 1e-9, &format!("parameters of rank {rank}"));
         held[place.pipeline as usize] += own;
     }
     for (p, (held, pipeline)) in held.into_iter().zip(&prepared.plan.pipelines).enumerate() {
-        let placement = pipeline.placement(prepared.plan.schedule);
-        let stages: Vec<Holdings> =
-            (0..pipeline.stages.len()).map(|s| Holdings::of(pipeline, &placement, s)).collect();
+        let directions = pipeline.placement(prepared.plan.schedule).routes().len();
+        let stages: Vec<BTreeSet<u32>> =
+            (0..pipeline.stages.len()).map(|s| holdings(prepared, pipeline, s)).collect();
         // A stage that meets a layer in both directions holds it once.
-        let layers: usize = stages.iter().map(|stage| stage.layers.len()).sum();
-        let directions = placement.routes().len();
-        let once = layers as f64 / f64::from(model.layers);
-        assert!(once <= directions as f64 && once >= 1.0);
-        let copies = stages.iter().filter(|stage| stage.head && !stage.embedding).count();
-        let ends = |end: fn(&&Holdings) -> bool| stages.iter().filter(end).count() as f64;
-        let expected = layers as f64 * model.layer_parameters()
-            + ends(|stage| stage.embedding) * model.embedding_parameters()
-            + ends(|stage| stage.head) * model.head_parameters()
-            + copies as f64 * tied_matrix(model);
+        for item in 0..=head(model) {
+            let holders = stages.iter().filter(|stage| stage.contains(&item)).count();
+            assert!((1..=directions).contains(&holders), "{holders} hold {item}");
+        }
+        let expected: f64 = stages.iter().map(of_stage).sum();
         near(held, expected, 1e-9, &format!("parameters of pipeline {p}"));
         if directions == 1 {
-            near(expected - copies as f64 * tied_matrix(model), model.parameters(), 1e-9, "once");
+            let copies = stages.iter().filter(|stage| has_copy(model, stage)).count();
+            let all: f64 = (0..=head(model)).map(parameters).sum();
+            near(expected, all + copies as f64 * model.word_embedding(), 1e-9, "once");
         }
     }
 }
 
-/// All ranks together do the model's work on every sequence once.
+/// All ranks together do the model's work on every sample once.
 fn check_flops(prepared: &Prepared<'_>) {
     let scenario = prepared.scenario;
-    let length = scenario.training.sequence_length;
-    let layers = f64::from(scenario.model.layers) * layer_forward_flops(&scenario.model, length).0;
-    let sequence = 3.0 * (layers + head_forward_flops(&scenario.model, length).0);
+    let sample = model_flops(&scenario.model, &scenario.training).0;
     let done: f64 = prepared.lowered.model_flops.iter().sum();
-    near(done, sequence * f64::from(scenario.global_batch), 1e-9, "floating-point operations");
+    near(done, sample * f64::from(scenario.global_batch), 1e-9, "floating-point operations");
 }
 
 /// Bytes that a communicator reduces, from what its calls put on a connection: a connection carries
@@ -148,16 +154,9 @@ fn check_slices(prepared: &Prepared<'_>, members: &[RankId]) {
 /// Every rank averages each of its gradients once with every other pipeline, whatever cuts and
 /// degrees they have.
 fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
-    let (model, plan, lowered) = (&prepared.scenario.model, &prepared.plan, &prepared.lowered);
+    let (plan, lowered) = (&prepared.plan, &prepared.lowered);
     let pipelines = plan.pipelines.len();
-    let placement = |pipeline: &Pipeline| pipeline.placement(plan.schedule);
-    let directions = placement(&plan.pipelines[0]).routes().len();
-    // Somewhere the ends of the model lie on stages of their own.
-    let apart = plan.pipelines.iter().any(|pipeline| {
-        let placement = placement(pipeline);
-        let ends = Holdings::of(pipeline, &placement, 0);
-        !(ends.embedding && ends.head)
-    });
+    let directions = plan.pipelines[0].placement(plan.schedule).routes().len();
     let mut averaged = vec![0.0; lowered.places.len()];
     for (c, communicator) in lowered.job.communicators.iter().enumerate() {
         let comm = CommId(c as u32);
@@ -187,33 +186,35 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         assert!(averaged.iter().all(|&bytes| bytes == 0.0));
         return;
     }
+    let stages: Vec<BTreeSet<u32>> = plan
+        .pipelines
+        .iter()
+        .flat_map(|pipeline| {
+            (0..pipeline.stages.len()).map(|stage| holdings(prepared, pipeline, stage))
+        })
+        .collect();
     for (rank, place) in lowered.places.iter().enumerate() {
         let pipeline = &plan.pipelines[place.pipeline as usize];
-        let stage = place.stage as usize;
-        let holdings = Holdings::of(pipeline, &placement(pipeline), stage);
-        let mut held = holdings.parameters(model);
-        // A stage with one matrix for both ends meets both copies of others.
-        if apart && holdings.embedding && holdings.head {
-            held += tied_matrix(model);
-        }
-        if pipelines == 1 {
-            // What lies on one stage in both directions has no other holder.
-            held -= alone(pipeline, &placement(pipeline), stage, model);
-        }
-        let share = held / f64::from(pipeline.stages[stage].tensor_parallel());
+        let items = holdings(prepared, pipeline, place.stage as usize);
+        let gradients: f64 = items.iter().map(|&item| averaged_of(prepared, &stages, item)).sum();
+        let share = gradients / f64::from(pipeline.stages[place.stage as usize].tensor_parallel());
         let bytes = share * f64::from(prepared.scenario.training.gradient_bytes);
         near(averaged[rank], bytes, 1e-9, &format!("gradients of rank {rank}"));
     }
 }
 
-/// Parameters of layers that a bidirectional pipeline holds on one stage alone, because they lie on
-/// it in both directions.
-fn alone(pipeline: &Pipeline, placement: &Placement, stage: usize, model: &Model) -> f64 {
-    let own = Holdings::of(pipeline, placement, stage).layers;
-    let others = (0..pipeline.stages.len()).filter(|&other| other != stage);
-    let elsewhere: BTreeSet<u32> =
-        others.flat_map(|other| Holdings::of(pipeline, placement, other).layers).collect();
-    own.difference(&elsewhere).count() as f64 * model.layer_parameters()
+/// Gradients of an item that its holders average: its trained parameters, and the word embedding if
+/// one of them has a copy of it for its sake. What lies on one stage alone is not averaged.
+fn averaged_of(prepared: &Prepared<'_>, stages: &[BTreeSet<u32>], item: u32) -> f64 {
+    let (model, training) = (&prepared.scenario.model, &prepared.scenario.training);
+    let holders: Vec<&BTreeSet<u32>> =
+        stages.iter().filter(|stage| stage.contains(&item)).collect();
+    if holders.len() < 2 {
+        return 0.0;
+    }
+    let copied = needs_words(model, item) && holders.iter().any(|stage| !stage.contains(&0));
+    let copy = if copied && training.adapters.is_none() { model.word_embedding() } else { 0.0 };
+    model.trained_parameters(part(model, item), training).total() + copy
 }
 
 /// Each rank's compute, transfers, waits and idle rest make up the iteration, and the report's parts

@@ -14,6 +14,63 @@ const CARDS: u32 = 24;
 /// Layers of the model.
 const LAYERS: u32 = 10;
 
+/// A dense transformer.
+fn dense(tied: bool) -> String {
+    format!(
+        "Shape(name: \"small\", layers: {LAYERS}, hidden: 768, heads: 12, vocab: 1536, \
+         positions: Rotary, tied_embeddings: {tied})"
+    )
+}
+
+/// Latent attention; dense layers first, then experts with a shared one.
+fn experts(tied: bool) -> String {
+    let layer = |feed_forward: &str| {
+        format!(
+            "Transformer(attention: (heads: 12, positions: Rotary, projections: Latent(q_rank: 96, \
+             kv_rank: 48, nope_dim: 64, rope_dim: 16, v_dim: 32)), norm: RmsNorm, \
+             feed_forward: {feed_forward})"
+        )
+    };
+    format!(
+        "Stack(name: \"experts\", embedding: Tokens(vocab: 1536, hidden: 768), layers: [
+            (repeat: 3, layers: [{}]),
+            (repeat: {}, layers: [{}]),
+        ], head: Language(norm: RmsNorm, tied: {tied}))",
+        layer("Dense(ffn: 1536, gated: true)"),
+        LAYERS - 3,
+        layer(
+            "Experts(experts: 16, top_k: 3, expert: (ffn: 192, gated: true), shared: (ffn: 384))"
+        )
+    )
+}
+
+/// An encoder of four layers, of which every other looks at a window, and a decoder.
+fn translator(tied: bool) -> String {
+    let attention = |more: &str| {
+        format!(
+            "(heads: 12, projections: Grouped(kv_heads: 12, head_dim: 64), \
+             positions: RelativeBias(buckets: 32), {more})"
+        )
+    };
+    let layer = |own: &str, cross: &str| {
+        format!(
+            "Transformer(attention: {}, {cross} feed_forward: Dense(ffn: 1536), norm: RmsNorm)",
+            attention(own)
+        )
+    };
+    let cross = format!("cross_attention: {},", attention("mask: Bidirectional"));
+    format!(
+        "Stack(name: \"translator\", embedding: Tokens(vocab: 1536, hidden: 768), layers: [
+            (repeat: 2, layers: [{}, {}]),
+            (repeat: {}, layers: [{}]),
+        ], head: Language(norm: RmsNorm, tied: {tied}))",
+        layer("mask: Bidirectional", ""),
+        layer("mask: Bidirectional, window: 128", ""),
+        LAYERS - 4,
+        layer("mask: Causal", &cross)
+    )
+}
+
 /// Tensor-parallel degree, where its layers end, recomputation.
 type Stage = (u32, Index, &'static str);
 
@@ -134,7 +191,7 @@ fn schedules() -> impl Strategy<Value = (Schedule, u32, &'static str)> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 160,
+        cases: 320,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -154,6 +211,8 @@ proptest! {
         sequence_parallel in any::<bool>(),
         overlap in any::<bool>(),
         tied in any::<bool>(),
+        family in select(vec![dense as fn(bool) -> String, experts, translator]),
+        adapters in select(vec!["None", "None", "(rank: 12, targets: [Query, Output])"]),
     ) {
         let cards = if shuffled { cards } else { (0..CARDS).collect() };
         let options = format!(
@@ -163,12 +222,10 @@ proptest! {
         let Some((plan, batch)) = plan(&pipelines, &cards, (schedule, chunks), &options) else {
             return Ok(());
         };
-        let model = format!(
-            "Shape(name: \"small\", layers: {LAYERS}, hidden: 768, heads: 12, vocab: 1536, \
-             positions: Rotary, tied_embeddings: {tied})"
-        );
+        let model = family(tied);
         let training = format!(
-            "global_batch: {batch}, sequence_length: 384, precision: Fp16, gradient_bytes: 2"
+            "global_batch: {batch}, sequence_length: 384, precision: Fp16, gradient_bytes: 2, \
+             adapters: {adapters}"
         );
         let setup = Setup {
             groups: r#"(design: "dgx1-v100", count: 1), (design: "pcie8-dual-root", count: 1),

@@ -52,12 +52,18 @@ pub(super) fn speed(report: &Report) -> Vec<String> {
         ));
     }
     let found = &report.efficiency;
-    let throughput = format!(
-        "{} tokens/s, {} sequences/s, {} tokens/s a card",
-        number::four_digits(found.tokens_per_s),
-        number::four_digits(found.samples_per_s),
-        number::four_digits(found.tokens_per_card_per_s),
-    );
+    let samples = number::four_digits(found.samples_per_s);
+    let throughput = match (found.tokens_per_s, found.tokens_per_card_per_s) {
+        (Some(tokens), Some(by_card)) => format!(
+            "{} tokens/s, {samples} sequences/s, {} tokens/s a card",
+            number::four_digits(tokens),
+            number::four_digits(by_card),
+        ),
+        _ => format!(
+            "{samples} images/s, {} images/s a card",
+            number::four_digits(found.samples_per_card_per_s)
+        ),
+    };
     let mut lines = labelled("Iteration", &iteration.join(" "));
     lines.extend(labelled("Speed", &throughput));
     lines.extend(labelled("Efficiency", &utilisation(report)));
@@ -84,7 +90,9 @@ fn utilisation(report: &Report) -> String {
     let hourly = report.cost_per_hour_usd.map(|cost| format!("{cost:.2} USD/h"));
     let by_token = report.cost_per_million_tokens_usd;
     let by_token = by_token.map(|cost| format!("{} USD/Mtoken", number::four_digits(cost)));
-    let costs: Vec<String> = hourly.into_iter().chain(by_token).collect();
+    let by_image = report.cost_per_million_images_usd;
+    let by_image = by_image.map(|cost| format!("{} USD/Mimage", number::four_digits(cost)));
+    let costs: Vec<String> = hourly.into_iter().chain(by_token).chain(by_image).collect();
     let found = parts.join(", ");
     if costs.is_empty() { found } else { format!("{found}; {}", costs.join(", ")) }
 }
@@ -158,6 +166,7 @@ pub(super) fn published(report: &Report) -> Vec<String> {
         let show = |value: f64| match comparison.figures {
             Figures::Seconds { .. } => number::seconds(value),
             Figures::Tokens { .. } => format!("{} tokens/s", number::four_digits(value)),
+            Figures::Samples { .. } => format!("{} samples/s", number::four_digits(value)),
             Figures::Flops { .. } => {
                 format!("{} TFLOP/s a card", number::four_digits(value / 1e12))
             }

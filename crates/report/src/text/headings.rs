@@ -39,14 +39,28 @@ pub(super) fn cluster(report: &Report) -> Vec<String> {
 
 pub(super) fn model(report: &Report) -> Vec<String> {
     let job = &report.job;
-    let text = format!(
-        "{}, {} parameters; {} sequences of {} tokens, {}",
-        clip(&job.model, 24),
-        number::parameters(job.parameter_count),
-        number::count(u64::from(job.global_batch_count)),
-        number::count(u64::from(job.sequence_length_tokens)),
-        job.precision,
-    );
+    let mut parameters = number::parameters(job.parameter_count);
+    for (count, which) in
+        [(job.active_parameter_count, "active"), (job.trained_parameter_count, "trained")]
+    {
+        if let Some(count) = count {
+            parameters = format!("{parameters} ({} {which})", number::parameters(count));
+        }
+    }
+    let samples = number::count(u64::from(job.global_batch_count));
+    let samples = match (job.sequence_length_tokens, job.target_length_tokens) {
+        (None, _) => format!("{samples} images"),
+        (Some(length), None) => {
+            format!("{samples} sequences of {} tokens", number::count(u64::from(length)))
+        }
+        (Some(length), Some(target)) => format!(
+            "{samples} sequences of {} and {} tokens",
+            number::count(u64::from(length)),
+            number::count(u64::from(target))
+        ),
+    };
+    let text =
+        format!("{}, {parameters} parameters; {samples}, {}", clip(&job.model, 24), job.precision);
     labelled("Model", &text)
 }
 

@@ -13,8 +13,8 @@ use motley_scheduler::{
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, AttentionMask, CardPath, MemoryUse, Model, Norm, Optimizer, Positions,
-    Precision, Recompute, Training,
+    AttentionKernel, CardPath, Description, ExpertLoad, MemoryUse, Model, Optimizer, Precision,
+    Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -71,12 +71,14 @@ impl Fixture {
         let places = places(&plan);
         let paths = places.iter().map(|place| path(&cluster, place.gpu)).collect();
         let memory = vec![memory(4.0); places.len()];
+        let recomputed_flops = vec![0.0; places.len()];
         // The jobs of these tests are written by hand; what they follow is in their programs.
         let orders = vec![Vec::new()];
         let lowered = Lowered {
             job,
             places,
             model_flops,
+            recomputed_flops,
             memory,
             paths,
             orders,
@@ -181,29 +183,17 @@ pub(crate) fn memory(gib: f64) -> MemoryUse {
 }
 
 fn model() -> Model {
-    Model {
-        name: "gpt-small".to_owned(),
-        layers: 12,
-        hidden: 768,
-        ffn: 3072,
-        heads: 12,
-        kv_heads: 12,
-        head_dim: 64,
-        vocab: 50_304,
-        gated_mlp: false,
-        tied_embeddings: true,
-        positions: Positions::Learned { max: 1024 },
-        norm: Norm::LayerNorm,
-        attention: AttentionMask::Causal,
-        biases: true,
-        dropout: true,
-        token_types: 0,
-    }
+    let text = r#"Shape(
+        name: "gpt-small", layers: 12, hidden: 768, heads: 12, vocab: 50304,
+        positions: Learned(max: 1024),
+    )"#;
+    Description::from_ron(text).unwrap().build().unwrap()
 }
 
 fn training() -> Training {
     Training {
-        sequence_length: 1024,
+        sequence_length: Some(1024),
+        target_length: None,
         precision: Precision::Fp16,
         fallback: None,
         attention: AttentionKernel::Unfused,
@@ -211,6 +201,8 @@ fn training() -> Training {
         optimizer: Optimizer::Adam { fused: true },
         gradient_bytes: 2,
         fused_gradient_accumulation: true,
+        expert_load: ExpertLoad::default(),
+        adapters: None,
     }
 }
 

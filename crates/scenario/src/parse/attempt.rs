@@ -1,6 +1,6 @@
 //! One try to read a text.
 
-use ron::extensions::Extensions;
+use motley_workload::RON_EXTENSIONS;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
@@ -64,7 +64,7 @@ pub(super) fn attempt<T: DeserializeOwned>(
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
-    let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+    let options = ron::Options::default().with_default_extension(RON_EXTENSIONS);
     let mut deserializer = ron::Deserializer::from_str_with_options(text, &options)
         .map_err(|error| refusal(text, &error, Path::ROOT))?;
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

@@ -7,22 +7,23 @@
 
 mod cluster;
 mod indices;
-mod model;
 mod plan;
 mod training;
 
 pub use cluster::{RawCluster, RawFabric, RawGroup};
 pub use indices::{Cards, LayerRanges, Members};
-pub use model::{RawModel, RawPositions};
 pub use plan::{
     RawActivations, RawGradientSync, RawOptimizerStep, RawOrder, RawPipeline, RawPlan, RawRepeat,
     RawSchedule, RawSplit, RawStage, RawZeroBubble,
 };
 pub use training::{RawAttention, RawOptimizer, RawTraining};
 
+/// What is trained: a preset's name, or a model written out.
+pub use motley_workload::Description as RawModel;
+
 use motley_scheduler::Fidelity;
 use motley_units::Seconds;
-use ron::extensions::Extensions;
+use motley_workload::RON_EXTENSIONS;
 use ron::ser::PrettyConfig;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,8 @@ pub enum Measure {
     IterationTime(Seconds),
     /// Tokens per second of the whole cluster.
     TokensPerSec(f64),
+    /// Samples per second of the whole cluster: sequences, or images.
+    SamplesPerSec(f64),
     /// Model TFLOP/s of one card.
     TflopsPerGpu(f64),
     /// TFLOP/s of one card with recomputation counted, as Megatron-LM printed until 2022.
@@ -114,10 +117,10 @@ impl RawScenario {
         let style = PrettyConfig::new()
             .struct_names(false)
             .compact_ranges(true)
-            .extensions(Extensions::IMPLICIT_SOME)
+            .extensions(RON_EXTENSIONS)
             .new_line("\n");
         let text = ron::Options::default()
-            .with_default_extension(Extensions::IMPLICIT_SOME)
+            .with_default_extension(RON_EXTENSIONS)
             .to_string_pretty(self, style)
             .expect("these types hold nothing that RON cannot write");
         // `ron` marks the variant `None`, which it reads without the mark where no option can be.

@@ -1,16 +1,21 @@
 //! How the model is trained.
 
-use motley_workload::{AttentionKernel, Optimizer, Precision};
+use motley_workload::{Adapters, AttentionKernel, ExpertLoad, Optimizer, Precision};
 use serde::{Deserialize, Serialize};
 
 /// How the model is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Training")]
 pub struct RawTraining {
-    /// Sequences of an iteration.
+    /// Samples of an iteration: sequences, or images.
     pub global_batch: u32,
-    /// Tokens of a sequence.
-    pub sequence_length: u32,
+    /// Tokens of a sequence; models of images have none, all others need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence_length: Option<u32>,
+    /// Tokens of a target sequence, of models with encoder and decoder; `sequence_length` unless
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_length: Option<u32>,
     /// The arithmetic asked for.
     pub precision: Precision,
     /// The arithmetic of cards that lack `precision`; such cards are refused unless it is given.
@@ -30,6 +35,17 @@ pub struct RawTraining {
     /// Megatron-LM's since 2022.
     #[serde(default = "fused")]
     pub fused_gradient_accumulation: bool,
+    /// How tokens fall on experts: evenly, and none is dropped, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub expert_load: ExpertLoad,
+    /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapters: Option<Adapters>,
+}
+
+fn is_default(load: &ExpertLoad) -> bool {
+    *load == ExpertLoad::default()
 }
 
 fn fp32_gradients() -> u32 {

@@ -16,10 +16,14 @@ pub(super) const NODES: RangeInclusive<u32> = 1..=200_000;
 pub(super) const CARDS: RangeInclusive<u32> = 1..=2_097_152;
 /// Switches and nodes per switch.
 pub(super) const SWITCHES: RangeInclusive<u32> = 1..=200_000;
-/// Sequences of an iteration or a micro-batch.
+/// Samples of an iteration or a micro-batch.
 pub(super) const SEQUENCES: RangeInclusive<u32> = 1..=16_777_216;
 /// Tokens of a sequence.
 pub(super) const TOKENS: RangeInclusive<u32> = 1..=16_777_216;
+/// Width of an adapter.
+pub(super) const RANK: RangeInclusive<u32> = 1..=65_536;
+/// Times the mean that an expert gets.
+pub(super) const IMBALANCE: f64 = 1e6;
 /// Model chunks of a stage.
 pub(super) const CHUNKS: RangeInclusive<u32> = 1..=1_000;
 /// Micro-batches that a stage may hold for each stage of its pipeline.

@@ -54,7 +54,7 @@ pub fn resolve(
     else {
         return Err(resolver.diagnostics);
     };
-    resolver.sequence_fits(&model, &training);
+    resolver.training_fits(&model, &training);
     let built = resolver.built(cluster);
     let mut warnings = Diagnostics::default();
     if let Some(cluster) = &built {
@@ -62,7 +62,7 @@ pub fn resolve(
     }
     match built {
         Some(cluster) if resolver.diagnostics.is_empty() => Ok(Scenario {
-            hash: scenario_hash(&raw, cluster.spec(), &model),
+            hash: scenario_hash(&raw, cluster.spec()),
             question: raw.question.clone(),
             sources: raw.sources.clone(),
             published: raw.published.clone(),
@@ -122,6 +122,7 @@ impl Resolver<'_> {
             let value = match published.value {
                 Measure::IterationTime(time) => time.0,
                 Measure::TokensPerSec(value)
+                | Measure::SamplesPerSec(value)
                 | Measure::TflopsPerGpu(value)
                 | Measure::HardwareTflopsPerGpu(value)
                 | Measure::Mfu(value) => value,

@@ -7,7 +7,7 @@ use motley_scheduler::{
 };
 use motley_topology::{Cluster, GpuId};
 use motley_units::Seconds;
-use motley_workload::{Model, Training};
+use motley_workload::{Model, Part, Training};
 
 use super::{Resolver, limits};
 use crate::code;
@@ -262,7 +262,7 @@ impl Resolver<'_> {
         // Which cards a plan uses and whether they can run it does not depend on how fast they
         // are, so proportional splits are tried with equal ones.
         let expanded = match choice {
-            PlanChoice::Uniform(plan) => plan.expand(cluster, model.layers, batch, &Even),
+            PlanChoice::Uniform(plan) => plan.expand(cluster, model, batch, &Even),
             PlanChoice::Explicit(plan) => Ok(plan.clone()),
         };
         let errors = match expanded {
@@ -314,16 +314,11 @@ impl Resolver<'_> {
 struct Even;
 
 impl Speed for Even {
-    fn layer(&self, _: &[GpuId]) -> Seconds {
-        Seconds(1.0)
-    }
-
-    fn embedding(&self, _: &[GpuId]) -> Seconds {
-        Seconds(0.0)
-    }
-
-    fn head(&self, _: &[GpuId]) -> Seconds {
-        Seconds(0.0)
+    fn part(&self, _: &[GpuId], part: Part) -> Seconds {
+        match part {
+            Part::Layer(_) => Seconds(1.0),
+            Part::Embedding | Part::Head => Seconds(0.0),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the model is trained: counts in range, defaults filled in.
 
-use motley_workload::Training;
+use motley_workload::{Capacity, ExpertLoad, Training};
 
 use super::{Resolver, limits};
 use crate::code;
@@ -13,7 +13,17 @@ impl Resolver<'_> {
         let path = Path::ROOT.field("training");
         let before = self.diagnostics.len();
         self.count(&path.field("global_batch"), raw.global_batch, limits::SEQUENCES);
-        self.count(&path.field("sequence_length"), raw.sequence_length, limits::TOKENS);
+        for (field, length) in
+            [("sequence_length", raw.sequence_length), ("target_length", raw.target_length)]
+        {
+            if let Some(length) = length {
+                self.count(&path.field(field), length, limits::TOKENS);
+            }
+        }
+        self.expert_load(&path.field("expert_load"), raw.expert_load);
+        if let Some(adapters) = &raw.adapters {
+            self.count(&path.field("adapters").field("rank"), adapters.rank, limits::RANK);
+        }
         if !matches!(raw.gradient_bytes, 2 | 4) {
             let path = path.field("gradient_bytes");
             let message = format!("`{path}` is {}, expected 2 or 4", raw.gradient_bytes);
@@ -22,6 +32,7 @@ impl Resolver<'_> {
         let (attention, attention_fallback) = raw.attention.kernel();
         (self.diagnostics.len() == before).then(|| Training {
             sequence_length: raw.sequence_length,
+            target_length: raw.target_length,
             precision: raw.precision,
             fallback: raw.fallback,
             attention,
@@ -29,6 +40,24 @@ impl Resolver<'_> {
             optimizer: raw.optimizer.into(),
             gradient_bytes: raw.gradient_bytes,
             fused_gradient_accumulation: raw.fused_gradient_accumulation,
+            expert_load: raw.expert_load,
+            adapters: raw.adapters.clone(),
         })
+    }
+
+    fn expert_load(&mut self, path: &Path, load: ExpertLoad) {
+        let limit = limits::IMBALANCE;
+        if !(1.0..=limit).contains(&load.imbalance) {
+            let path = path.field("imbalance");
+            let message = format!("`{path}` is {}, expected 1 to {limit}", load.imbalance);
+            self.error(code::OUT_OF_RANGE, &path, message, "1 is balanced");
+        }
+        if let Capacity::Padded(factor) = load.capacity
+            && !(factor > 0.0 && factor <= limit)
+        {
+            let path = path.field("capacity");
+            let message = format!("`{path}` is {factor} times the mean, expected up to {limit}");
+            self.error(code::OUT_OF_RANGE, &path, message, "1.25 leaves room for a quarter more");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod base;
 mod mistakes;
+mod models;
 mod overrides;
 mod properties;
 mod reading;

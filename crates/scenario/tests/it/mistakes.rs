@@ -10,7 +10,7 @@ fn rejected(text: &str) -> Rejected {
 }
 
 /// The messages about `text` are as many as `expected`, in its order, and each contains its part.
-fn check(text: &str, expected: &[&str]) {
+pub(crate) fn check(text: &str, expected: &[&str]) {
     let rejected = rejected(text);
     let shown: Vec<String> = rejected
         .diagnostics

@@ -22,7 +22,7 @@ fn the_shorthand_is_read_with_its_defaults() {
     assert_eq!((groups[1].name.as_str(), groups[1].device.id.as_str()), ("old", "p100-pcie-16"));
     assert_eq!((groups[1].nic.id.as_str(), groups[1].count), ("edr", 2));
     assert_eq!(scenario.cluster.fabric.port, Some(BytesPerSec(12.5e9)));
-    assert_eq!((scenario.model.layers, scenario.global_batch), (24, 256));
+    assert_eq!((scenario.model.layer_count(), scenario.global_batch), (24, 256));
     assert_eq!((scenario.iterations, scenario.seed, scenario.training.gradient_bytes), (1, 0, 4));
     assert!(scenario.training.attention_fallback);
     assert_eq!(scenario.fidelity, Fidelity::Bundled);
@@ -111,8 +111,21 @@ fn interleaved_chunks_and_buckets_are_read() {
 fn a_shape_is_filled_in() {
     let shape = "Shape(name: \"mine\", layers: 24, hidden: 1024, heads: 16, vocab: 51200, positions: Rotary)";
     let model = read(&changed(UNIFORM, &[("Preset(\"bert-large\")", shape)])).model;
-    assert_eq!((model.ffn, model.kv_heads, model.head_dim), (4096, 16, 64));
-    assert!(model.tied_embeddings && model.biases && model.dropout && !model.gated_mlp);
+    let long = r#"Stack(
+        name: "mine",
+        embedding: Tokens(vocab: 51200, hidden: 1024, dropout: true),
+        layers: [(repeat: 24, layers: [Transformer(
+            attention: (
+                heads: 16, projections: Grouped(kv_heads: 16, head_dim: 64), positions: Rotary,
+                qkv_bias: true, output_bias: true, dropout: true,
+            ),
+            feed_forward: Dense(ffn: 4096, bias: true),
+            norm: LayerNorm,
+            dropout: true,
+        )])],
+        head: Language(norm: LayerNorm, tied: true),
+    )"#;
+    assert_eq!(read(&changed(UNIFORM, &[("Preset(\"bert-large\")", long)])).model, model);
 }
 
 #[test]

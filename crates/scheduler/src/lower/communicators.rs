@@ -7,10 +7,10 @@ use motley_job::{
 };
 use motley_topology::{Cluster, GpuId, RouteError};
 use motley_units::Time;
-use motley_workload::Model;
+use motley_workload::{Extent, Model, Training};
 
 use super::StageRanks;
-use super::gradients::{GradientGroup, least_common_multiple, split_ends, word_embedding};
+use super::gradients::{GradientGroup, least_common_multiple, words_exchanged, words_trained};
 use super::passes::NORM_BYTES;
 use super::programs::Programs;
 use super::shape::{NormShape, SlotUse};
@@ -20,23 +20,21 @@ use crate::plan::{Pipeline, Plan};
 use crate::schedule::Placement;
 use crate::times::KernelTimes;
 
-/// Shards into which the two ends of a pipeline cut the tied embedding, zero where stage `s` does
-/// not hold it or need not exchange it.
-pub(super) fn embedding_shards(
+/// The stages that average the gradients of a word embedding that lies on several of them, and the
+/// number of shards into which they cut it: none where nobody need.
+pub(super) fn words_shared(
     pipeline: &Pipeline,
     placement: &Placement,
-    s: usize,
     model: &Model,
-) -> u32 {
-    match split_ends(placement) {
-        Some((first, last))
-            if model.tied_embeddings && (s == first as usize || s == last as usize) =>
-        {
-            let degree = |stage: u32| pipeline.stages[stage as usize].tensor_parallel();
-            least_common_multiple(degree(first), degree(last))
-        }
-        _ => 0,
+    training: &Training,
+) -> (Vec<usize>, u32) {
+    if !words_trained(training) {
+        return (Vec::new(), 0);
     }
+    let holders = words_exchanged(pipeline, placement, model);
+    let degree = |&stage: &usize| pipeline.stages[stage].tensor_parallel();
+    let shards = holders.iter().map(degree).fold(1, least_common_multiple);
+    (holders, shards)
 }
 
 /// Between which cards a boundary's activations travel: cut into as many slices as the degrees'
@@ -129,8 +127,10 @@ impl<'a> Communicators<'a> {
         let pairs = placement.routes().iter().flat_map(|route| route.windows(2));
         for pair in pairs.filter(|pair| pair[0].stage != pair[1].stage) {
             let (s, next_s) = (pair[0].stage as usize, pair[1].stage as usize);
-            let forward = self.send(p, s, next_s, job)?;
-            let backward = self.send(p, next_s, s, job)?;
+            let layer = self.plan.pipelines[p].layers_at(pair[1]).start;
+            let boundary = self.times.model().before(layer);
+            let forward = self.send(p, s, next_s, boundary, job)?;
+            let backward = self.send(p, next_s, s, boundary, job)?;
             let here: Vec<RankId> = self.ranks(p, s).collect();
             let there: Vec<RankId> = self.ranks(p, next_s).collect();
             let (stage, next) = (self.stage(p, s), self.stage(p, next_s));
@@ -149,14 +149,12 @@ impl<'a> Communicators<'a> {
         p: usize,
         from: usize,
         to: usize,
+        boundary: Extent,
         job: &mut JobBuilder,
     ) -> Result<CommId, RouteError> {
         let gpus = |stage: usize| &self.plan.pipelines[p].stages[stage].gpus;
         let pairs = slices(gpus(from), gpus(to));
-        let bytes = self
-            .stage(p, from)
-            .shape
-            .activation_bytes(self.times.training().sequence_length, self.times.model().hidden);
+        let bytes = self.stage(p, from).shape.boundary_bytes(boundary, self.times.training());
         let bytes = bytes / pairs.len() as f64;
         let bundle = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
         let connections = bundle.connections();
@@ -176,19 +174,20 @@ impl<'a> Communicators<'a> {
         placement: &Placement,
         job: &mut JobBuilder,
     ) -> Result<(), RouteError> {
-        let Some((first, last)) = split_ends(placement) else { return Ok(()) };
-        let (first, last) = (first as usize, last as usize);
-        let shards =
-            embedding_shards(&self.plan.pipelines[p], placement, first, self.times.model());
-        let bytes =
-            word_embedding(self.times.model()) * f64::from(self.times.training().gradient_bytes);
+        let (model, training) = (self.times.model(), self.times.training());
+        let (holders, shards) = words_shared(&self.plan.pipelines[p], placement, model, training);
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let bytes = model.word_embedding() * f64::from(training.gradient_bytes);
         for shard in 0..shards {
-            let ends = [first, last].map(|s| self.shard_rank(p, s, shard, shards));
+            let copies: Vec<(RankId, u32)> =
+                holders.iter().map(|&s| self.shard_rank(p, s, shard, shards)).collect();
+            let ranks: Vec<RankId> = copies.iter().map(|&(rank, _)| rank).collect();
             let request =
                 [Request { kind: CollectiveKind::AllReduce, bytes: bytes / f64::from(shards) }];
-            let comm =
-                self.group(&ends.map(|(rank, _)| rank), &request, Traffic::TiedEmbedding, job)?;
-            for (s, (rank, ordinal)) in [first, last].into_iter().zip(ends) {
+            let comm = self.group(&ranks, &request, Traffic::TiedEmbedding, job)?;
+            for (&s, (rank, ordinal)) in holders.iter().zip(copies) {
                 let slot = SlotUse::Embedding { shard: ordinal };
                 self.connect(&[rank], self.stage(p, s), slot, comm);
             }

@@ -67,15 +67,14 @@ pub(super) fn costs(
         };
         stage.limit = wanted.max(stage.least_limit());
     }
-    let mut hop = |from: Position, to: Position| -> Result<Time, RouteError> {
+    let mut hop = |from: Position, to: Position, layer: u32| -> Result<Time, RouteError> {
         let (from, to) = (from.stage as usize, to.stage as usize);
         if from == to {
             return Ok(Time::ZERO);
         }
         let pairs = slices(&pipeline.stages[from].gpus, &pipeline.stages[to].gpus);
-        let bytes = stages[from]
-            .shape
-            .activation_bytes(times.training().sequence_length, times.model().hidden);
+        let boundary = times.model().before(layer);
+        let bytes = stages[from].shape.boundary_bytes(boundary, times.training());
         let sent = layouts.send(cluster, &pairs, bytes / pairs.len() as f64, Fidelity::Bundled)?;
         Ok(Time::from(sent.uncontended(cluster)))
     };
@@ -83,8 +82,9 @@ pub(super) fn costs(
     for route in placement.routes() {
         let (mut forward, mut backward) = (Vec::new(), Vec::new());
         for pair in route.windows(2) {
-            forward.push(hop(pair[0], pair[1])?);
-            backward.push(hop(pair[1], pair[0])?);
+            let layer = pipeline.layers_at(pair[1]).start;
+            forward.push(hop(pair[0], pair[1], layer)?);
+            backward.push(hop(pair[1], pair[0], layer)?);
         }
         forward_hops.push(forward);
         backward_hops.push(backward);

@@ -8,7 +8,7 @@
 //! `t`. One communicator a shard joins exactly the cards that hold it, so unlike degrees need no
 //! second exchange, only a copy into shard order.
 
-use motley_workload::Model;
+use motley_workload::{Model, ParameterCount, Part, Training};
 
 use crate::plan::{GradientSync, Pipeline, Plan};
 use crate::schedule::{Placement, Position};
@@ -47,21 +47,28 @@ pub(super) struct Bucket {
 /// the head is last. Backward passes visit items in descending order.
 pub(super) type Item = u32;
 
-/// Parameters of an item; `tied_copy` adds the output matrix that a last stage holds a copy of.
-fn parameters(model: &Model, item: Item, tied_copy: bool) -> f64 {
-    if item == 0 {
-        model.embedding_parameters()
-    } else if item <= model.layers {
-        model.layer_parameters()
-    } else {
-        let copy = if tied_copy { word_embedding(model) } else { 0.0 };
-        model.head_parameters() + copy
+/// What an item is.
+fn part(model: &Model, item: Item) -> Part {
+    match item {
+        0 => Part::Embedding,
+        layer if layer <= model.layer_count() => model.part(layer - 1),
+        _ => Part::Head,
     }
 }
 
-/// Parameters of the word embedding alone.
-pub(super) fn word_embedding(model: &Model) -> f64 {
-    f64::from(model.vocab) * f64::from(model.hidden)
+/// Whether an item multiplies with or looks up the word embedding, as the embedding itself does: a
+/// head that is tied to it, the layer with which a decoder begins.
+fn shares_words(model: &Model, item: Item) -> bool {
+    match part(model, item) {
+        Part::Embedding => false,
+        Part::Layer(_) => model.target_entry() == Some(item - 1),
+        Part::Head => model.tied_head(),
+    }
+}
+
+/// Whether gradients of the word embedding are averaged.
+pub(super) fn words_trained(training: &Training) -> bool {
+    training.adapters.is_none()
 }
 
 /// The items that a stage holds in any of its chunks, descending, each once.
@@ -83,26 +90,70 @@ pub(super) fn stage_items(
     items
 }
 
-/// Parameters that a stage holds, over all its tensor ranks.
+/// Whether a stage that holds these items has a copy of the word embedding for them.
+fn holds_copy(model: &Model, items: &[Item]) -> bool {
+    !items.contains(&0) && items.iter().any(|&item| shares_words(model, item))
+}
+
+/// Parameters that a stage holds, over all its ranks: all of them, and those that are trained.
 pub(super) fn stage_parameters(
     model: &Model,
+    training: &Training,
     pipeline: &Pipeline,
     placement: &Placement,
     stage: usize,
-) -> f64 {
-    let items = stage_items(pipeline, placement, stage, model.layers);
-    let tied_copy = model.tied_embeddings && !items.contains(&0);
-    items.iter().map(|&item| parameters(model, item, tied_copy)).sum()
+) -> [ParameterCount; 2] {
+    let items = stage_items(pipeline, placement, stage, model.layer_count());
+    let parts = || items.iter().map(|&item| part(model, item));
+    let mut held: ParameterCount = parts().map(|part| model.held_parameters(part, training)).sum();
+    let mut trained: ParameterCount =
+        parts().map(|part| model.trained_parameters(part, training)).sum();
+    if holds_copy(model, &items) {
+        let copy = ParameterCount::dense(model.word_embedding());
+        held += copy;
+        if words_trained(training) {
+            trained += copy;
+        }
+    }
+    [held, trained]
 }
 
-/// The stages at the two ends of a pipeline if the tied embedding lies on both, a copy each; none
-/// if every stage with one end has the other, too.
-pub(super) fn split_ends(placement: &Placement) -> Option<(u32, u32)> {
-    let route = placement.routes().first()?;
-    let (first, last) = (route.first()?.stage, route.last()?.stage);
-    // A second route runs the other way between the same ends.
-    (first != last && placement.routes().len() == 1).then_some((first, last))
+/// The stages of a pipeline that hold the word embedding or a copy of it, if some of them are copies
+/// whose gradients must be added up; empty if not.
+pub(super) fn words_exchanged(
+    pipeline: &Pipeline,
+    placement: &Placement,
+    model: &Model,
+) -> Vec<usize> {
+    let mut copies = false;
+    let holds = |&stage: &usize| {
+        let items = stage_items(pipeline, placement, stage, model.layer_count());
+        let copy = holds_copy(model, &items);
+        copies |= copy;
+        copy || items.contains(&0)
+    };
+    let holders: Vec<usize> = (0..pipeline.stages.len()).filter(holds).collect();
+    if copies { holders } else { Vec::new() }
 }
+
+/// Trained parameters of an item over all pipelines' ranks: its own, and the copy of the word
+/// embedding that some stage holds for its sake.
+fn trained(model: &Model, training: &Training, owners: &[Owners], item: Item) -> f64 {
+    let own = model.trained_parameters(part(model, item), training).total();
+    // On a stage that does not hold the embedding itself.
+    let apart = |routes: &Owners| {
+        let with_words: Vec<usize> = routes.iter().map(|stages| stages[0]).collect();
+        routes.iter().any(|stages| !with_words.contains(&stages[item as usize]))
+    };
+    let copied = shares_words(model, item) && owners.iter().any(apart);
+    if copied && words_trained(training) { own + model.word_embedding() } else { own }
+}
+
+/// By route of a pipeline, the stage that holds each item.
+type Owners = Vec<Vec<usize>>;
+
+/// An item with its trained parameters, of all ranks or of one shard.
+type Trained = (Item, f64);
 
 /// The gradient groups of a plan, in the order of their highest items, highest first. Every rank
 /// issues the buckets of all its groups in descending order of their lowest items, so no two ranks
@@ -110,22 +161,27 @@ pub(super) fn split_ends(placement: &Placement) -> Option<(u32, u32)> {
 pub(super) fn gradient_groups(
     plan: &Plan,
     model: &Model,
-    gradient_bytes: u32,
+    training: &Training,
 ) -> Vec<GradientGroup> {
+    let layers = model.layer_count();
     let placements: Vec<Placement> =
         plan.pipelines.iter().map(|pipeline| pipeline.placement(plan.schedule)).collect();
     let copies: usize = placements.iter().map(|placement| placement.routes().len()).sum();
     if copies < 2 {
         return Vec::new();
     }
-    let mut by_holders: Vec<(Vec<Holder>, Vec<Item>)> = Vec::new();
-    let owners: Vec<Vec<Vec<usize>>> = plan
+    let mut by_holders: Vec<(Vec<Holder>, Vec<Trained>)> = Vec::new();
+    let owners: Vec<Owners> = plan
         .pipelines
         .iter()
         .zip(&placements)
-        .map(|(pipeline, placement)| stages_of_items(pipeline, placement, model.layers))
+        .map(|(pipeline, placement)| stages_of_items(pipeline, placement, layers))
         .collect();
-    for item in (0..=model.layers + 1).rev() {
+    for item in (0..=layers + 1).rev() {
+        let parameters = trained(model, training, &owners, item);
+        if parameters == 0.0 {
+            continue;
+        }
         let mut holders: Vec<Holder> = owners
             .iter()
             .enumerate()
@@ -135,12 +191,10 @@ pub(super) fn gradient_groups(
         holders.sort_unstable();
         holders.dedup();
         match by_holders.iter_mut().find(|(known, _)| *known == holders) {
-            Some((_, items)) => items.push(item),
-            None => by_holders.push((holders, vec![item])),
+            Some((_, items)) => items.push((item, parameters)),
+            None => by_holders.push((holders, vec![(item, parameters)])),
         }
     }
-    let tied_copy =
-        model.tied_embeddings && placements.iter().any(|placement| split_ends(placement).is_some());
     by_holders
         .into_iter()
         .filter(|(holders, _)| holders.len() > 1)
@@ -149,14 +203,14 @@ pub(super) fn gradient_groups(
                 .iter()
                 .map(|&(p, s)| plan.pipelines[p].stages[s].tensor_parallel())
                 .fold(1, least_common_multiple);
-            let sized: Vec<(Item, f64)> = items
+            let sized: Vec<Trained> = items
                 .iter()
-                .map(|&item| (item, parameters(model, item, tied_copy) / f64::from(shards)))
+                .map(|&(item, parameters)| (item, parameters / f64::from(shards)))
                 .collect();
             let buckets = match plan.gradient_sync {
                 GradientSync::AtEnd => fill(&sized, f64::INFINITY),
                 GradientSync::Overlapped { bucket } => {
-                    fill(&sized, bucket.0 / f64::from(gradient_bytes))
+                    fill(&sized, bucket.0 / f64::from(training.gradient_bytes))
                 }
             };
             GradientGroup { holders, shards, buckets }
@@ -165,7 +219,7 @@ pub(super) fn gradient_groups(
 }
 
 /// By route, the stage that holds each item of a pipeline.
-fn stages_of_items(pipeline: &Pipeline, placement: &Placement, layers: u32) -> Vec<Vec<usize>> {
+fn stages_of_items(pipeline: &Pipeline, placement: &Placement, layers: u32) -> Owners {
     let of_route = |route: &Vec<Position>| {
         let mut owner = vec![0; layers as usize + 2];
         for position in route {
@@ -184,7 +238,7 @@ fn stages_of_items(pipeline: &Pipeline, placement: &Placement, layers: u32) -> V
 }
 
 /// Packs items, in order, into buckets of at least `capacity` parameters.
-fn fill(items: &[(Item, f64)], capacity: f64) -> Vec<Bucket> {
+fn fill(items: &[Trained], capacity: f64) -> Vec<Bucket> {
     let mut buckets = Vec::new();
     let mut open = Bucket { items: Vec::new(), parameters: 0.0 };
     for (position, &(item, size)) in items.iter().enumerate() {

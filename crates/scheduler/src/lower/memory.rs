@@ -1,6 +1,7 @@
 //! What a stage holds on one of its cards.
 
-use motley_workload::{ActivationSizes, MemoryUse, StageLoad, memory};
+use motley_units::Bytes;
+use motley_workload::{Activations, MemoryUse, Part, Recompute, StageLoad, memory};
 
 use super::shape::{ChunkShape, StageShape};
 use crate::schedule::{InFlight, Turn, peak_in_flight};
@@ -13,30 +14,37 @@ pub(super) struct Held {
     pub kept: Vec<f64>,
     /// From its input gradient on until its weight gradients.
     pub deferred: Vec<f64>,
+    /// The largest of the passing needs, whatever the chunk.
+    workspace: f64,
 }
 
 impl Held {
     pub(super) fn new(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> Self {
-        let sizes = ActivationSizes::new(
-            times.model(),
-            times.training(),
-            times.path(kind),
-            shape.recompute,
-            &shape.shard(),
-        );
-        let of = |layer: f64, embedding: f64, head: f64| {
-            let chunk = |chunk: &ChunkShape| {
-                let ends = f64::from(u8::from(chunk.embedding)) * embedding
-                    + f64::from(u8::from(chunk.head)) * head;
-                f64::from(chunk.layers) * layer + ends
-            };
-            shape.chunks.iter().map(chunk).collect()
-        };
-        Self {
-            kept: of(sizes.layer.0, sizes.embedding.0, sizes.head.0),
-            deferred: of(sizes.layer_deferred.0, 0.0, sizes.head_deferred.0),
+        let mut held = Self { kept: Vec::new(), deferred: Vec::new(), workspace: 0.0 };
+        for chunk in &shape.chunks {
+            let parts = parts(shape, chunk, kind, times);
+            let sum = |bytes: fn(&(Activations, Recompute)) -> f64| parts.iter().map(bytes).sum();
+            held.kept.push(sum(|(part, recompute)| part.bytes(*recompute).0));
+            held.deferred.push(sum(|(part, _)| part.waiting().0));
+            let passing = parts.iter().map(|(part, recompute)| part.workspace(*recompute).0);
+            held.workspace = passing.fold(held.workspace, f64::max);
         }
+        held
     }
+}
+
+/// What the parts of a chunk keep, and what of them is computed again.
+fn parts(
+    shape: &StageShape,
+    chunk: &ChunkShape,
+    kind: CardKind,
+    times: &KernelTimes,
+) -> Vec<(Activations, Recompute)> {
+    let of = |part| times.part(kind, shape.shard(), part).activations;
+    let ends = [(chunk.embedding, Part::Embedding), (chunk.head, Part::Head)];
+    let ends = ends.into_iter().filter(|&(here, _)| here);
+    let layers = chunk.layers().map(|layer| (of(times.model().part(layer)), shape.recompute));
+    layers.chain(ends.map(|(_, part)| (of(part), Recompute::None))).collect()
 }
 
 /// The memory of a stage's card at the fullest moment of the order of its passes.
@@ -48,40 +56,33 @@ pub(super) fn stage_memory(
 ) -> MemoryUse {
     let held = Held::new(shape, kind, times);
     let (_, in_flight) = peak_in_flight(order, &held.kept, &held.deferred);
-    memory_of(shape, &in_flight, kind, times)
+    memory_of(shape, &held, &in_flight, kind, times)
 }
 
 /// The memory of a stage's card without activations.
 pub(super) fn idle_memory(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> MemoryUse {
-    let one = vec![1; shape.chunks.len()];
-    // With one micro-batch, for the workspace, whose activations are taken off again.
-    let in_flight = InFlight { kept: one, deferred: vec![0; shape.chunks.len()] };
-    let mut memory = memory_of(shape, &in_flight, kind, times);
-    memory.activations.0 = 0.0;
-    memory
+    let none = vec![0; shape.chunks.len()];
+    let in_flight = InFlight { kept: none.clone(), deferred: none };
+    memory_of(shape, &Held::new(shape, kind, times), &in_flight, kind, times)
 }
 
 fn memory_of(
     shape: &StageShape,
+    held: &Held,
     in_flight: &InFlight,
     kind: CardKind,
     times: &KernelTimes,
 ) -> MemoryUse {
-    let sum = |counts: &[u32], weight: &dyn Fn(&ChunkShape) -> f64| -> f64 {
-        shape.chunks.iter().zip(counts).map(|(chunk, &n)| weight(chunk) * f64::from(n)).sum()
+    let sum = |bytes: &[f64], counts: &[u32]| -> f64 {
+        bytes.iter().zip(counts).map(|(bytes, &count)| bytes * f64::from(count)).sum()
     };
-    let layers = |chunk: &ChunkShape| f64::from(chunk.layers);
-    let embedding = |chunk: &ChunkShape| f64::from(u8::from(chunk.embedding));
-    let head = |chunk: &ChunkShape| f64::from(u8::from(chunk.head));
     let load = StageLoad {
-        parameters_per_gpu: shape.parameters,
-        layers_in_flight: sum(&in_flight.kept, &layers),
-        layers_deferred: sum(&in_flight.deferred, &layers),
-        embedding_in_flight: sum(&in_flight.kept, &embedding),
-        head_in_flight: sum(&in_flight.kept, &head),
-        head_deferred: sum(&in_flight.deferred, &head),
-        recompute: shape.recompute,
-        shard: shape.shard(),
+        parameters: shape.parameters,
+        trained_parameters: shape.trained_parameters,
+        activations: Bytes(
+            sum(&held.kept, &in_flight.kept) + sum(&held.deferred, &in_flight.deferred),
+        ),
+        workspace: Bytes(held.workspace),
     };
-    memory(times.model(), times.training(), times.path(kind), &load)
+    memory(times.training(), times.path(kind), &load)
 }

@@ -1,16 +1,18 @@
 //! From the layers of a stage to the strands of its passes: which kernels run, and where the
 //! tensor-parallel group exchanges what.
 
+use std::rc::Rc;
+
 use motley_collectives::CollectiveKind;
 use motley_job::{NameId, Slot, Stream};
-use motley_workload::{Block, Pass as Way, Recompute};
+use motley_workload::{Part, Recompute};
 
 use super::gradients::Item;
 use super::names::{ChunkNames, Names, streams};
 use super::shape::{ChunkShape, NormShape, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
 use crate::schedule::{Pass, Step};
-use crate::times::{BlockTime, CardKind, KernelRun, KernelTimes};
+use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes};
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
 pub(super) const NORM_BYTES: f64 = 8.0;
@@ -34,18 +36,12 @@ impl Passes {
         times: &KernelTimes,
         names: &Names,
     ) -> Self {
-        let shard = shape.shard();
         let mut builder = Builder {
             shape,
-            layers: times.model().layers,
-            tokens: f64::from(shape.micro_batch_size) * f64::from(times.training().sequence_length),
+            kind,
+            times,
             names,
             own: names.chunk(0),
-            forward: Blocks::new(|block| times.block(kind, shard, block, Way::Forward)),
-            backward: Blocks::new(|block| times.block(kind, shard, block, Way::Backward)),
-            attention_core: times.attention_core(kind, shard),
-            activation: shape
-                .activation_bytes(times.training().sequence_length, times.model().hidden),
             slots: shape.slots(),
             strand: Strand::default(),
             tensor_calls: Vec::new(),
@@ -55,8 +51,8 @@ impl Passes {
             builder.own = names.chunk(chunk);
             strands.push([
                 builder.forward(chunk),
-                builder.backward(chunk, Part::Whole),
-                builder.backward(chunk, Part::InputGradient),
+                builder.backward(chunk, Scope::Whole),
+                builder.backward(chunk, Scope::InputGradient),
                 builder.weight_gradient(chunk),
             ]);
         }
@@ -80,55 +76,20 @@ impl Passes {
 
 /// What a backward pass computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum Scope {
     /// All.
     Whole,
     /// All but the weight gradients of linear layers.
     InputGradient,
 }
 
-/// The times of all blocks in one pass, at hand: every layer asks for them.
-struct Blocks {
-    embedding: BlockTime,
-    attention: BlockTime,
-    mlp: BlockTime,
-    head: BlockTime,
-}
-
-impl Blocks {
-    fn new(time: impl Fn(Block) -> BlockTime) -> Self {
-        Self {
-            embedding: time(Block::Embedding),
-            attention: time(Block::Attention),
-            mlp: time(Block::Mlp),
-            head: time(Block::Head),
-        }
-    }
-
-    fn of(&self, block: Block) -> BlockTime {
-        match block {
-            Block::Embedding => self.embedding,
-            Block::Attention => self.attention,
-            Block::Mlp => self.mlp,
-            Block::Head => self.head,
-        }
-    }
-}
-
 struct Builder<'a> {
     shape: &'a StageShape,
-    /// Layers of the model.
-    layers: u32,
-    /// Tokens of a micro-batch.
-    tokens: f64,
+    kind: CardKind,
+    times: &'a KernelTimes<'a>,
     names: &'a Names,
     /// Names of the chunk under construction.
     own: ChunkNames,
-    forward: Blocks,
-    backward: Blocks,
-    attention_core: KernelRun,
-    /// Bytes of one micro-batch at a layer boundary, unsplit.
-    activation: f64,
     slots: Vec<SlotUse>,
     /// The strand under construction.
     strand: Strand,
@@ -136,21 +97,29 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
+    fn part(&self, part: Part) -> Rc<PartTimes> {
+        self.times.part(self.kind, self.shape.shard(), part)
+    }
+
+    /// A chunk's layers, each with its part.
+    fn layers(&self, chunk: ChunkShape) -> Vec<(u32, Rc<PartTimes>)> {
+        let model = self.times.model();
+        chunk.layers().map(|layer| (layer, self.part(model.part(layer)))).collect()
+    }
+
     fn forward(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
         let name = self.own.forward;
         if chunk.embedding {
-            self.strand.compute(name, self.forward.of(Block::Embedding).all());
-            self.reduce();
+            self.part_forward(&self.part(Part::Embedding), name);
         } else if chunk.receives {
-            self.receive(SlotUse::ForwardIn(index));
+            self.receive(SlotUse::ForwardIn(index), chunk.layers().start);
         }
-        for _ in 0..chunk.layers {
-            self.layer_forward(name);
+        for (_, layer) in self.layers(chunk) {
+            self.part_forward(&layer, name);
         }
         if chunk.head {
-            self.gather();
-            self.strand.compute(name, self.forward.of(Block::Head).all());
+            self.part_forward(&self.part(Part::Head), name);
             self.loss_exchange();
         } else if chunk.sends {
             self.send(SlotUse::ForwardOut(index), streams::FORWARD);
@@ -158,32 +127,30 @@ impl Builder<'_> {
         std::mem::take(&mut self.strand)
     }
 
-    fn layer_forward(&mut self, name: NameId) {
-        for block in [Block::Attention, Block::Mlp] {
-            self.gather();
-            self.strand.compute(name, self.forward.of(block).all());
-            self.reduce();
+    fn part_forward(&mut self, part: &PartTimes, name: NameId) {
+        for block in &part.blocks {
+            self.gather(block.exchange.gathered);
+            self.strand.compute(name, block.forward);
+            self.reduce(block.exchange.reduced);
         }
     }
 
-    fn backward(&mut self, index: u32, part: Part) -> Strand {
+    fn backward(&mut self, index: u32, scope: Scope) -> Strand {
         let chunk = self.shape.chunks[index as usize];
-        let whole = part == Part::Whole;
+        let whole = scope == Scope::Whole;
+        let layers = self.times.model().layer_count();
         if chunk.head {
-            // The logits' gradient needs no gather: the loss is split over the vocabulary.
-            self.block_backward(Block::Head, part, false);
-            self.gradients(whole.then_some(self.layers + 1));
+            self.part_backward(&self.part(Part::Head), Recompute::None, scope);
+            self.gradients(whole.then_some(layers + 1));
         } else if chunk.sends {
-            self.receive(SlotUse::BackwardIn(index));
+            self.receive(SlotUse::BackwardIn(index), chunk.layers().end);
         }
-        for layer in layers(chunk).rev() {
-            self.layer_backward(part);
+        for (layer, part) in self.layers(chunk).into_iter().rev() {
+            self.part_backward(&part, self.shape.recompute, scope);
             self.gradients(whole.then_some(layer + 1));
         }
         if chunk.embedding {
-            self.gather();
-            let name = if whole { self.own.backward } else { self.own.input_gradient };
-            self.strand.compute(name, self.backward.of(Block::Embedding).all());
+            self.part_backward(&self.part(Part::Embedding), Recompute::None, scope);
             self.gradients(Some(0));
         } else if chunk.receives {
             self.send(SlotUse::BackwardOut(index), streams::BACKWARD);
@@ -191,16 +158,17 @@ impl Builder<'_> {
         std::mem::take(&mut self.strand)
     }
 
-    fn layer_backward(&mut self, part: Part) {
+    fn part_backward(&mut self, part: &PartTimes, recompute: Recompute, scope: Scope) {
         let again = self.own.recompute;
-        if self.shape.recompute == Recompute::Full {
-            self.layer_forward(again);
+        if recompute == Recompute::Full {
+            self.part_forward(part, again);
         }
-        self.block_backward(Block::Mlp, part, true);
-        if self.shape.recompute == Recompute::Selective {
-            self.strand.compute(again, self.attention_core);
+        for block in part.blocks.iter().rev() {
+            if recompute == Recompute::Selective {
+                self.strand.compute(again, block.recomputed);
+            }
+            self.block_backward(block, scope);
         }
-        self.block_backward(Block::Attention, part, true);
     }
 
     /// The backward pass of a block with its tensor-parallel exchange. With sequence parallelism
@@ -208,47 +176,43 @@ impl Builder<'_> {
     /// gradient while the input gradient is computed, and the input gradient is reduce-scattered;
     /// without, it is all-reduced. Without weight gradients there is nothing to gather the input
     /// for, and nothing to run beside the reduction.
-    fn block_backward(&mut self, block: Block, part: Part, gather_output: bool) {
-        let time = self.backward.of(block);
+    fn block_backward(&mut self, block: &BlockTimes, scope: Scope) {
+        let time = block.backward;
         let (name, weight) = (self.own.backward, self.own.weight_gradient);
-        if part == Part::InputGradient {
-            if gather_output {
-                self.gather();
-            }
+        let (input, output) = (block.exchange.gathered, block.exchange.reduced);
+        self.gather(output);
+        if scope == Scope::InputGradient {
             self.strand.compute(self.own.input_gradient, time.main);
-            self.reduce();
+            self.reduce(input);
             return;
         }
-        let overlap = self.shape.overlap_weight_gradient;
-        if self.shape.tensor_parallel == 1 {
+        if self.shape.tensor_parallel == 1 || input == 0.0 {
             self.strand.compute(name, time.all());
             return;
         }
+        let overlap = self.shape.overlap_weight_gradient;
         if self.shape.sequence_parallel {
-            if gather_output {
-                self.gather();
-            }
             if overlap {
-                let gathered = self.begin(CollectiveKind::AllGather, self.activation);
+                let gathered = self.begin(CollectiveKind::AllGather, input);
                 self.strand.compute(name, time.all_but_first_weight());
-                let reduced = self.begin(CollectiveKind::ReduceScatter, self.activation);
+                let reduced = self.begin(CollectiveKind::ReduceScatter, input);
                 self.finish(gathered);
                 self.strand.compute(weight, time.first_weight);
                 self.finish(reduced);
             } else {
                 self.strand.compute(name, time.all_but_first_weight());
-                self.exchange(CollectiveKind::AllGather, self.activation);
-                self.reduce();
+                self.exchange(CollectiveKind::AllGather, input);
+                self.reduce(input);
                 self.strand.compute(weight, time.first_weight);
             }
         } else {
             self.strand.compute(name, time.all_but_first_weight());
             if overlap {
-                let reduced = self.begin(CollectiveKind::AllReduce, self.activation);
+                let reduced = self.begin(CollectiveKind::AllReduce, input);
                 self.strand.compute(weight, time.first_weight);
                 self.finish(reduced);
             } else {
-                self.reduce();
+                self.reduce(input);
                 self.strand.compute(weight, time.first_weight);
             }
         }
@@ -258,29 +222,30 @@ impl Builder<'_> {
     fn weight_gradient(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
         if chunk.head {
-            self.block_weights(Block::Head);
-            self.gradients(Some(self.layers + 1));
+            self.part_weights(&self.part(Part::Head));
+            self.gradients(Some(self.times.model().layer_count() + 1));
         }
-        for layer in layers(chunk).rev() {
-            self.block_weights(Block::Mlp);
-            self.block_weights(Block::Attention);
+        for (layer, part) in self.layers(chunk).into_iter().rev() {
+            self.part_weights(&part);
             self.gradients(Some(layer + 1));
         }
         std::mem::take(&mut self.strand)
     }
 
-    /// The weight gradients of a block. With sequence parallelism the input of its first linear
+    /// The weight gradients of a part. With sequence parallelism the input of a block's first linear
     /// layer is gathered while the others are computed.
-    fn block_weights(&mut self, block: Block) {
-        let time = self.backward.of(block);
+    fn part_weights(&mut self, part: &PartTimes) {
         let name = self.own.weight_gradient;
-        if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel {
-            let gathered = self.begin(CollectiveKind::AllGather, self.activation);
-            self.strand.compute(name, time.inner_weights);
-            self.finish(gathered);
-            self.strand.compute(name, time.first_weight);
-        } else {
-            self.strand.compute(name, time.weights());
+        for block in part.blocks.iter().rev() {
+            let (time, input) = (block.backward, block.exchange.gathered);
+            if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel && input > 0.0 {
+                let gathered = self.begin(CollectiveKind::AllGather, input);
+                self.strand.compute(name, time.inner_weights);
+                self.finish(gathered);
+                self.strand.compute(name, time.first_weight);
+            } else {
+                self.strand.compute(name, time.weights());
+            }
         }
     }
 
@@ -290,13 +255,16 @@ impl Builder<'_> {
         }
     }
 
-    fn receive(&mut self, from: SlotUse) {
+    /// What lies before `layer`, or its gradient.
+    fn receive(&mut self, from: SlotUse, layer: u32) {
         let slot = self.slot(from);
         self.strand.push(Piece::Receive { name: self.names.receive, slot });
         // Each tensor rank receives its part of the activations (scatter/gather optimisation,
         // Narayanan et al. 2021, section 4.1); with sequence parallelism a part is all it needs.
         if self.shape.tensor_parallel > 1 && !self.shape.sequence_parallel {
-            let call = self.tensor_call(CollectiveKind::AllGather, self.activation);
+            let boundary = self.times.model().before(layer);
+            let bytes = self.shape.boundary_bytes(boundary, self.times.training());
+            let call = self.tensor_call(CollectiveKind::AllGather, bytes);
             self.strand.push(Piece::Exchange { name: self.names.gather, call });
         }
     }
@@ -306,43 +274,50 @@ impl Builder<'_> {
         self.strand.push(Piece::Send { name: self.names.send, slot, stream });
     }
 
-    /// Before what needs the whole sequence under sequence parallelism: a column-parallel linear
-    /// layer, or the embedding's backward pass.
-    fn gather(&mut self) {
-        if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel {
-            self.exchange(CollectiveKind::AllGather, self.activation);
+    /// Before what needs so many elements of the whole sequence under sequence parallelism: a
+    /// column-parallel linear layer, or the backward pass of what puts out partial sums.
+    fn gather(&mut self, elements: f64) {
+        if self.shape.sequence_parallel {
+            self.exchange(CollectiveKind::AllGather, elements);
         }
     }
 
-    /// After a row-parallel linear layer: partial sums are added up.
-    fn reduce(&mut self) {
-        if self.shape.tensor_parallel > 1 {
-            let kind = if self.shape.sequence_parallel {
-                CollectiveKind::ReduceScatter
-            } else {
-                CollectiveKind::AllReduce
-            };
-            self.exchange(kind, self.activation);
-        }
+    /// After a row-parallel linear layer: partial sums of so many elements are added up.
+    fn reduce(&mut self, elements: f64) {
+        let kind = if self.shape.sequence_parallel {
+            CollectiveKind::ReduceScatter
+        } else {
+            CollectiveKind::AllReduce
+        };
+        self.exchange(kind, elements);
     }
 
     /// The vocabulary-parallel cross entropy exchanges three fp32 numbers a token: the maximum
     /// logit, the target's logit, and the sum of exponentials.
     fn loss_exchange(&mut self) {
         if self.shape.tensor_parallel > 1 {
+            let rows = self.times.model().head_rows(self.times.training()) as f64;
+            let bytes = 4.0 * (f64::from(self.shape.micro_batch_size) * rows);
             for _ in 0..3 {
-                self.exchange(CollectiveKind::AllReduce, 4.0 * self.tokens);
+                self.exchange_bytes(CollectiveKind::AllReduce, bytes);
             }
         }
     }
 
-    fn exchange(&mut self, kind: CollectiveKind, bytes: f64) {
+    /// A collective of so many elements; nothing for none, or in a group of one.
+    fn exchange(&mut self, kind: CollectiveKind, elements: f64) {
+        if self.shape.tensor_parallel > 1 && elements > 0.0 {
+            self.exchange_bytes(kind, self.shape.bytes(elements));
+        }
+    }
+
+    fn exchange_bytes(&mut self, kind: CollectiveKind, bytes: f64) {
         let call = self.tensor_call(kind, bytes);
         self.strand.push(Piece::Exchange { name: self.names.tensor_parallel, call });
     }
 
-    fn begin(&mut self, kind: CollectiveKind, bytes: f64) -> u16 {
-        let call = self.tensor_call(kind, bytes);
+    fn begin(&mut self, kind: CollectiveKind, elements: f64) -> u16 {
+        let call = self.tensor_call(kind, self.shape.bytes(elements));
         self.strand.begin(self.names.tensor_parallel, call)
     }
 
@@ -363,8 +338,4 @@ impl Builder<'_> {
         let position = self.slots.iter().position(|&slot| slot == wanted);
         Slot(position.expect("a shape lists every slot that its program uses") as u16)
     }
-}
-
-fn layers(chunk: ChunkShape) -> std::ops::Range<u32> {
-    chunk.first_layer..chunk.first_layer + chunk.layers
 }

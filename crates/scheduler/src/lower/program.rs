@@ -20,7 +20,7 @@ pub(super) fn build(
     times: &KernelTimes,
     names: &Names,
 ) -> Program {
-    let mut writer = Writer::new(shape, names, times.model().layers);
+    let mut writer = Writer::new(shape, names, times.model().layer_count());
     let last = LastContributions::of(order, shape.chunks.len());
     for &turn in order {
         let walk = |step: Step| Walk::new(passes.strand(step), step, shape.routes, &last);
@@ -236,7 +236,7 @@ impl<'a> Writer<'a> {
             });
         }
         self.agree_on_norm(passes);
-        let optimizer = times.optimizer(kind, self.shape.parameters);
+        let optimizer = times.optimizer(kind, self.shape.trained_parameters);
         self.compute(whole(self.names.optimizer), optimizer);
     }
 

@@ -1,7 +1,9 @@
 //! What a stage's program depends on, apart from the card: stages of equal shape on equal cards
 //! share one program.
 
-use motley_workload::{Recompute, Shard};
+use std::ops::Range;
+
+use motley_workload::{Extent, Recompute, Shard, Training};
 
 use super::gradients::Item;
 
@@ -26,6 +28,8 @@ pub(super) struct StageShape {
     pub norm: NormShape,
     /// Parameters that one card holds.
     pub parameters: f64,
+    /// Those of them that are trained.
+    pub trained_parameters: f64,
     /// Gradient bytes that one card copies into shard order because other holders have another
     /// tensor-parallel degree.
     pub reshard_bytes: f64,
@@ -50,10 +54,15 @@ pub(super) struct ChunkShape {
 }
 
 impl ChunkShape {
+    /// Its layers.
+    pub(super) fn layers(&self) -> Range<u32> {
+        self.first_layer..self.first_layer + self.layers
+    }
+
     /// The items whose parameters it holds, in the order of its backward pass.
     pub(super) fn items(&self, model_layers: u32) -> impl Iterator<Item = Item> {
         let head = self.head.then_some(model_layers + 1);
-        let layers = (self.first_layer..self.first_layer + self.layers).rev();
+        let layers = self.layers().rev();
         head.into_iter().chain(layers.map(|layer| layer + 1)).chain(self.embedding.then_some(0))
     }
 }
@@ -109,13 +118,9 @@ pub(super) enum SlotUse {
 }
 
 impl StageShape {
-    /// The part of a layer that one card works on.
+    /// What one card works on.
     pub(super) fn shard(&self) -> Shard {
-        Shard {
-            tensor_parallel: self.tensor_parallel,
-            sequence_parallel: self.sequence_parallel,
-            micro_batch_size: self.micro_batch_size,
-        }
+        Shard::new(self.tensor_parallel, self.sequence_parallel, self.micro_batch_size)
     }
 
     /// The slots of the program, in order.
@@ -148,11 +153,13 @@ impl StageShape {
         slots
     }
 
-    /// Bytes of one micro-batch's activations at a layer boundary, unsplit.
-    pub(super) fn activation_bytes(&self, sequence_length: u32, hidden: u32) -> f64 {
-        f64::from(self.micro_batch_size)
-            * f64::from(sequence_length)
-            * f64::from(hidden)
-            * f64::from(self.element_bytes)
+    /// Bytes of so many elements as the stage's cards exchange them.
+    pub(super) fn bytes(&self, elements: f64) -> f64 {
+        elements * f64::from(self.element_bytes)
+    }
+
+    /// Bytes of one micro-batch at a boundary, unsplit.
+    pub(super) fn boundary_bytes(&self, boundary: Extent, training: &Training) -> f64 {
+        self.bytes(f64::from(self.micro_batch_size) * boundary.elements(training))
     }
 }

@@ -1,151 +1,154 @@
-//! The attention block.
+//! Attention with grouped key and value heads.
 
-use motley_units::Bytes;
-
-use super::linear::{Linear, gemm};
+use super::core::Core;
+use super::linear::{Linear, Names};
+use super::piece::Piece;
 use super::rows::{Rows, elementwise};
-use crate::{AttentionKernel, AttentionMask, Operator, Pass, Positions, Work};
+use crate::Operator;
+use crate::activation::Kept;
+use crate::model::{Attention, cross_inputs};
 
-fn query_key_value(rows: &Rows) -> Linear {
-    let model = rows.model;
-    Linear {
-        tokens: rows.tokens,
-        inputs: rows.hidden(),
-        outputs: rows.share(model.query_width()) + 2 * rows.share(model.kv_width()),
+const QKV: Names =
+    Names { forward: "qkv", input: "qkv input gradient", weight: "qkv weight gradient" };
+const QUERY: Names =
+    Names { forward: "query", input: "query input gradient", weight: "query weight gradient" };
+const KEY_VALUE: Names = Names {
+    forward: "key, value",
+    input: "key, value input gradient",
+    weight: "key, value weight gradient",
+};
+pub(super) const PROJECTION: Names = Names {
+    forward: "projection",
+    input: "projection input gradient",
+    weight: "projection weight gradient",
+};
+
+/// Attention of the stream to itself.
+pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
+    let qkv = Linear::new(rows, QKV, &attention.inputs(rows.hidden));
+    let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
+    let core = Core::within(rows, attention);
+    let normed = QkNormed::new(rows, attention);
+    let mut piece = Piece {
+        keeps_input: qkv.keeps_input(),
+        gathered: rows.whole_stream(),
+        kept: Kept { split: qkv.kept_inside(), ..Kept::default() },
+        ..Piece::default()
+    };
+
+    piece.forward.extend(qkv.forward());
+    normed.forward_into(&mut piece);
+    piece.forward.extend(rotary(rows, attention));
+    core.forward_into(&mut piece);
+    piece.forward.extend(projection.forward());
+
+    piece.backward.extend(projection.bias_gradient());
+    piece.backward.extend(projection.input_gradient());
+    piece.backward.extend(projection.weight_gradient());
+    core.backward_into(&mut piece);
+    piece.backward.extend(rotary(rows, attention));
+    normed.backward_into(&mut piece);
+    piece.backward.extend(qkv.bias_gradient());
+    piece.backward.extend(qkv.input_gradient());
+    piece.deferrable.extend(qkv.weight_gradient());
+
+    // Queries, keys and values; the core's output.
+    piece.kept.split += rows.element * rows.tokens as f64 * qkv.outputs as f64
+        + kept_output(rows, &core, &projection);
+    piece.kept.waiting += qkv.kept_inside() + qkv.waiting_gradient() + projection.waiting();
+    piece
+}
+
+/// Attention of the target sequence to the encoder's output.
+pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
+    let source = rows.source();
+    let weights = cross_inputs(attention, rows.hidden);
+    let query = Linear::new(rows, QUERY, &weights[..1]);
+    let key_value = Linear::new(&source, KEY_VALUE, &weights[1..]);
+    let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
+    let core = Core::across(rows, &source, attention);
+    let mut piece = Piece {
+        keeps_input: query.keeps_input(),
+        gathered: rows.whole_stream(),
+        kept: Kept { split: query.kept_inside() + key_value.kept_inside(), ..Kept::default() },
+        ..Piece::default()
+    };
+
+    piece.forward.extend(query.forward());
+    piece.forward.extend(key_value.forward());
+    core.forward_into(&mut piece);
+    piece.forward.extend(projection.forward());
+
+    piece.backward.extend(projection.bias_gradient());
+    piece.backward.extend(projection.input_gradient());
+    piece.backward.extend(projection.weight_gradient());
+    core.backward_into(&mut piece);
+    piece.backward.extend(key_value.bias_gradient());
+    piece.backward.extend(key_value.input_gradient());
+    // The encoder's output gathers gradients from every layer of the decoder.
+    let gathered = 3.0 * rows.element * source.whole_stream();
+    piece.backward.push(elementwise("encoder gradient sum", gathered));
+    piece.backward.extend(key_value.weight_gradient());
+    piece.backward.extend(query.bias_gradient());
+    piece.backward.extend(query.input_gradient());
+    piece.deferrable.extend(query.weight_gradient());
+
+    piece.kept.split += rows.element * rows.tokens as f64 * query.outputs as f64
+        + rows.element * source.tokens as f64 * key_value.outputs as f64
+        + kept_output(rows, &core, &projection);
+    // What the encoder put out is there for all layers.
+    piece.kept.waiting += [&query, &key_value]
+        .map(|linear| linear.kept_inside() + linear.waiting_gradient())
+        .iter()
+        .sum::<f64>()
+        + projection.waiting();
+    piece
+}
+
+/// Bytes that are kept of the core's output, which FlashAttention and the projection want.
+pub(super) fn kept_output(rows: &Rows, core: &Core, projection: &Linear) -> f64 {
+    let whole = rows.element * rows.tokens as f64 * projection.inputs as f64;
+    if core.keeps_output() || projection.keeps_input() {
+        whole + projection.kept_inside()
+    } else {
+        0.0
     }
 }
 
-fn projection(rows: &Rows) -> Linear {
-    Linear {
-        tokens: rows.tokens,
-        inputs: rows.share(rows.model.query_width()),
-        outputs: rows.hidden(),
-    }
-}
-
-pub(super) fn forward(rows: &Rows) -> Vec<Operator> {
-    let mut ops = vec![rows.norm_forward(), query_key_value(rows).forward("qkv")];
-    ops.extend(rotary(rows));
-    match unfused_core_forward(rows) {
-        Some(core) => ops.extend(core),
-        None => ops.push(flash(rows, Pass::Forward)),
-    }
-    ops.push(projection(rows).forward("projection"));
-    ops.push(rows.residual_forward());
-    ops
-}
-
-pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
-    let (qkv, projection) = (query_key_value(rows), projection(rows));
-    let mut ops = Vec::new();
-    ops.extend(rows.dropout_backward());
-    ops.extend(rows.bias_backward(rows.own_tokens, rows.hidden()));
-    ops.push(projection.input_gradient("projection input gradient"));
-    ops.extend(projection.weight_gradient(rows, "projection weight gradient"));
-    match unfused_core_backward(rows) {
-        Some(core) => ops.extend(core),
-        None => ops.push(flash(rows, Pass::Backward)),
-    }
-    ops.extend(rotary(rows));
-    ops.extend(rows.bias_backward(rows.tokens as f64, qkv.outputs));
-    ops.push(qkv.input_gradient("qkv input gradient"));
-    ops.push(rows.norm_backward());
-    ops.push(rows.residual_backward());
-    ops.extend(qkv.deferrable_weight_gradient(rows, "qkv weight gradient"));
-    ops
-}
-
-/// Rotation of queries and keys, the same in both directions: reads and writes them.
-fn rotary(rows: &Rows) -> Option<Operator> {
-    (rows.model.positions == Positions::Rotary).then(|| {
-        let model = rows.model;
-        let width = rows.share(model.query_width()) + rows.share(model.kv_width());
+/// Rotation of queries and keys, the same in both directions: reads and writes what is rotated.
+fn rotary(rows: &Rows, attention: &Attention) -> Option<Operator> {
+    let rotated = attention.rotated();
+    (rotated > 0).then(|| {
+        let of = |heads: u32| rows.share(u64::from(heads) * rotated);
+        let width = of(attention.heads) + of(attention.kv_heads());
         elementwise("rotary", 2.0 * rows.element * rows.tokens as f64 * width as f64)
     })
 }
 
-fn flash(rows: &Rows, pass: Pass) -> Operator {
-    let name = match pass {
-        Pass::Forward => "flash attention",
-        Pass::Backward => "flash attention backward",
-    };
-    let work = Work::FlashAttention {
-        batch: rows.batch,
-        heads: rows.share(u64::from(rows.model.heads)),
-        kv_heads: rows.share(u64::from(rows.model.kv_heads)),
-        sequence: rows.sequence,
-        head_dim: u64::from(rows.model.head_dim),
-        causal: rows.model.attention == AttentionMask::Causal,
-        pass,
-    };
-    Operator::new(name, work)
+/// Normalisation of queries and keys.
+struct QkNormed<'a> {
+    rows: &'a Rows<'a>,
+    /// Elements that are normalised on this rank.
+    elements: Option<f64>,
 }
 
-/// The unfused core's sizes.
-struct Core {
-    /// Products: sequences times heads.
-    batch: u64,
-    /// Tokens of a sequence.
-    sequence: u64,
-    /// Width of a head.
-    head_dim: u64,
-    /// Scores of all heads.
-    scores: f64,
-    /// Elements of the heads' outputs.
-    outputs: f64,
-    /// The share of the scores that the softmax reads: half under a causal mask, whose kernel
-    /// skips what lies above the diagonal but writes zeros there.
-    visible: f64,
-}
-
-fn core(rows: &Rows) -> Option<Core> {
-    if rows.path.attention == AttentionKernel::Flash {
-        return None;
+impl<'a> QkNormed<'a> {
+    fn new(rows: &'a Rows<'a>, attention: &Attention) -> Self {
+        let width = rows.share(attention.query_width()) + rows.share(attention.key_width());
+        let elements = attention.qk_norm.is_some().then_some(rows.tokens as f64 * width as f64);
+        Self { rows, elements }
     }
-    let batch = rows.batch * rows.share(u64::from(rows.model.heads));
-    let (sequence, head_dim) = (rows.sequence, u64::from(rows.model.head_dim));
-    Some(Core {
-        batch,
-        sequence,
-        head_dim,
-        scores: batch as f64 * sequence as f64 * sequence as f64,
-        outputs: batch as f64 * sequence as f64 * head_dim as f64,
-        visible: match rows.model.attention {
-            AttentionMask::Causal => 0.5,
-            AttentionMask::Bidirectional => 1.0,
-        },
-    })
-}
 
-/// Scores, softmax, dropout, values, and the copy of the heads' outputs into token order. `None`
-/// for FlashAttention.
-pub(super) fn unfused_core_forward(rows: &Rows) -> Option<Vec<Operator>> {
-    let Core { batch, sequence: s, head_dim: d, scores, outputs, visible } = core(rows)?;
-    let softmax = Work::Softmax { bytes: Bytes(rows.element * (1.0 + visible) * scores) };
-    let mut ops = vec![gemm("scores", s, s, d, batch), Operator::new("softmax", softmax)];
-    ops.extend(rows.dropout_forward("attention dropout", scores));
-    ops.push(gemm("values", s, d, s, batch));
-    ops.push(elementwise("transpose heads", 2.0 * rows.element * outputs));
-    Some(ops)
-}
-
-fn unfused_core_backward(rows: &Rows) -> Option<Vec<Operator>> {
-    let Core { batch, sequence: s, head_dim: d, scores, outputs, visible } = core(rows)?;
-    let mut ops = vec![
-        elementwise("transpose heads backward", 2.0 * rows.element * outputs),
-        gemm("probabilities gradient", s, s, d, batch),
-        gemm("values gradient", s, d, s, batch),
-    ];
-    if rows.model.dropout {
-        ops.push(elementwise(
-            "attention dropout backward",
-            (2.0 * rows.element + rows.mask) * scores,
-        ));
+    fn forward_into(&self, piece: &mut Piece) {
+        if let Some(elements) = self.elements {
+            piece.forward.push(self.rows.norm_of("query and key norm", elements));
+            piece.kept.split += self.rows.element * elements;
+        }
     }
-    // Reads probabilities and their gradient, writes the scores' gradient.
-    let softmax = Work::Softmax { bytes: Bytes(rows.element * (1.0 + 2.0 * visible) * scores) };
-    ops.push(Operator::new("softmax backward", softmax));
-    ops.push(gemm("queries gradient", s, d, s, batch));
-    ops.push(gemm("keys gradient", s, d, s, batch));
-    Some(ops)
+
+    fn backward_into(&self, piece: &mut Piece) {
+        let backward =
+            self.elements.map(|all| self.rows.norm_gradient("query and key norm backward", all));
+        piece.backward.extend(backward);
+    }
 }

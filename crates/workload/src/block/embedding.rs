@@ -1,42 +1,50 @@
 //! The embedding block.
 
-use motley_units::Bytes;
+use super::rows::{Rows, rows_moved};
+use super::{Block, Exchange};
+use crate::activation::Kept;
+use crate::model::TokenEmbedding;
 
-use super::rows::Rows;
-use crate::{Operator, Positions, Work};
-
-/// Tables that are added up for each token: words, positions, token types.
-fn tables(rows: &Rows) -> f64 {
-    let positions = match rows.model.positions {
-        Positions::Learned { .. } => 1.0,
-        Positions::Rotary => 0.0,
-    };
-    1.0 + positions + if rows.model.token_types > 0 { 1.0 } else { 0.0 }
-}
-
+/// Words, positions and token types, dropout.
+///
 /// Every rank gathers its part of the vocabulary for all tokens: rows of other ranks are zeros, but
-/// written all the same.
-pub(super) fn forward(rows: &Rows) -> Vec<Operator> {
-    let all = rows.tokens as f64 * f64::from(rows.model.hidden);
-    let gathered = 2.0 * rows.element * all + 3.0 * rows.element * all * (tables(rows) - 1.0);
-    let gather = Work::Embedding { bytes: Bytes(gathered) };
-    let mut ops = vec![Operator::new("embedding", gather)];
-    if rows.model.masked_language_head() {
-        ops.push(rows.norm_forward());
+/// written all the same. Backward, the gradient of each row is read and added to its table: read,
+/// read, written. Nothing runs backward where the tables are frozen.
+pub(super) fn block(rows: &Rows, tokens: &TokenEmbedding) -> Block {
+    let (all, tables) = (rows.whole_stream(), tokens.tables());
+    let gathered = 2.0 * rows.element * all + 3.0 * rows.element * all * (tables - 1.0);
+    let mut forward = vec![rows_moved("embedding", gathered)];
+    let mut backward = Vec::new();
+    if tokens.norm.is_some() {
+        forward.push(rows.norm_forward());
     }
-    ops.extend(rows.dropout_forward("embedding dropout", rows.stream()));
-    ops
+    if tokens.dropout {
+        forward.push(rows.dropout_of("embedding dropout", rows.stream()));
+    }
+    if rows.trained() {
+        backward.extend(rows.dropout_backward());
+        backward.extend(tokens.norm.map(|_| rows.norm_backward()));
+        backward.push(rows_moved("embedding backward", 3.0 * rows.element * all * tables));
+    }
+    Block {
+        forward,
+        backward,
+        recomputed: Vec::new(),
+        exchange: Exchange { gathered: 0.0, reduced: all },
+        // Token ids as 64-bit integers, dropout's mask.
+        kept: Kept {
+            stream: 8.0 * rows.tokens as f64 + rows.mask() * rows.stream(),
+            ..Kept::default()
+        },
+    }
 }
 
-/// The gradient of each row is read and added to its table: read, read, written.
-pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
-    let all = rows.tokens as f64 * f64::from(rows.model.hidden);
-    let mut ops = Vec::new();
-    ops.extend(rows.dropout_backward());
-    if rows.model.masked_language_head() {
-        ops.push(rows.norm_backward());
-    }
-    let scatter = Work::Embedding { bytes: Bytes(3.0 * rows.element * all * tables(rows)) };
-    ops.push(Operator::new("embedding backward", scatter));
-    ops
+/// Where the decoder begins: the encoder's last norm, and the embedding of the target sequence.
+pub(super) fn entry(rows: &Rows, tokens: &TokenEmbedding) -> Block {
+    let source = rows.source();
+    let mut block = block(rows, tokens);
+    block.forward.insert(0, source.norm_forward());
+    block.backward.push(source.norm_backward());
+    block.kept.stream += source.element * source.stream();
+    block
 }

@@ -1,66 +1,84 @@
-//! The head block: BERT's dense layer, final norm, logits, cross entropy.
+//! The head of a language model: BERT's dense layer, final norm, logits, vocabulary-parallel cross
+//! entropy.
 
-use super::linear::Linear;
+use super::linear::{Linear, Names, deferred};
 use super::rows::{Rows, elementwise};
-use crate::Operator;
+use super::{Block, Exchange};
+use crate::Deferral;
+use crate::activation::Kept;
+use crate::model::{LanguageHead, Weight};
 
-/// BERT's dense layer runs whole on every rank.
-fn dense(rows: &Rows) -> Option<Linear> {
-    rows.model.masked_language_head().then(|| Linear {
-        tokens: rows.tokens,
-        inputs: rows.hidden(),
-        outputs: rows.hidden(),
-    })
-}
+const DENSE: Names = Names {
+    forward: "head dense",
+    input: "head dense input gradient",
+    weight: "head dense weight gradient",
+};
+const LOGITS: Names =
+    Names { forward: "logits", input: "logits input gradient", weight: "logits weight gradient" };
 
-fn logits(rows: &Rows) -> Linear {
-    Linear {
-        tokens: rows.tokens,
-        inputs: rows.hidden(),
-        outputs: rows.share(u64::from(rows.model.vocab)),
+pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
+    let hidden = rows.hidden;
+    let bias = head.bias && !head.masked;
+    let logits = Linear::new(rows, LOGITS, &[Weight::columns(hidden, vocab.into(), bias)]);
+    // Runs whole on every rank, over all tokens.
+    let dense = head.masked.then(|| {
+        Linear::new(rows, DENSE, &[Weight::whole(hidden, hidden, true)]).over(rows.tokens)
+    });
+    let (element, whole) = (rows.element, rows.whole_stream());
+    // Logits of this rank's part of the vocabulary.
+    let count = rows.tokens as f64 * logits.outputs as f64;
+    let cast = rows.path.precision.mixed().then_some((element + 4.0) * count);
+
+    let mut forward = Vec::new();
+    if let Some(dense) = &dense {
+        forward.extend(dense.forward());
+        forward.push(elementwise("head activation", 2.0 * element * whole));
     }
-}
-
-/// Logits of this rank's part of the vocabulary.
-fn logit_count(rows: &Rows) -> f64 {
-    rows.tokens as f64 * logits(rows).outputs as f64
-}
-
-/// The cast to fp32, where the logits are narrower.
-fn cast(rows: &Rows, name: &'static str) -> Option<Operator> {
-    rows.path.precision.mixed().then(|| elementwise(name, (rows.element + 4.0) * logit_count(rows)))
-}
-
-/// Cross entropy in fp32 as four kernels: the maximum (read), its subtraction (read, write), the
-/// exponentials (read, write) with their sum (read), the division (read, write).
-pub(super) fn forward(rows: &Rows) -> Vec<Operator> {
-    let mut ops = Vec::new();
-    if let Some(dense) = dense(rows) {
-        let moved = 2.0 * rows.element * rows.tokens as f64 * rows.hidden() as f64;
-        ops.push(dense.forward("head dense"));
-        ops.push(elementwise("head activation", moved));
+    forward.push(rows.norm_forward());
+    forward.extend(logits.forward());
+    forward.extend(cast.map(|bytes| elementwise("logits to fp32", bytes)));
+    if head.softcap {
+        forward.push(elementwise("cap logits", 2.0 * 4.0 * count));
     }
-    ops.push(rows.norm_forward());
-    ops.push(logits(rows).forward("logits"));
-    ops.extend(cast(rows, "logits to fp32"));
-    ops.push(elementwise("cross entropy", 8.0 * 4.0 * logit_count(rows)));
-    ops
-}
+    // In fp32, four kernels: the maximum (read), its subtraction (read, write), the exponentials
+    // (read, write) with their sum (read), the division (read, write).
+    forward.push(elementwise("cross entropy", 8.0 * 4.0 * count));
 
-/// The loss's gradient from the kept probabilities (read, write), its cast, the products.
-pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
-    let logits = logits(rows);
-    let mut ops = vec![elementwise("cross entropy backward", 2.0 * 4.0 * logit_count(rows))];
-    ops.extend(cast(rows, "logit gradients from fp32"));
-    ops.push(logits.input_gradient("logits input gradient"));
-    ops.push(rows.norm_backward());
-    if let Some(dense) = dense(rows) {
-        let moved = 3.0 * rows.element * rows.tokens as f64 * rows.hidden() as f64;
-        ops.push(elementwise("head activation backward", moved));
-        ops.extend(rows.bias_backward(rows.tokens as f64, rows.hidden()));
-        ops.push(dense.input_gradient("head dense input gradient"));
-        ops.extend(dense.weight_gradient(rows, "head dense weight gradient"));
+    // From the kept probabilities (read, write).
+    let mut backward = vec![elementwise("cross entropy backward", 2.0 * 4.0 * count)];
+    if head.softcap {
+        backward.push(elementwise("cap logits backward", 3.0 * 4.0 * count));
     }
-    ops.extend(logits.deferrable_weight_gradient(rows, "logits weight gradient"));
-    ops
+    backward.extend(cast.map(|bytes| elementwise("logit gradients from fp32", bytes)));
+    backward.extend(logits.bias_gradient());
+    backward.extend(logits.input_gradient());
+    backward.push(rows.norm_backward());
+    if let Some(dense) = &dense {
+        backward.push(elementwise("head activation backward", 3.0 * element * whole));
+        backward.extend(dense.bias_gradient());
+        backward.extend(dense.input_gradient());
+        backward.extend(dense.weight_gradient());
+    }
+    backward.extend(deferred(logits.weight_gradient(), Deferral::Exchange));
+
+    Block {
+        forward,
+        backward,
+        recomputed: Vec::new(),
+        exchange: Exchange { gathered: whole, reduced: 0.0 },
+        kept: Kept {
+            // Inputs of norm and logits product.
+            stream: 2.0 * element * rows.stream(),
+            // Probabilities in fp32; the capped logits.
+            split: (4.0 + if head.softcap { 4.0 } else { 0.0 }) * count,
+            // The logits as the product puts them out, and the fp32 exponentials beside the
+            // probabilities.
+            passing: (element + 4.0) * count,
+            // Input and gradient of the logits product, and of BERT's dense layer.
+            waiting: if logits.keeps_input() { element * rows.stream() } else { 0.0 }
+                + logits.waiting_gradient()
+                + dense.as_ref().map_or(0.0, Linear::waiting),
+            ..Kept::default()
+        },
+    }
 }

@@ -1,53 +1,48 @@
-//! The MLP block.
+//! The MLP.
 
-use super::linear::Linear;
+use super::linear::{Linear, Names};
+use super::piece::Piece;
 use super::rows::{Rows, elementwise};
-use crate::Operator;
+use crate::activation::Kept;
+use crate::model::Mlp;
+
+const UP: Names =
+    Names { forward: "mlp up", input: "mlp up input gradient", weight: "mlp up weight gradient" };
+const DOWN: Names = Names {
+    forward: "mlp down",
+    input: "mlp down input gradient",
+    weight: "mlp down weight gradient",
+};
 
 /// Gate and input are one product, as implementations run them.
-fn up(rows: &Rows) -> Linear {
-    let gates = if rows.model.gated_mlp { 2 } else { 1 };
-    Linear {
-        tokens: rows.tokens,
-        inputs: rows.hidden(),
-        outputs: gates * rows.share(u64::from(rows.model.ffn)),
-    }
-}
+pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
+    let up = Linear::new(rows, UP, &mlp.up(rows.hidden));
+    let down = Linear::new(rows, DOWN, &[mlp.down(rows.hidden)]);
+    let tokens = rows.tokens as f64;
+    let mut piece =
+        Piece { keeps_input: up.keeps_input(), gathered: rows.whole_stream(), ..Piece::default() };
 
-fn down(rows: &Rows) -> Linear {
-    Linear {
-        tokens: rows.tokens,
-        inputs: rows.share(u64::from(rows.model.ffn)),
-        outputs: rows.hidden(),
-    }
-}
-
-pub(super) fn forward(rows: &Rows) -> Vec<Operator> {
-    let (up, down) = (up(rows), down(rows));
+    piece.forward.extend(up.forward());
     let read_and_written = (up.outputs + down.inputs) as f64;
-    vec![
-        rows.norm_forward(),
-        up.forward("mlp up"),
-        elementwise("activation", rows.element * rows.tokens as f64 * read_and_written),
-        down.forward("mlp down"),
-        rows.residual_forward(),
-    ]
-}
+    piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
+    piece.forward.extend(down.forward());
 
-pub(super) fn backward(rows: &Rows) -> Vec<Operator> {
-    let (up, down) = (up(rows), down(rows));
+    piece.backward.extend(down.bias_gradient());
+    piece.backward.extend(down.input_gradient());
+    piece.backward.extend(down.weight_gradient());
     // Reads the output's gradient and the kept input, writes the input's gradient.
     let moved = (down.inputs + 2 * up.outputs) as f64;
-    let mut ops = Vec::new();
-    ops.extend(rows.dropout_backward());
-    ops.extend(rows.bias_backward(rows.own_tokens, rows.hidden()));
-    ops.push(down.input_gradient("mlp down input gradient"));
-    ops.extend(down.weight_gradient(rows, "mlp down weight gradient"));
-    ops.push(elementwise("activation backward", rows.element * rows.tokens as f64 * moved));
-    ops.extend(rows.bias_backward(rows.tokens as f64, up.outputs));
-    ops.push(up.input_gradient("mlp up input gradient"));
-    ops.push(rows.norm_backward());
-    ops.push(rows.residual_backward());
-    ops.extend(up.deferrable_weight_gradient(rows, "mlp up weight gradient"));
-    ops
+    piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
+    piece.backward.extend(up.bias_gradient());
+    piece.backward.extend(up.input_gradient());
+    piece.deferrable.extend(up.weight_gradient());
+
+    let widest = tokens * up.outputs as f64;
+    piece.kept = Kept {
+        split: rows.element * widest + down.kept() + up.kept_inside(),
+        widest,
+        waiting: up.kept_inside() + up.waiting_gradient() + down.waiting(),
+        ..Kept::default()
+    };
+    piece
 }

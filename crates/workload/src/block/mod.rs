@@ -1,66 +1,105 @@
-//! Blocks of a model as lists of operators on one tensor-parallel rank.
+//! Parts of a model as blocks of operators on one tensor-parallel rank.
+//!
+//! A block lies between two points of tensor-parallel communication. A transformer layer has two,
+//! attention and feed-forward, or one if they run in parallel; a decoder's layer has a third for
+//! the encoder's output; embedding and head are one block each. Communication is not in the lists:
+//! the scheduler puts it between blocks.
 //!
 //! The kernels are Megatron-LM's with its elementwise fusions (bias with GELU, bias with dropout and
 //! residual; scale with mask and softmax), which other stacks reach by similar fusions.
-//! Communication is not in these lists: the scheduler puts it between blocks.
 
 mod attention;
+mod core;
 mod embedding;
+mod experts;
 mod head;
+mod latent;
 mod linear;
 mod mlp;
+mod piece;
 mod rows;
+mod transformer;
 
-use crate::{CardPath, Model, Operator, Pass, Shard, Training};
+use crate::activation::Kept;
+use crate::model::Extent;
+use crate::{CardPath, Embedding, Head, Layer, Model, Operator, Part, Pass, Shard, Training};
 use rows::Rows;
 
-/// A part of the model between two points of tensor-parallel communication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Block {
-    /// Word, position and token-type embedding, dropout.
-    Embedding,
-    /// Norm, query-key-value product, attention core, projection, residual.
-    Attention,
-    /// Norm, up product, activation, down product, residual.
-    Mlp,
-    /// BERT's dense layer, final norm, logits, vocabulary-parallel cross entropy.
-    Head,
+/// A block of a part, for one micro-batch on one rank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// The kernels of the forward pass, in launch order. Without sequence parallelism every rank
+    /// computes norms, dropout and residuals of all tokens; with it, of its share.
+    pub forward: Vec<Operator>,
+    /// The kernels of the backward pass, in launch order, the deferrable ones last.
+    pub backward: Vec<Operator>,
+    /// The part of the forward pass that selective recomputation repeats in the backward pass:
+    /// scores, softmax, dropout, values. Empty for FlashAttention, whose backward kernel does it
+    /// anyway, and where there is no attention.
+    pub recomputed: Vec<Operator>,
+    /// What tensor-parallel ranks exchange around it.
+    pub exchange: Exchange,
+    /// What it keeps for the backward pass.
+    pub(crate) kept: Kept,
 }
 
-/// The kernels of `block` for one micro-batch on one rank, in launch order.
-///
-/// Without sequence parallelism every rank computes norms, dropout and residuals of all tokens;
-/// with it, of its share.
-pub fn operators(
-    model: &Model,
-    training: &Training,
-    path: &CardPath,
-    block: Block,
-    pass: Pass,
-    shard: &Shard,
-) -> Vec<Operator> {
-    let rows = Rows::new(model, training, path, shard);
-    match (block, pass) {
-        (Block::Embedding, Pass::Forward) => embedding::forward(&rows),
-        (Block::Embedding, Pass::Backward) => embedding::backward(&rows),
-        (Block::Attention, Pass::Forward) => attention::forward(&rows),
-        (Block::Attention, Pass::Backward) => attention::backward(&rows),
-        (Block::Mlp, Pass::Forward) => mlp::forward(&rows),
-        (Block::Mlp, Pass::Backward) => mlp::backward(&rows),
-        (Block::Head, Pass::Forward) => head::forward(&rows),
-        (Block::Head, Pass::Backward) => head::backward(&rows),
+/// What the ranks of a tensor-parallel group exchange around a block, in elements of a whole
+/// micro-batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Exchange {
+    /// Its input, split by columns from here on: gathered before the forward pass under sequence
+    /// parallelism; its gradient is summed up after the backward pass.
+    pub gathered: f64,
+    /// Its output, partial sums up to here: summed up after the forward pass.
+    pub reduced: f64,
+}
+
+impl Block {
+    /// The kernels of a pass.
+    pub fn operators(&self, pass: Pass) -> &[Operator] {
+        match pass {
+            Pass::Forward => &self.forward,
+            Pass::Backward => &self.backward,
+        }
     }
 }
 
-/// The part of the attention block's forward pass that selective recomputation repeats in the
-/// backward pass: scores, softmax, dropout, values. Empty for FlashAttention, whose backward kernel
-/// does it anyway.
-pub fn attention_core_forward(
+/// The blocks of a part, in the order of the forward pass.
+pub fn blocks(
     model: &Model,
+    part: Part,
     training: &Training,
     path: &CardPath,
     shard: &Shard,
-) -> Vec<Operator> {
-    let rows = Rows::new(model, training, path, shard);
-    attention::unfused_core_forward(&rows).unwrap_or_default()
+) -> Vec<Block> {
+    let rows = |extent: Extent, dropout: bool| Rows::new(extent, dropout, training, path, shard);
+    match part {
+        Part::Embedding => match &model.embedding {
+            Embedding::Tokens(tokens) => {
+                vec![embedding::block(&rows(model.embedding.output(), tokens.dropout), tokens)]
+            }
+            Embedding::Images(_) => vec![],
+        },
+        Part::Layer(kind) => {
+            let kind = &model.kinds()[usize::from(kind.0)];
+            match &kind.layer {
+                Layer::Transformer(layer) => {
+                    let rows = rows(kind.output, layer.dropout);
+                    let entry = model.tokens().filter(|_| kind.enters_target()).map(|tokens| {
+                        embedding::entry(
+                            &Rows::new(kind.output, tokens.dropout, training, path, shard),
+                            tokens,
+                        )
+                    });
+                    entry.into_iter().chain(transformer::blocks(&rows, layer)).collect()
+                }
+            }
+        }
+        Part::Head => match (&model.head, model.tokens()) {
+            (Head::Language(head), Some(tokens)) => {
+                vec![head::block(&rows(model.head_input(), false), *head, tokens.vocab)]
+            }
+            _ => vec![],
+        },
+    }
 }

@@ -2,13 +2,17 @@
 
 use motley_units::Bytes;
 
-use crate::{CardPath, Model, Operator, Shard, Training, Work};
+use crate::model::Extent;
+use crate::{Adapters, CardPath, Operator, Shard, Training, Work};
 
-/// A micro-batch on a rank: token counts, the rank's share of the widths, element sizes.
+/// A micro-batch of one stream on a rank: token counts, the rank's share of the widths, element
+/// sizes.
+#[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
-    pub(super) model: &'a Model,
     pub(super) path: &'a CardPath,
-    /// Sequences.
+    pub(super) training: &'a Training,
+    pub(super) shard: &'a Shard,
+    /// Samples.
     pub(super) batch: u64,
     /// Tokens of a sequence.
     pub(super) sequence: u64,
@@ -16,42 +20,64 @@ pub(super) struct Rows<'a> {
     pub(super) tokens: u64,
     /// Tokens outside of them: fewer under sequence parallelism.
     pub(super) own_tokens: f64,
+    /// Width of the residual stream.
+    pub(super) hidden: u64,
     /// Ranks that split the matrices.
     split: u64,
     /// Bytes of an element.
     pub(super) element: f64,
-    /// Bytes of an element's dropout mask; zero without dropout.
-    pub(super) mask: f64,
+    /// Outputs of blocks pass through dropout.
+    dropout: bool,
     /// Bytes moved to add a weight's gradient to the gradient buffer, where a kernel of its own
     /// does it: the gradient is read, the buffer read and written.
     pub(super) accumulation: Option<f64>,
 }
 
 impl<'a> Rows<'a> {
+    /// The stream of `extent` itself; beside a target sequence lies the encoder's output, which is
+    /// a stream of its own.
     pub(super) fn new(
-        model: &'a Model,
-        training: &Training,
+        extent: Extent,
+        dropout: bool,
+        training: &'a Training,
         path: &'a CardPath,
-        shard: &Shard,
+        shard: &'a Shard,
     ) -> Self {
         let batch = u64::from(shard.micro_batch_size);
-        let sequence = u64::from(training.sequence_length);
+        let sequence = extent.rows(training);
         let tokens = batch * sequence;
+        let element = f64::from(path.precision.element_bytes());
         Self {
-            model,
             path,
+            training,
+            shard,
             batch,
             sequence,
             tokens,
             own_tokens: tokens as f64 / f64::from(shard.sequence_split()),
+            hidden: extent.width(),
             split: u64::from(shard.tensor_parallel.max(1)),
-            element: f64::from(path.precision.element_bytes()),
-            mask: if model.dropout { 1.0 } else { 0.0 },
-            accumulation: (!training.fused_gradient_accumulation).then(|| {
-                let element = f64::from(path.precision.element_bytes());
-                element + 2.0 * f64::from(training.gradient_bytes)
-            }),
+            element,
+            dropout,
+            accumulation: (!training.fused_gradient_accumulation)
+                .then(|| element + 2.0 * f64::from(training.gradient_bytes)),
         }
+    }
+
+    /// The encoder's output beside a target sequence.
+    pub(super) fn source(&self) -> Self {
+        let extent = Extent::Sequence { hidden: self.hidden as u32 };
+        Self::new(extent, self.dropout, self.training, self.path, self.shard)
+    }
+
+    /// Low-rank adapters, if only they are trained.
+    pub(super) fn adapters(&self) -> Option<&'a Adapters> {
+        self.training.adapters.as_ref()
+    }
+
+    /// Whether the model's own parameters are trained.
+    pub(super) fn trained(&self) -> bool {
+        self.training.adapters.is_none()
     }
 
     /// The rank's share of a split dimension, rounded up.
@@ -59,71 +85,95 @@ impl<'a> Rows<'a> {
         size.div_ceil(self.split)
     }
 
-    /// Width of the residual stream.
-    pub(super) fn hidden(&self) -> u64 {
-        u64::from(self.model.hidden)
+    /// Whole rows of `own_tokens`.
+    pub(super) fn own_rows(&self) -> u64 {
+        self.tokens.div_ceil(u64::from(self.shard.sequence_split()))
+    }
+
+    /// Elements of the residual stream in a micro-batch.
+    pub(super) fn whole_stream(&self) -> f64 {
+        self.tokens as f64 * self.hidden as f64
     }
 
     /// Elements of the residual stream that this rank works on outside tensor-parallel regions.
     pub(super) fn stream(&self) -> f64 {
-        self.own_tokens * f64::from(self.model.hidden)
+        self.own_tokens * self.hidden as f64
     }
 
-    /// The norm's forward pass: reads and writes the stream once.
+    /// Bytes of an element's dropout mask; zero without dropout.
+    pub(super) fn mask(&self) -> f64 {
+        if self.dropout { 1.0 } else { 0.0 }
+    }
+
+    /// A norm's forward pass: reads and writes the stream once.
     pub(super) fn norm_forward(&self) -> Operator {
-        let bytes = Bytes(2.0 * self.element * self.stream());
-        Operator::new("norm", Work::Norm { bytes })
+        self.norm_of("norm", self.stream())
     }
 
-    /// The norm's backward pass: one kernel reads gradient and input and writes the input's
-    /// gradient, another reads both again for the gradients of scale and shift.
+    /// A norm's backward pass over the stream.
     pub(super) fn norm_backward(&self) -> Operator {
-        let bytes = Bytes(5.0 * self.element * self.stream());
-        Operator::new("norm backward", Work::Norm { bytes })
+        self.norm_gradient("norm backward", self.stream())
     }
 
-    /// Bias, dropout and residual in one kernel: reads both inputs, writes the sum and the mask.
-    pub(super) fn residual_forward(&self) -> Operator {
-        let bytes = (3.0 * self.element + self.mask) * self.stream();
-        if self.model.dropout {
-            dropout("bias, dropout, residual", bytes, self.stream())
+    /// A norm over so many elements: reads and writes them once.
+    pub(super) fn norm_of(&self, name: &'static str, elements: f64) -> Operator {
+        Operator::new(name, Work::Norm { bytes: Bytes(2.0 * self.element * elements) })
+    }
+
+    /// A norm's backward pass: one kernel reads gradient and input and writes the input's
+    /// gradient; another reads both again for the gradients of scale and shift, if these are
+    /// trained.
+    pub(super) fn norm_gradient(&self, name: &'static str, elements: f64) -> Operator {
+        let passes = if self.trained() { 5.0 } else { 3.0 };
+        Operator::new(name, Work::Norm { bytes: Bytes(passes * self.element * elements) })
+    }
+
+    /// Biases, dropouts and residual in one kernel: reads the stream and the outputs of `parts`
+    /// parts, writes the sum and a mask for each.
+    pub(super) fn residual_forward(&self, parts: f64) -> Operator {
+        let stream = self.stream();
+        let bytes = ((2.0 + parts) * self.element + parts * self.mask()) * stream;
+        if self.dropout {
+            dropout("bias, dropout, residual", bytes, parts * stream)
         } else {
             elementwise("bias, residual", bytes)
         }
     }
 
-    /// Dropout alone over `elements`: reads the input, writes the output and the mask. Nothing
-    /// runs for models without dropout.
-    pub(super) fn dropout_forward(&self, name: &'static str, elements: f64) -> Option<Operator> {
-        self.model
-            .dropout
-            .then(|| dropout(name, (2.0 * self.element + self.mask) * elements, elements))
+    /// The sum of the gradients of `parts` parts and of the residual path around them.
+    pub(super) fn residual_backward(&self, parts: f64) -> Operator {
+        elementwise("residual backward", (2.0 + parts) * self.element * self.stream())
     }
 
-    /// The gradient through dropout: reads gradient and mask, writes the gradient. Nothing runs
-    /// without dropout.
+    /// Dropout alone: reads the input, writes the output and the mask.
+    pub(super) fn dropout_of(&self, name: &'static str, elements: f64) -> Operator {
+        dropout(name, (2.0 * self.element + 1.0) * elements, elements)
+    }
+
+    /// The gradient through dropout: reads gradient and mask, writes the gradient.
+    pub(super) fn dropout_gradient(&self, name: &'static str, elements: f64) -> Operator {
+        elementwise(name, (2.0 * self.element + 1.0) * elements)
+    }
+
+    /// The gradient through the dropout of the block's output. Nothing runs without dropout.
     pub(super) fn dropout_backward(&self) -> Option<Operator> {
-        self.model.dropout.then(|| {
-            elementwise("dropout backward", (2.0 * self.element + self.mask) * self.stream())
-        })
-    }
-
-    /// The sum of the gradients of the block and of the residual path around it.
-    pub(super) fn residual_backward(&self) -> Operator {
-        elementwise("residual backward", 3.0 * self.element * self.stream())
+        self.dropout.then(|| self.dropout_gradient("dropout backward", self.stream()))
     }
 
     /// The gradient of a bias over `width` columns: reads the output's gradient.
-    pub(super) fn bias_backward(&self, tokens: f64, width: u64) -> Option<Operator> {
-        self.model
-            .biases
-            .then(|| elementwise("bias gradient", self.element * tokens * width as f64))
+    pub(super) fn bias_gradient(&self, tokens: f64, width: u64) -> Operator {
+        elementwise("bias gradient", self.element * tokens * width as f64)
     }
 }
 
 /// An elementwise kernel.
 pub(super) fn elementwise(name: &'static str, bytes: f64) -> Operator {
     Operator::new(name, Work::Elementwise { bytes: Bytes(bytes) })
+}
+
+/// A kernel that gathers or scatters rows.
+pub(super) fn rows_moved(name: &'static str, bytes: f64) -> Operator {
+    Operator::new(name, Work::Embedding { bytes: Bytes(bytes) })
 }
 
 /// A kernel that draws a random number for each of its elements, beside other streaming work.

@@ -1,9 +1,7 @@
 //! What each card makes of each precision.
 
 use motley_hardware::{Catalog, MathPath};
-use motley_workload::{
-    AttentionKernel, CardPath, Optimizer, Precision, Training, Unsupported, card_path,
-};
+use motley_workload::{AttentionKernel, CardPath, Precision, Training, Unsupported, card_path};
 
 fn ask(
     device: &str,
@@ -16,14 +14,11 @@ fn ask(
     let device = catalog.device(device).expect("in the catalogue");
     let architecture = catalog.architecture(&device.architecture).expect("in the catalogue");
     let training = Training {
-        sequence_length: 1024,
         precision,
         fallback,
         attention,
         attention_fallback,
-        optimizer: Optimizer::Sgd,
-        gradient_bytes: 4,
-        fused_gradient_accumulation: true,
+        ..crate::common::training(1024)
     };
     card_path(device, architecture, &training)
 }

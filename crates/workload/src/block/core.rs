@@ -1,0 +1,191 @@
+//! The core of attention: scores, softmax, values.
+
+use motley_units::Bytes;
+
+use super::linear::gemm;
+use super::piece::Piece;
+use super::rows::{Rows, elementwise};
+use crate::activation::Kept;
+use crate::model::{Attention, AttentionMask, Positions};
+use crate::{AttentionKernel, FlashAttention, Operator, Pass, Work};
+
+/// The core of an attention on one rank.
+pub(super) struct Core<'a> {
+    rows: &'a Rows<'a>,
+    attention: &'a Attention,
+    /// Query heads on this rank.
+    heads: u64,
+    /// Tokens of a sequence that ask.
+    queries: u64,
+    /// Tokens of a sequence that are asked.
+    keys: u64,
+    /// The encoder's tokens are asked.
+    across: bool,
+}
+
+impl<'a> Core<'a> {
+    pub(super) fn within(rows: &'a Rows<'a>, attention: &'a Attention) -> Self {
+        let heads = rows.share(u64::from(attention.heads));
+        let (queries, keys) = (rows.sequence, rows.sequence);
+        Self { rows, attention, heads, queries, keys, across: false }
+    }
+
+    pub(super) fn across(rows: &'a Rows<'a>, source: &Rows, attention: &'a Attention) -> Self {
+        Self { keys: source.sequence, across: true, ..Self::within(rows, attention) }
+    }
+
+    /// Adds the core to a piece, at the place where its passes stand.
+    pub(super) fn forward_into(&self, piece: &mut Piece) {
+        match self.unfused_forward() {
+            Some(core) => {
+                piece.recomputed.extend(core.iter().cloned());
+                piece.forward.extend(core);
+            }
+            None => piece.forward.push(self.flash("flash attention", Pass::Forward)),
+        }
+        piece.kept = piece.kept.and(self.kept());
+    }
+
+    pub(super) fn backward_into(&self, piece: &mut Piece) {
+        match self.unfused_backward() {
+            Some(core) => piece.backward.extend(core),
+            None => piece.backward.push(self.flash("flash attention backward", Pass::Backward)),
+        }
+    }
+
+    /// Whether the backward pass wants the core's output.
+    pub(super) fn keeps_output(&self) -> bool {
+        self.kernel() == AttentionKernel::Flash
+    }
+
+    fn kernel(&self) -> AttentionKernel {
+        self.attention.kernel(self.rows.path)
+    }
+
+    fn flash(&self, name: &'static str, pass: Pass) -> Operator {
+        let visible = if self.across { 1.0 } else { self.attention.visible(self.queries) };
+        let work = Work::FlashAttention(FlashAttention {
+            batch: self.rows.batch,
+            heads: self.heads,
+            kv_heads: self.rows.share(u64::from(self.attention.kv_heads())),
+            queries: self.queries,
+            keys: self.keys,
+            key_dim: self.attention.key_dim(),
+            value_dim: self.attention.value_dim(),
+            visible,
+            pass,
+        });
+        Operator::new(name, work)
+    }
+
+    /// Products: sequences times heads.
+    fn products(&self) -> u64 {
+        self.rows.batch * self.heads
+    }
+
+    /// Scores of all heads.
+    fn scores(&self) -> f64 {
+        self.products() as f64 * self.queries as f64 * self.keys as f64
+    }
+
+    /// Elements of the heads' outputs.
+    fn outputs(&self) -> f64 {
+        self.products() as f64 * self.queries as f64 * self.attention.value_dim() as f64
+    }
+
+    /// The share of the scores that the softmax reads: half under a causal mask, whose kernel
+    /// skips what lies above the diagonal but writes zeros there.
+    fn read(&self) -> f64 {
+        match self.attention.mask {
+            AttentionMask::Causal if !self.across => 0.5,
+            _ => 1.0,
+        }
+    }
+
+    /// Bytes of the table of relative positions, as it is added to all scores.
+    fn relative_bias(&self) -> Option<f64> {
+        match self.attention.positions {
+            Positions::RelativeBias { .. } if !self.across => {
+                Some(self.rows.element * self.scores() / self.rows.batch as f64)
+            }
+            _ => None,
+        }
+    }
+
+    /// Scores, softmax, dropout, values, and the copy of the heads' outputs into token order.
+    /// `None` for FlashAttention.
+    fn unfused_forward(&self) -> Option<Vec<Operator>> {
+        if self.kernel() == AttentionKernel::Flash {
+            return None;
+        }
+        let (element, scores) = (self.rows.element, self.scores());
+        let (dk, dv) = (self.attention.key_dim(), self.attention.value_dim());
+        let mut ops = vec![gemm("scores", self.queries, self.keys, dk, self.products())];
+        if let Some(bias) = self.relative_bias() {
+            ops.push(elementwise("relative bias", 2.0 * element * scores + bias));
+        }
+        if self.attention.softcap {
+            ops.push(elementwise("cap scores", 2.0 * element * scores));
+        }
+        let softmax = Work::Softmax { bytes: Bytes(element * (1.0 + self.read()) * scores) };
+        ops.push(Operator::new("softmax", softmax));
+        if self.attention.dropout {
+            ops.push(self.rows.dropout_of("attention dropout", scores));
+        }
+        ops.push(gemm("values", self.queries, dv, self.keys, self.products()));
+        ops.push(elementwise("transpose heads", 2.0 * element * self.outputs()));
+        Some(ops)
+    }
+
+    fn unfused_backward(&self) -> Option<Vec<Operator>> {
+        if self.kernel() == AttentionKernel::Flash {
+            return None;
+        }
+        let (element, scores, products) = (self.rows.element, self.scores(), self.products());
+        let (queries, keys) = (self.queries, self.keys);
+        let (dk, dv) = (self.attention.key_dim(), self.attention.value_dim());
+        let mut ops = vec![
+            elementwise("transpose heads backward", 2.0 * element * self.outputs()),
+            gemm("probabilities gradient", queries, keys, dv, products),
+            gemm("values gradient", keys, dv, queries, products),
+        ];
+        if self.attention.dropout {
+            ops.push(self.rows.dropout_gradient("attention dropout backward", scores));
+        }
+        // Reads probabilities and their gradient, writes the scores' gradient.
+        let softmax = Work::Softmax { bytes: Bytes(element * (1.0 + 2.0 * self.read()) * scores) };
+        ops.push(Operator::new("softmax backward", softmax));
+        if self.attention.softcap {
+            ops.push(elementwise("cap scores backward", 3.0 * element * scores));
+        }
+        if let Some(bias) = self.relative_bias() {
+            // Summed up over the sequences of the batch, added to what other layers found.
+            ops.push(elementwise("relative bias gradient", element * scores + 3.0 * bias));
+        }
+        ops.push(gemm("queries gradient", queries, dk, keys, products));
+        ops.push(gemm("keys gradient", keys, dk, queries, products));
+        Some(ops)
+    }
+
+    fn kept(&self) -> Kept {
+        let scores = self.scores();
+        let mask = if self.attention.dropout { 1.0 } else { 0.0 };
+        match self.kernel() {
+            // The logarithm of the softmax's sum of each row, in fp32.
+            AttentionKernel::Flash => {
+                let rows = self.products() as f64 * self.queries as f64;
+                Kept { split: 4.0 * rows, ..Kept::default() }
+            }
+            // Probabilities, dropout's mask and output; the capped scores.
+            AttentionKernel::Unfused => {
+                let element = self.rows.element;
+                let capped = if self.attention.softcap { element } else { 0.0 };
+                Kept {
+                    scores: (element + capped + mask * (element + 1.0)) * scores,
+                    widest: scores,
+                    ..Kept::default()
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Multi-head latent attention, as it is trained: keys and values are expanded for all heads.
+//!
+//! The projections to the latents are not split: every tensor rank computes them, under sequence
+//! parallelism of its own tokens, and the ranks gather the latents instead of the stream
+//! (Megatron-LM's `MLASelfAttention`).
+
+use super::attention::{PROJECTION, kept_output};
+use super::core::Core;
+use super::linear::{Linear, Names};
+use super::piece::Piece;
+use super::rows::{Rows, elementwise};
+use crate::activation::Kept;
+use crate::model::{Attention, Latents, Split, Weight};
+
+const INTO: Names = Names {
+    forward: "into latent",
+    input: "into latent input gradient",
+    weight: "into latent weight gradient",
+};
+const OUT_OF: Names = Names {
+    forward: "out of latent",
+    input: "out of latent input gradient",
+    weight: "out of latent weight gradient",
+};
+
+/// `latents` are the matrices of `attention`.
+pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Piece {
+    let linears = |names, weights: &[Weight]| -> Vec<Linear> {
+        weights
+            .iter()
+            .map(|weight| Linear::new(rows, names, std::slice::from_ref(weight)))
+            .collect()
+    };
+    let (into, out_of) = (linears(INTO, &latents.into), linears(OUT_OF, &latents.out_of));
+    let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
+    let core = Core::within(rows, attention);
+    let tokens = rows.tokens as f64;
+
+    // Latents are normalised on their own: what is rotated of the keys is not a part of them.
+    let normed = rows.own_tokens * out_of.iter().map(|linear| linear.inputs as f64).sum::<f64>();
+    let heads = rows.share(u64::from(attention.heads)) as f64;
+    // Queries are rotated in place; the one rotated key is copied beside those of every head.
+    let queries = 2.0 * rows.element * tokens * heads * attention.rotated() as f64;
+    let keys = 2.0 * rows.element * tokens * heads * attention.key_dim() as f64;
+
+    let mut piece = Piece {
+        keeps_input: into.iter().any(Linear::keeps_input),
+        gathered: tokens * gathered_width(latents),
+        ..Piece::default()
+    };
+    piece.forward.extend(into.iter().flat_map(Linear::forward));
+    piece.forward.push(rows.norm_of("latent norm", normed));
+    piece.forward.extend(out_of.iter().flat_map(Linear::forward));
+    piece.forward.push(elementwise("rotary", queries));
+    piece.forward.push(elementwise("assemble keys", keys));
+    core.forward_into(&mut piece);
+    piece.forward.extend(projection.forward());
+
+    piece.backward.extend(projection.bias_gradient());
+    piece.backward.extend(projection.input_gradient());
+    piece.backward.extend(projection.weight_gradient());
+    core.backward_into(&mut piece);
+    piece.backward.push(elementwise("assemble keys backward", keys));
+    piece.backward.push(elementwise("rotary", queries));
+    piece.backward.extend(out_of.iter().flat_map(Linear::input_gradient));
+    // The gradients that travel are the latents'.
+    piece.deferrable.extend(out_of.iter().flat_map(Linear::weight_gradient));
+    piece.backward.push(rows.norm_gradient("latent norm backward", normed));
+    for linear in &into {
+        piece.backward.extend(linear.bias_gradient());
+        piece.backward.extend(linear.input_gradient());
+        piece.backward.extend(linear.weight_gradient());
+    }
+
+    // Latents before their norm, and after it where products want them; queries, keys and values of
+    // all heads; the core's output.
+    let wanted = out_of.iter().filter(|linear| linear.keeps_input());
+    let wanted: f64 = wanted.map(|linear| rows.own_tokens * linear.inputs as f64).sum();
+    let inside: f64 = into.iter().chain(&out_of).map(Linear::kept_inside).sum();
+    let widths = (2 * attention.key_dim() + attention.value_dim()) as f64;
+    piece.kept = piece.kept.and(Kept {
+        stream: rows.element * (normed + wanted),
+        split: inside
+            + rows.element * tokens * heads * widths
+            + kept_output(rows, &core, &projection),
+        waiting: inside
+            + into.iter().chain(&out_of).map(Linear::waiting_gradient).sum::<f64>()
+            + rows.element * wanted
+            + projection.waiting(),
+        ..Kept::default()
+    });
+    piece
+}
+
+/// Width of what tensor ranks gather: the latents with the rotated key, and the stream where queries
+/// are projected from it directly.
+fn gathered_width(latents: &Latents) -> f64 {
+    let width = |weight: &Weight| match weight.split {
+        Split::Whole => weight.outputs as f64,
+        Split::Columns | Split::Rows => weight.inputs as f64,
+    };
+    latents.into.iter().map(width).sum()
+}

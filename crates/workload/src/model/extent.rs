@@ -1,0 +1,63 @@
+//! What passes from layer to layer.
+
+use serde::Serialize;
+
+use crate::Training;
+
+/// What one sample is between two layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Extent {
+    /// The hidden states of a sequence: `sequence_length x hidden`.
+    Sequence {
+        /// Width of the residual stream.
+        hidden: u32,
+    },
+    /// The hidden states of the target sequence, `target_length x hidden`, and beside them the
+    /// encoder's output, which every further layer of a decoder wants.
+    Target {
+        /// Width of the residual stream.
+        hidden: u32,
+    },
+    /// Feature maps: `channels x height x width`.
+    Image {
+        /// Feature maps.
+        channels: u32,
+        /// Rows of a map.
+        height: u32,
+        /// Columns of a map.
+        width: u32,
+    },
+}
+
+impl Extent {
+    /// Rows of a sample that a layer works on: the tokens of its stream, or the pixels of a map.
+    pub fn rows(self, training: &Training) -> u64 {
+        match self {
+            Self::Sequence { .. } => u64::from(training.tokens()),
+            Self::Target { .. } => u64::from(training.target_tokens()),
+            Self::Image { height, width, .. } => u64::from(height) * u64::from(width),
+        }
+    }
+
+    /// Width of a row: of the residual stream, or the number of feature maps.
+    pub fn width(self) -> u64 {
+        u64::from(match self {
+            Self::Sequence { hidden } | Self::Target { hidden } => hidden,
+            Self::Image { channels, .. } => channels,
+        })
+    }
+
+    /// Elements of a sample that cross a boundary between stages here.
+    pub fn elements(self, training: &Training) -> f64 {
+        let rows = match self {
+            Self::Target { .. } => self.rows(training) + u64::from(training.tokens()),
+            Self::Sequence { .. } | Self::Image { .. } => self.rows(training),
+        };
+        rows as f64 * self.width() as f64
+    }
+
+    /// Whether samples are sequences of tokens.
+    pub fn is_sequence(self) -> bool {
+        !matches!(self, Self::Image { .. })
+    }
+}

@@ -1,0 +1,94 @@
+//! A transformer layer.
+
+use serde::{Deserialize, Serialize};
+
+use super::weight::Weight;
+use super::{Attention, FeedForward, Norm};
+
+/// A transformer layer: attention and feed-forward, each with its norm and residual.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transformer {
+    /// Attention of the sequence to itself.
+    pub attention: Attention,
+    /// A decoder's attention to the encoder's output, between attention and feed-forward. The first
+    /// layer that has one begins the decoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_attention: Option<Attention>,
+    /// What follows.
+    pub feed_forward: FeedForward,
+    /// The normalisation.
+    pub norm: Norm,
+    /// Where it stands.
+    #[serde(default)]
+    pub norms: NormPlacement,
+    /// How the parts are joined.
+    #[serde(default)]
+    pub residual: Residual,
+    /// Dropout of each part's output.
+    #[serde(default)]
+    pub dropout: bool,
+}
+
+/// Where norms stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NormPlacement {
+    /// One for each part: before it (GPT-2 and later), or after its residual (BERT), which is the
+    /// same work.
+    #[default]
+    One,
+    /// One before and one after each part (Gemma 2).
+    BeforeAndAfter,
+}
+
+/// How the parts of a layer are joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Residual {
+    /// One after the other.
+    #[default]
+    Sequential,
+    /// Attention and feed-forward read the same stream, their outputs are added up together
+    /// (GPT-J, Falcon).
+    Parallel {
+        /// Both read the output of one norm; else each has its own.
+        #[serde(default)]
+        shared_norm: bool,
+    },
+}
+
+impl Transformer {
+    /// All matrices.
+    pub(crate) fn weights(&self, hidden: u64) -> Vec<Weight> {
+        let mut weights = self.attention.inputs(hidden);
+        weights.push(self.attention.output(hidden));
+        if let Some(cross) = &self.cross_attention {
+            weights.extend(cross_inputs(cross, hidden));
+            weights.push(cross.output(hidden));
+        }
+        weights.extend(self.feed_forward.weights(hidden));
+        weights
+    }
+
+    /// Parameters that are not of matrices.
+    pub(crate) fn vectors(&self, hidden: u64) -> f64 {
+        let blocks = if self.cross_attention.is_some() { 3.0 } else { 2.0 };
+        let norms = match (self.norms, self.residual) {
+            (NormPlacement::BeforeAndAfter, _) => 2.0 * blocks,
+            (NormPlacement::One, Residual::Parallel { shared_norm: true }) => blocks - 1.0,
+            (NormPlacement::One, _) => blocks,
+        };
+        let of_attention = |attention: &Attention| attention.vectors(self.norm);
+        norms * self.norm.per_channel() * hidden as f64
+            + of_attention(&self.attention)
+            + self.cross_attention.as_ref().map_or(0.0, of_attention)
+    }
+}
+
+/// A cross-attention's matrices before the core: keys and values come from the encoder.
+pub(crate) fn cross_inputs(attention: &Attention, hidden: u64) -> Vec<Weight> {
+    let mut inputs = attention.inputs(hidden);
+    for weight in inputs.iter_mut().skip(1) {
+        *weight = weight.of_source();
+    }
+    inputs
+}

@@ -1,0 +1,11 @@
+//! Models, kernels and memory against published figures, closed forms and laws.
+
+mod adapters;
+mod attention;
+mod card_paths;
+mod common;
+mod descriptions;
+mod experts;
+mod kernel_times;
+mod memory;
+mod models;

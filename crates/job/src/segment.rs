@@ -33,6 +33,9 @@ pub struct Segment {
 /// Shorter runs stay where they are.
 const SHORTEST: usize = 3;
 
+/// No longer parts of a run are looked for again in it: more than any layer has operations.
+const LONGEST: usize = 128;
+
 /// The segments of a job under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
@@ -184,7 +187,9 @@ impl Run {
             let fits = op
                 .tag()
                 .is_some_and(|tag| (tag.index == Tag::NO_INDEX) == (index == Tag::NO_INDEX));
-            if !fits {
+            // The next micro-batch is a run of its own, unless it begins while calls are open.
+            let next = settled == run.calls && op.tag().is_some_and(|tag| tag.index != index);
+            if !fits || next {
                 break;
             }
             if let Op::Collective { slot, .. } | Op::Issue { slot, .. } | Op::Await { slot, .. } =
@@ -308,7 +313,7 @@ fn periods(ops: &[Op]) -> Vec<(usize, usize, usize)> {
                 |&(nth, chunk): &(usize, &[Op])| closed[at + (nth + 1) * len] && chunk == part;
             ops[at..].chunks_exact(len).enumerate().take_while(again).count()
         };
-        let lengths = if closed[at] { SHORTEST..left / 2 + 1 } else { 0..0 };
+        let lengths = if closed[at] { SHORTEST..(left / 2).min(LONGEST) + 1 } else { 0..0 };
         let Some((len, times)) = lengths.map(|len| (len, times(len))).find(|&(_, times)| times > 1)
         else {
             at += 1;
@@ -549,7 +554,7 @@ mod tests {
         assert_eq!(check(&[compute(0), compute(0), issue(0, 0), compute(0)]), (4, 0));
         assert_eq!(check(&[issue(0, 0), meet(0, 1), meet(0, 0), wait(0, 0, 0)]), (4, 0));
         // A slot that comes into view at the open end does not belong to the run.
-        let open = [compute(1), compute(2), compute(3), issue(3, 4), compute(3)];
+        let open = [compute(1), compute(1), compute(1), issue(1, 4), compute(1)];
         assert_eq!(check(&open), (3, 1));
         // What is awaited a second time is not cut off from that.
         let twice = |i: u32| [meet(0, 0), meet(0, 0), compute(0), wait(0, 0, i)];
@@ -557,12 +562,23 @@ mod tests {
         assert_eq!(check(&[twice(1), twice(3), twice(2)].concat()), (1, 1));
     }
 
+    /// However long a program is that nothing breaks up, it takes no time that anyone would notice.
+    #[test]
+    fn micro_batches_are_runs_of_their_own() {
+        let pass = |i: u16| (0..40).flat_map(move |l| [compute(i), meet(i, l % 2)]);
+        let layered = |i: u16| (0..40).flat_map(move |_| [compute(i), meet(i, 0), compute(i)]);
+        assert_eq!(check(&(0..500).flat_map(pass).collect::<Vec<_>>()), (20_000, 1));
+        assert_eq!(check(&(0..500).flat_map(layered).collect::<Vec<_>>()), (20_000, 1));
+    }
+
     #[test]
     fn indices_are_relative() {
-        let run = |i: u16| [compute(i), meet(i + 3, 0), compute(i)];
-        assert_eq!(check(&[run(0), run(9), run(65_000)].concat()), (1, 1));
-        let apart = |i: u16| [run(i).to_vec(), vec![wait(i, 1, 0)]].concat();
-        assert_eq!(check(&[apart(0), apart(9), apart(65_000)].concat()), (6, 1));
+        // Another micro-batch's computation beside an open call.
+        let run = |i: u16, n| [issue(i, 0), compute(i.wrapping_add(3)), wait(i, 0, n), compute(i)];
+        assert_eq!(check(&[run(0, 0), run(9, 1), run(65_000, 2)].concat()), (3, 1));
+        let apart = |i, n| [run(i, n).to_vec(), vec![wait(i, 1, 0)]].concat();
+        // The last has operations without index, which do not go together with others.
+        assert_eq!(check(&[apart(0, 0), apart(9, 1), apart(65_535, 2)].concat()), (9, 1));
         let none = Tag::NO_INDEX;
         let whole = [compute(none), meet(none, 0), compute(none), compute(4), compute(4)];
         assert_eq!(check(&whole), (3, 1));

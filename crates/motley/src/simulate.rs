@@ -1,6 +1,7 @@
 //! From a job to its replays and to the report on them.
 
 use motley_engine::{Engine, Fold, Jitter, Law, Observer, Options, Silent, replay};
+use motley_job::RankId;
 use motley_report::{
     Account, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace, TraceLimits,
     balanced_slowness,
@@ -164,20 +165,19 @@ impl Prepared<'_> {
         if outcome.end == Time::MAX {
             return Err(SimulateError::TooLong);
         }
+        if let Some(fold) = fold {
+            outcome = fold.unfold(&outcome);
+            account = account.unfold(fold, &self.lowered.job);
+        }
         if !starts.is_empty() {
             // The next iteration has begun on some ranks before this one ends on others.
-            for (finish, &start) in outcome.finish.iter_mut().zip(starts) {
-                *finish = *finish - start;
+            for (rank, finish) in (0..).map(RankId).zip(&mut outcome.finish) {
+                let began = fold.map_or(rank, |fold| fold.rank(rank));
+                *finish = *finish - starts[began.0 as usize];
             }
             outcome.end = outcome.finish.iter().copied().max().unwrap_or_default();
         }
-        Ok(match fold {
-            Some(fold) => Run {
-                outcome: fold.unfold(&outcome),
-                account: account.unfold(fold, &self.lowered.job),
-            },
-            None => Run { outcome, account },
-        })
+        Ok(Run { outcome, account })
     }
 
     /// Which stages do not fit into their cards' memory; known without a replay.

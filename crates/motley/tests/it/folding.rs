@@ -32,7 +32,7 @@ fn check(prepared: &Prepared<'_>) -> Option<usize> {
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
-    let mut files: Vec<PathBuf> = ["", "measured"]
+    let mut files: Vec<PathBuf> = ["", "measured", "measured/zero_bubble"]
         .iter()
         .flat_map(|part| folder.join(part).read_dir().unwrap())
         .map(|entry| entry.unwrap().path())

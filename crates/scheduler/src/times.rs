@@ -96,9 +96,9 @@ pub struct PartFlops {
 }
 
 impl PartFlops {
-    fn new(model: &Model, part: Part, training: &Training, path: &CardPath) -> Self {
+    fn new(model: &Model, part: Part, training: &Training, path: CardPath) -> Self {
         let pass = |pass| flops(model, part, training, pass).0;
-        let again = |recompute| recomputed_flops(model, part, training, path, recompute).0;
+        let again = |recompute| recomputed_flops(model, part, training, &path, recompute).0;
         Self {
             model: pass(Pass::Forward) + pass(Pass::Backward),
             selective: again(Recompute::Selective),
@@ -239,7 +239,7 @@ impl<'a> KernelTimes<'a> {
         let times = Rc::new(PartTimes {
             blocks: list.iter().map(|block| self.block(kind, block)).collect(),
             activations: Activations::of(self.model, part, self.training, path, &shard, &list),
-            flops: PartFlops::new(self.model, part, self.training, path),
+            flops: PartFlops::new(self.model, part, self.training, *path),
         });
         self.cache.borrow_mut().insert(key, Rc::clone(&times));
         times

@@ -278,6 +278,7 @@ mod tests {
             embedding_shards: 0,
             norm: NormShape::Alone,
             parameters: 0.0,
+            trained_parameters: 0.0,
             reshard_bytes: 0.0,
         }
     }

@@ -19,6 +19,7 @@ mod program;
 mod programs;
 mod shape;
 mod strand;
+mod walk;
 
 use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};

@@ -194,9 +194,11 @@ impl UniformPlan {
             LayerSplit::Counts(counts) => {
                 let sum: u64 = counts.iter().map(|&count| u64::from(count)).sum();
                 if counts.len() as u64 != virtual_stages {
-                    errors.push(PlanError::new(
-                        PlanPath::Field("layers"),
-                        format!("{} layer counts for {virtual_stages} virtual stages", counts.len()),
+                    let message =
+                        format!("{} layer counts for {virtual_stages} virtual stages", counts.len());
+                    errors.push(PlanError::new(PlanPath::Field("layers"), message).help(
+                        "a count for each chunk of each stage, in the order in which a micro-batch \
+                         goes through them",
                     ));
                 } else if sum != u64::from(layers) {
                     errors.push(PlanError::new(
@@ -375,9 +377,17 @@ impl UniformPlan {
                         pipeline.stages.iter().enumerate().map(stage_time).fold(0.0, f64::max)
                     })
                     .collect();
-                deal(total, &vec![1; pipelines.len()], |p, count| {
-                    bottleneck[p] * f64::from(count + pipelines[p].stages.len() as u32 - 1)
-                })
+                // In steps that the schedule can run, if the batch has enough of them.
+                let steps = self.schedule.micro_batches(self.pp, self.chunks);
+                let enough = |&(least, step): &(u32, u32)| {
+                    total.is_multiple_of(step) && total / self.dp >= least.max(step)
+                };
+                let (least, step) = Some(steps).filter(enough).unwrap_or((1, 1));
+                let least = vec![least.div_ceil(step); pipelines.len()];
+                let dealt = deal(total / step, &least, |p, count| {
+                    bottleneck[p] * f64::from(count * step + pipelines[p].stages.len() as u32 - 1)
+                });
+                dealt.into_iter().map(|count| count * step).collect()
             }
         }
     }

@@ -111,6 +111,64 @@ fn interleaved_chunks_of_unlike_sizes() {
     );
 }
 
+/// Stages of unlike cards, degrees and layers, pipelines of unlike depth, few micro-batches.
+#[test]
+fn split_backward_passes_on_unlike_stages() {
+    for schedule in [
+        "ZeroBubble(order: H1)",
+        "ZeroBubble(order: H2)",
+        "ZeroBubble(order: Automatic)",
+        "ZeroBubble(order: Automatic, activations: Stages(2), optimizer_step: Synchronous)",
+        "ZeroBubble(order: Automatic, activations: Available)",
+    ] {
+        check(
+            schedule,
+            "(micro_batches: 13, micro_batch_size: 1, stages: [
+                 (gpus: [0], layers: 0..5), (gpus: 8..10, layers: 5..7, recompute: Selective),
+                 (gpus: 1..3, layers: 7..12)]),
+             (micro_batches: 4, micro_batch_size: 2, stages: [
+                 (gpus: 4..8, layers: 0..9), (gpus: [10, 3], layers: 9..12)]),
+             (micro_batches: 3, micro_batch_size: 1, stages: [
+                 (gpus: [11], layers: 0..3), (gpus: [12], layers: 3..6),
+                 (gpus: [13], layers: 6..9, recompute: Full), (gpus: [14], layers: 9..12)])",
+        );
+    }
+}
+
+#[test]
+fn unlike_stages_of_a_vee() {
+    for schedule in ["ZeroBubble(order: V)", "ZeroBubble(order: V, activations: Stages(2))"] {
+        check(
+            schedule,
+            "(micro_batches: 21, micro_batch_size: 1, stages: [
+                 (gpus: 0..2, layers: [0..4, 11..12]), (gpus: [8], layers: [4..5, 10..11]),
+                 (gpus: 2..4, layers: [5..7, 7..10])]),
+             (micro_batches: 3, micro_batch_size: 1, stages: [
+                 (gpus: [9], layers: [0..0, 12..12]), (gpus: 4..8, layers: [0..7, 7..12])])",
+        );
+    }
+    check(
+        "DualPipeV",
+        "(micro_batches: 16, micro_batch_size: 1, stages: [
+             (gpus: 0..2, layers: [0..4, 11..12]), (gpus: [8], layers: [4..5, 10..11]),
+             (gpus: 2..4, layers: [5..7, 7..10])]),
+         (micro_batches: 4, micro_batch_size: 2, stages: [
+             (gpus: [9], layers: [0..2, 11..12]), (gpus: 4..8, layers: [2..7, 7..11])])",
+    );
+}
+
+#[test]
+fn unlike_stages_with_two_copies() {
+    check(
+        "DualPipe",
+        "(micro_batches: 16, micro_batch_size: 1, stages: [
+             (gpus: 0..2, layers: [0..4, 11..12]), (gpus: [8], layers: [4..5, 5..11]),
+             (gpus: [9], layers: [5..11, 4..5]), (gpus: 2..4, layers: [11..12, 0..4])]),
+         (micro_batches: 4, micro_batch_size: 2, stages: [
+             (gpus: 4..8, layers: [0..7, 7..12]), (gpus: 10..12, layers: [7..12, 0..7])])",
+    );
+}
+
 /// A cluster of which a plan uses a part runs like the part alone, noise included, and the rest
 /// stays idle.
 #[test]

@@ -94,3 +94,78 @@ fn layers_by_speed_win_in_a_pipeline() {
         .fold(f64::INFINITY, f64::min);
     near(seconds(&proportional), best, 0.03, "proportional against the best split");
 }
+
+/// Layers of the stages of the first pipeline by chunk, and micro-batches of all pipelines.
+fn dealt(plan: &str) -> (Vec<Vec<u32>>, Vec<u32>) {
+    let scenario = Setup {
+        groups: r#"(design: "dgx1-v100", count: 1), (design: "dgx1-p100", count: 1)"#,
+        model: r#"Preset("gpt3-1.3b")"#,
+        training: "global_batch: 96, sequence_length: 1024, precision: Fp16",
+        plan,
+        ..JOB
+    }
+    .scenario();
+    let plan = motley::prepare(&scenario).unwrap().plan;
+    let stages = plan.pipelines[0].stages.iter();
+    let layers =
+        stages.map(|stage| stage.chunks.iter().map(|chunk| chunk.end - chunk.start).collect());
+    (layers.collect(), plan.pipelines.iter().map(|pipeline| pipeline.micro_batches).collect())
+}
+
+#[test]
+fn layers_by_speed_follow_the_placement() {
+    let total = |layers: &[Vec<u32>]| layers.iter().flatten().sum::<u32>();
+    let of = |stage: &Vec<u32>| stage.iter().sum::<u32>();
+    let layers = |schedule: &str| {
+        let plan = format!(
+            "Uniform(dp: 1, tp: 4, pp: 4, micro_batch_size: 1, layers: Proportional, \
+             schedule: {schedule})"
+        );
+        dealt(&plan).0
+    };
+    for schedule in ["Interleaved(chunks: 2)", "ZeroBubble(order: V)", "DualPipeV"] {
+        let layers = layers(schedule);
+        assert_eq!(total(&layers), 24, "{schedule}");
+        // Two stages of V100 before two of P100; each halves its share over its chunks.
+        assert!(of(&layers[0]) > 2 * of(&layers[2]), "{schedule}: {layers:?}");
+        for stage in &layers {
+            assert!(stage[0].abs_diff(stage[1]) <= 1 && stage[0] > 0, "{schedule}: {layers:?}");
+        }
+        if schedule != "Interleaved(chunks: 2)" {
+            // Both ends of the model are on the first stage.
+            assert!(of(&layers[0]) < of(&layers[1]), "{schedule}: {layers:?}");
+        }
+    }
+    // Both directions are cut alike, so that a stage and the one opposite hold the same layers; the
+    // slower of the two counts, here in both pairs a P100.
+    let layers = layers("DualPipe");
+    assert_eq!(total(&layers), 48);
+    for (stage, opposite) in layers.iter().zip(layers.iter().rev()) {
+        assert_eq!((stage[0], stage[1]), (opposite[1], opposite[0]), "{layers:?}");
+        assert!(of(stage).abs_diff(of(&layers[0])) <= 4, "{layers:?}");
+    }
+}
+
+/// Micro-batches by speed come in the steps that the schedule can run.
+#[test]
+fn micro_batches_by_speed_suit_the_schedule() {
+    for (schedule, step, least) in [
+        ("OneFOneB", 1, 1),
+        ("Interleaved(chunks: 2)", 4, 4),
+        ("ZeroBubble(order: Automatic)", 1, 1),
+        ("DualPipe", 2, 8),
+        ("DualPipeV", 1, 8),
+    ] {
+        // Two pipelines of V100, two of P100.
+        let plan = format!(
+            "Uniform(dp: 4, tp: 1, pp: 4, micro_batch_size: 1, order: TpPpDp, \
+             micro_batches: Proportional, schedule: {schedule})"
+        );
+        let (_, counts) = dealt(&plan);
+        assert_eq!(counts.iter().sum::<u32>(), 96, "{schedule}");
+        assert!(counts[0] > 2 * counts[3], "{schedule}: {counts:?}");
+        for count in &counts {
+            assert!(count % step == 0 && *count >= least, "{schedule}: {counts:?}");
+        }
+    }
+}

@@ -188,3 +188,72 @@ fn less_bubble_is_less_time() {
         assert!(dual < one, "{what}: DualPipe {dual}, 1F1B {one}");
     }
 }
+
+/// A deep model of wide layers on one node of eight cards.
+fn wide(plan: &str) -> motley::Report {
+    let training = "global_batch: 32, sequence_length: 4096, precision: Bf16, optimizer: Sgd";
+    Setup { training, plan, model: UNTIED, ..DEEP }.report()
+}
+
+/// What a pass waits for of its tensor-parallel group, the other of an overlapped pair computes.
+#[test]
+fn overlapped_passes_hide_tensor_transfers() {
+    for options in ["", "sequence_parallel: true,", "overlap_weight_gradient: false,"] {
+        let exposed = |schedule: &str| {
+            let report = wide(&format!(
+                "Uniform(dp: 1, tp: 4, pp: 2, micro_batch_size: 1, {options} schedule: {schedule})"
+            ));
+            report.breakdown.exposed_tensor_parallel.as_secs_f64()
+        };
+        let plain = exposed(ONE);
+        assert!(plain > 0.0);
+        for schedule in ["DualPipe", "DualPipeV"] {
+            let hidden = 1.0 - exposed(schedule) / plain;
+            assert!(hidden > 0.4, "{schedule}, {options} hides {hidden} of the transfers");
+        }
+        // Passes that run alone have nothing to hide them behind.
+        for schedule in [H1, ZB_V] {
+            assert!(exposed(schedule) > 0.9 * plain, "{schedule}, {options}");
+        }
+    }
+}
+
+/// Memory of the stages: for activations, and for parameters.
+fn memory(schedule: &str, stages: u32) -> (Vec<f64>, f64) {
+    let report = wide(&format!(
+        "Uniform(dp: {}, tp: 1, pp: {stages}, micro_batch_size: 1, schedule: {schedule})",
+        8 / stages
+    ));
+    let activations = report.stages.iter().map(|stage| stage.memory.activations_bytes).collect();
+    (activations, report.stages[0].memory.parameters_bytes)
+}
+
+/// Activations in flight against the first stage of 1F1B, as the papers have them: ZB-1p alike,
+/// ZB-2p up to twice as much, ZB-V as much on every stage, `DualPipe` `(p + 1) / p` times as much on
+/// every stage and two copies of the parameters.
+#[test]
+fn activations_in_flight_are_those_of_the_papers() {
+    for stages in [2, 4] {
+        let fullest = |memory: &[f64]| memory.iter().copied().fold(0.0, f64::max);
+        let (one, parameters) = memory(ONE, stages);
+        let full = one[0];
+        near(fullest(&one), full, 1e-9, "the first stage of 1F1B is the fullest");
+        for schedule in [H1, ZB_1P] {
+            // What waits for W is a part of what was kept for B, which counts as the whole there.
+            let found = fullest(&memory(schedule, stages).0);
+            assert!(found >= 0.99 * full && found <= 1.15 * full, "{schedule}: {found} of {full}");
+        }
+        let two = fullest(&memory(ZB_2P, stages).0);
+        assert!(two > 1.4 * full && two <= 2.05 * full, "ZB-2p: {two} of {full}");
+        let (vee, _) = memory(ZB_V, stages);
+        for stage in &vee {
+            assert!(*stage <= 1.03 * full && *stage > 0.75 * full, "ZB-V: {vee:?} of {full}");
+        }
+        let (dual, both) = memory("DualPipe", stages);
+        let expected = f64::from(stages + 1) / f64::from(stages);
+        for stage in dual {
+            near(stage / full, expected, 0.06, "DualPipe");
+        }
+        near(both / parameters, 2.0, 0.01, "two copies");
+    }
+}

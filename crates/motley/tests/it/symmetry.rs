@@ -11,7 +11,7 @@ use motley_scheduler::{
 use crate::setup::{BERT, Setup, digest, near, played, report, scenario, seconds};
 
 /// Plans that use tensor, pipeline and data parallelism of all kinds, on 16 cards.
-const PLANS: [&str; 5] = [
+const PLANS: [&str; 9] = [
     "Uniform(dp: 16, tp: 1, pp: 1, micro_batch_size: 2)",
     "Uniform(dp: 2, tp: 4, pp: 2, micro_batch_size: 2, schedule: GPipe)",
     "Uniform(dp: 4, tp: 2, pp: 2, micro_batch_size: 1, recompute: Selective, \
@@ -20,6 +20,12 @@ const PLANS: [&str; 5] = [
      order: TpPpDp)",
     "Uniform(dp: 1, tp: 4, pp: 4, micro_batch_size: 2, recompute: Full, \
      overlap_weight_gradient: false)",
+    "Uniform(dp: 2, tp: 2, pp: 4, micro_batch_size: 1, sequence_parallel: true, \
+     schedule: ZeroBubble(order: H2, optimizer_step: Synchronous))",
+    "Uniform(dp: 4, tp: 1, pp: 4, micro_batch_size: 1, gradient_sync: Overlapped(bucket: MiB(8)), \
+     schedule: ZeroBubble(order: V, activations: Available))",
+    "Uniform(dp: 2, tp: 2, pp: 4, micro_batch_size: 1, schedule: DualPipe)",
+    "Uniform(dp: 4, tp: 2, pp: 2, micro_batch_size: 2, recompute: Selective, schedule: DualPipeV)",
 ];
 
 fn document(scenario: &Scenario) -> String {
@@ -172,6 +178,12 @@ fn a_uniform_plan_written_out_is_the_same_plan() {
         "Uniform(dp: 8, tp: 2, pp: 1, micro_batch_size: 2, micro_batches: Proportional)",
         "Uniform(dp: 2, tp: 4, pp: 2, micro_batch_size: 1, layers: Proportional)",
         "Uniform(dp: 1, tp: 8, pp: 2, micro_batch_size: 1, layers: Counts([17, 7]))",
+        "Uniform(dp: 1, tp: 4, pp: 4, micro_batch_size: 1, layers: Proportional, \
+         schedule: ZeroBubble(order: V, activations: Stages(1.25)))",
+        "Uniform(dp: 1, tp: 4, pp: 4, micro_batch_size: 1, layers: Proportional, \
+         schedule: DualPipe)",
+        "Uniform(dp: 1, tp: 8, pp: 2, micro_batch_size: 1, layers: Counts([9, 8, 7, 0]), \
+         schedule: DualPipeV)",
     ];
     for plan in PLANS.into_iter().chain(proportional) {
         let shorthand = Setup { groups: mixed, plan, ..BERT };

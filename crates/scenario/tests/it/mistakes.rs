@@ -253,6 +253,77 @@ fn plans_that_cannot_run() {
 }
 
 #[test]
+fn schedules_that_cannot_run() {
+    let schedule = |schedule: &'static str, more: &[(&str, &str)], expected: &[&str]| {
+        let written = format!("pp: 2, schedule: {schedule}");
+        uniform(&[&[("pp: 2", written.as_str())], more].concat(), expected);
+    };
+    schedule("Interleaved(chunks: 0)", &[], &["`plan.schedule.chunks` is 0"]);
+    schedule("Interleaved", &[], &["`schedule`: expected opening `(`"]);
+    schedule(
+        "Interleaved(chunks: 2)",
+        &[("global_batch: 256", "global_batch: 250")],
+        &["the interleaved schedule needs a multiple of the 2 stages, found 125 micro-batches"],
+    );
+    schedule("ZeroBubble", &[], &["`schedule`: expected opening `(`"]);
+    schedule("ZeroBubble()", &[], &["missing field `order`"]);
+    schedule("ZeroBubble(order: H3)", &[], &["unknown value `H3`"]);
+    schedule("ZeroBubble(order: H1, optimizer_step: Sync)", &[], &["unknown value `Sync`"]);
+    schedule(
+        "ZeroBubble(order: H1, activations: Stages(1))",
+        &[],
+        &["the order H1 holds what it holds, whatever the limit"],
+    );
+    for limit in ["0", "-1", "1e9", "inf"] {
+        let written =
+            format!("pp: 2, schedule: ZeroBubble(order: V, activations: Stages({limit}))");
+        uniform(&[("pp: 2", &written)], &["expected a number above 0"]);
+    }
+    schedule("DualPipe(chunks: 2)", &[], &["more than fits here"]);
+    let three = [("dp: 2, tp: 8", "dp: 4, tp: 2"), ("count: 2)", "count: 1)"), ("pp: 2", "pp: 3")];
+    schedule("DualPipe", &[three[0], three[1], three[2]], &["an even number of stages, found 3"]);
+    schedule(
+        "DualPipe",
+        &[("global_batch: 256", "global_batch: 250")],
+        &["an even number of micro-batches, found 125"],
+    );
+    for name in ["DualPipe", "DualPipeV"] {
+        let written = format!("pp: 2, schedule: {name}");
+        uniform(
+            &[("pp: 2", &written), ("global_batch: 256", "global_batch: 4")],
+            &["over 2 stages needs at least 4 micro-batches, found 2"],
+        );
+    }
+    schedule(
+        "ZeroBubble(order: V), layers: Counts([12, 12])",
+        &[],
+        &["2 layer counts for 4 virtual stages"],
+    );
+    // A V needs two ranges of layers in each stage, in their order.
+    let vee = ("pipelines:", "schedule: DualPipeV, pipelines:");
+    explicit(&[vee], &["1 model chunks, but DualPipeV takes 2 a stage"; 2]);
+    explicit(
+        &[
+            ("pipelines:", "schedule: ZeroBubble(order: H1), pipelines:"),
+            ("0..14", "[0..7, 7..14]"),
+            ("14..24", "[14..20, 20..24]"),
+        ],
+        &["2 model chunks, but ZB-H1 takes 1 a stage"],
+    );
+    let down_and_up = [
+        ("pipelines:", "schedule: ZeroBubble(order: V), pipelines:"),
+        ("layers: 0..14", "layers: [0..7, 14..24]"),
+        ("layers: 14..24", "layers: [7..10, 10..14]"),
+        ("layers: 0..24", "layers: [0..12, 12..24]"),
+    ];
+    load_text("test.ron", &changed(EXPLICIT, &down_and_up), &[]).unwrap();
+    let mut round_and_round = down_and_up;
+    round_and_round[1].1 = "layers: [0..7, 10..14]";
+    round_and_round[2].1 = "layers: [7..10, 14..24]";
+    explicit(&round_and_round, &["layers"]);
+}
+
+#[test]
 fn several_at_once() {
     uniform(
         &[("count: 2)", "cuont: -2)"), ("Gbps(100)", "100"), ("Fp16", "Fp61"), ("tp: 8, ", "")],

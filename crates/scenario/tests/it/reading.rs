@@ -2,7 +2,11 @@
 
 use motley_scenario::raw::RawScenario;
 use motley_scenario::{PlanChoice, Scenario, SourceFile, load_text, parse};
-use motley_scheduler::{Fidelity, GradientSync, PlanError, PlanPath, Schedule};
+use motley_scheduler::ActivationLimit::{Available, Stages};
+use motley_scheduler::OptimizerStep::{PostValidation, Synchronous};
+use motley_scheduler::{
+    Fidelity, GradientSync, PlanError, PlanPath, Schedule, ZeroBubble, ZeroBubbleOrder,
+};
 use motley_topology::GpuId;
 use motley_units::{Bytes, BytesPerSec};
 use motley_workload::Recompute;
@@ -105,6 +109,43 @@ fn interleaved_chunks_and_buckets_are_read() {
         plan.gradient_sync,
         GradientSync::Overlapped { bucket: Bytes(40.0 * 1024.0 * 1024.0) }
     );
+}
+
+#[test]
+fn schedules_are_read() {
+    let zero_bubble =
+        |order, optimizer_step| (Schedule::ZeroBubble(ZeroBubble { order, optimizer_step }), 1);
+    let vee = |limit| {
+        let order = ZeroBubbleOrder::V(limit);
+        (Schedule::ZeroBubble(ZeroBubble { order, optimizer_step: PostValidation }), 2)
+    };
+    for (written, (schedule, chunks)) in [
+        ("GPipe", (Schedule::GPipe, 1)),
+        ("OneFOneB", (Schedule::OneFOneB, 1)),
+        ("Interleaved(chunks: 3)", (Schedule::Interleaved, 3)),
+        ("ZeroBubble(order: H1)", zero_bubble(ZeroBubbleOrder::H1, PostValidation)),
+        (
+            "ZeroBubble(order: H2, optimizer_step: Synchronous)",
+            zero_bubble(ZeroBubbleOrder::H2, Synchronous),
+        ),
+        (
+            "ZeroBubble(order: Automatic)",
+            zero_bubble(ZeroBubbleOrder::Automatic(Stages(1.0)), PostValidation),
+        ),
+        (
+            "ZeroBubble(order: Automatic, activations: Available, optimizer_step: PostValidation)",
+            zero_bubble(ZeroBubbleOrder::Automatic(Available), PostValidation),
+        ),
+        ("ZeroBubble(order: V)", vee(Stages(1.0))),
+        ("ZeroBubble(order: V, activations: Stages(2))", vee(Stages(2.0))),
+        ("ZeroBubble(order: V, activations: Stages(0.75))", vee(Stages(0.75))),
+        ("DualPipe", (Schedule::DualPipe, 2)),
+        ("DualPipeV", (Schedule::DualPipeV, 2)),
+    ] {
+        let text = changed(UNIFORM, &[("pp: 2", &format!("pp: 2, schedule: {written}"))]);
+        let PlanChoice::Uniform(plan) = read(&text).plan else { panic!() };
+        assert_eq!((plan.schedule, plan.chunks), (schedule, chunks), "{written}");
+    }
 }
 
 #[test]

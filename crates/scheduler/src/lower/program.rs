@@ -7,8 +7,9 @@ use super::buckets::{BucketId, Buckets};
 use super::names::{Names, streams};
 use super::passes::Passes;
 use super::shape::{NormShape, SlotUse, StageShape};
-use super::strand::{Piece, Strand};
-use crate::schedule::{Pass, Step, Turn, steps};
+use super::strand::Piece;
+use super::walk::{LastContributions, Walk};
+use crate::schedule::{Step, Turn};
 use crate::times::{CardKind, KernelRun, KernelTimes};
 
 /// Builds the program of a stage of `shape` on cards of `kind` that takes its passes in `order`.
@@ -33,70 +34,6 @@ pub(super) fn build(
     }
     writer.finish_iteration(passes, kind, times);
     Program { ops: writer.ops }
-}
-
-/// By chunk, the last step that contributes to the gradients of what the input gradient computes
-/// (the embedding), and of what the weight gradients compute.
-struct LastContributions {
-    input: Vec<Option<Step>>,
-    weight: Vec<Option<Step>>,
-}
-
-impl LastContributions {
-    fn of(order: &[Turn], chunks: usize) -> Self {
-        let mut last = Self { input: vec![None; chunks], weight: vec![None; chunks] };
-        for step in steps(order) {
-            let chunk = step.chunk as usize;
-            if matches!(step.pass, Pass::Backward | Pass::InputGradient) {
-                last.input[chunk] = Some(step);
-            }
-            if matches!(step.pass, Pass::Backward | Pass::WeightGradient) {
-                last.weight[chunk] = Some(step);
-            }
-        }
-        last
-    }
-
-    /// Whether a step contributes last to the gradients that its pass computes.
-    fn is(&self, step: Step) -> bool {
-        let last = match step.pass {
-            Pass::InputGradient => &self.input,
-            _ => &self.weight,
-        };
-        last[step.chunk as usize] == Some(step)
-    }
-}
-
-/// A walk through a strand.
-struct Walk<'a> {
-    pieces: &'a [Piece],
-    /// The micro-batch, for tags.
-    index: u16,
-    /// The how-many-th of its route it is.
-    sequence: u32,
-    /// The gradients of the pass are complete with it.
-    completes: bool,
-    /// Instances of the tensor-parallel group that the strand has begun.
-    begun: Vec<u32>,
-    /// What the strand waits for before it goes on.
-    pending: Option<(NameId, u32)>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(strand: &'a Strand, step: Step, routes: u32, last: &LastContributions) -> Self {
-        Self {
-            pieces: &strand.pieces,
-            index: step.micro_batch as u16,
-            sequence: step.micro_batch / routes,
-            completes: last.is(step),
-            begun: Vec::new(),
-            pending: None,
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.pieces.is_empty() && self.pending.is_none()
-    }
 }
 
 /// Writes operations.
@@ -304,4 +241,104 @@ impl<'a> Writer<'a> {
 /// The tag of an operation on the whole iteration.
 fn whole(name: NameId) -> Tag {
     Tag { name, index: Tag::NO_INDEX }
+}
+
+#[cfg(test)]
+mod tests {
+    use motley_job::{JobBuilder, Link};
+    use motley_units::Time;
+    use motley_workload::Recompute;
+
+    use super::*;
+    use crate::lower::shape::ChunkShape;
+    use crate::lower::strand::Strand;
+    use crate::schedule::Pass;
+
+    /// A stage with a tensor-parallel group and nothing else.
+    fn shape() -> StageShape {
+        let chunk = ChunkShape {
+            first_layer: 0,
+            layers: 1,
+            embedding: false,
+            head: false,
+            receives: false,
+            sends: false,
+        };
+        StageShape {
+            micro_batch_size: 1,
+            tensor_parallel: 2,
+            sequence_parallel: false,
+            overlap_weight_gradient: true,
+            recompute: Recompute::None,
+            chunks: vec![chunk],
+            routes: 1,
+            element_bytes: 2,
+            gradients: Vec::new(),
+            overlap_gradients: false,
+            embedding_shards: 0,
+            norm: NormShape::Alone,
+            parameters: 0.0,
+            trained_parameters: 0.0,
+            reshard_bytes: 0.0,
+        }
+    }
+
+    /// Weaves two strands; each is written as letters: small ones compute, `X` exchanges, `B`
+    /// begins a call, `E` ends the first one begun. The program is written alike, with `I` for an
+    /// issue, `C` for a collective, `A` and a number for an await of that instance.
+    fn woven(one: &str, other: &str) -> String {
+        let link = Link { capacity: 1.0 };
+        let mut job = JobBuilder::new(vec![link], streams::COUNT);
+        let names = Names::new(&mut job, 1);
+        let letters: Vec<NameId> = ('a'..='z').map(|c| job.name(&c.to_string())).collect();
+        let strand = |text: &str| {
+            let pieces = text.chars().map(|letter| match letter {
+                'X' => Piece::Exchange { name: letters[0], call: 0 },
+                'B' => Piece::Begin { name: letters[0], call: 0 },
+                'E' => Piece::Finish { name: letters[0], begun: 0 },
+                _ => Piece::Compute {
+                    name: letters[letter as usize - 'a' as usize],
+                    run: KernelRun { time: Time::from_picos(1), kernels: 1 },
+                },
+            });
+            Strand { pieces: pieces.collect() }
+        };
+        let shape = shape();
+        let last = LastContributions::of(&[], 1);
+        let mut writer = Writer::new(&shape, &names, 1);
+        let (one, other) = (strand(one), strand(other));
+        let step = |micro_batch| Step { pass: Pass::Forward, micro_batch, chunk: 0 };
+        let walks =
+            [(&one, 0), (&other, 1)].map(|(strand, m)| Walk::new(strand, step(m), 1, &last));
+        let [one, other] = walks;
+        writer.together(one, other);
+        let written = writer.ops.iter().map(|op| match *op {
+            Op::Compute { tag, .. } => {
+                let letter = letters.iter().position(|&name| name == tag.name).unwrap_or(0);
+                char::from(b'a' + letter as u8).to_string()
+            }
+            Op::Collective { .. } => "C".to_owned(),
+            Op::Issue { .. } => "I".to_owned(),
+            Op::Await { sequence, .. } => format!("A{sequence}"),
+            Op::Segment { .. } => "?".to_owned(),
+        });
+        written.collect()
+    }
+
+    #[test]
+    fn a_pass_goes_on_while_the_other_waits() {
+        // Without anything to wait for: one after the other.
+        assert_eq!(woven("ab", "xy"), "abxy");
+        // Each computes while the other exchanges.
+        assert_eq!(woven("aXb", "xXy"), "aIxIA0bA1y");
+        assert_eq!(woven("aXbXc", "xXyXz"), "aIxIA0bIA1yIA2cA3z");
+        // A call that runs beside its own pass is waited for beside the other.
+        assert_eq!(woven("aBbEc", "xXy"), "aIbxIA0cA1y");
+        // When the other is over, a pass waits for itself.
+        assert_eq!(woven("aXbXc", "x"), "aIxA0bCc");
+        assert_eq!(woven("a", "xXy"), "axCy");
+        assert_eq!(woven("", "xXy"), "xCy");
+        // Both end with an exchange.
+        assert_eq!(woven("aX", "xX"), "aIxIA0A1");
+    }
 }

@@ -1,6 +1,6 @@
 //! What a schedule cannot run.
 
-use super::{Schedule, ZeroBubble, ZeroBubbleOrder};
+use super::Schedule;
 
 /// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,17 @@ pub struct Refusal {
 }
 
 impl Schedule {
+    /// The fewest micro-batches that the schedule runs over so many stages of so many chunks, and
+    /// what their number must be a multiple of.
+    pub fn micro_batches(self, stages: u32, chunks: u32) -> (u32, u32) {
+        match self {
+            Self::Interleaved if chunks > 1 => (1, stages),
+            Self::DualPipe => (stages.saturating_mul(2), 2),
+            Self::DualPipeV => (stages.saturating_mul(2), 1),
+            Self::GPipe | Self::OneFOneB | Self::Interleaved | Self::ZeroBubble(_) => (1, 1),
+        }
+    }
+
     /// Why the schedule cannot run so many micro-batches over so many stages of so many chunks,
     /// none of which is zero; empty if it can.
     pub fn refusals(self, stages: u32, chunks: u32, micro_batches: u32) -> Vec<Refusal> {
@@ -47,79 +58,52 @@ impl Schedule {
             );
             return refusals;
         }
-        match self {
-            Self::Interleaved if chunks > 1 => {
-                if stages < 2 {
-                    refuse(
-                        Refused::Stages,
-                        "interleaving needs at least two stages".to_owned(),
-                        "use OneFOneB",
-                    );
-                }
-                if !micro_batches.is_multiple_of(stages) {
-                    refuse(
-                        Refused::MicroBatches,
-                        format!(
-                            "the interleaved schedule needs a multiple of the {stages} stages, \
-                             found {micro_batches} micro-batches"
-                        ),
-                        "micro-batches go through the chunks in groups of as many as there are \
-                         stages; change global_batch or the split of micro-batches",
-                    );
-                }
-            }
-            Self::DualPipe => {
-                if !stages.is_multiple_of(2) {
-                    refuse(
-                        Refused::Stages,
-                        format!("DualPipe needs an even number of stages, found {stages}"),
-                        "its two directions meet between the two stages in the middle; use \
-                         DualPipeV for an odd number",
-                    );
-                }
-                if !micro_batches.is_multiple_of(2) {
-                    refuse(
-                        Refused::MicroBatches,
-                        format!(
-                            "DualPipe needs an even number of micro-batches, found {micro_batches}"
-                        ),
-                        "half of them go in each direction",
-                    );
-                }
-                Self::refuse_few(stages, micro_batches, self.name(), &mut refuse);
-            }
-            Self::DualPipeV => Self::refuse_few(stages, micro_batches, self.name(), &mut refuse),
-            Self::GPipe
-            | Self::OneFOneB
-            | Self::Interleaved
-            | Self::ZeroBubble(ZeroBubble {
-                order:
-                    ZeroBubbleOrder::H1
-                    | ZeroBubbleOrder::H2
-                    | ZeroBubbleOrder::Automatic(_)
-                    | ZeroBubbleOrder::V(_),
-                ..
-            }) => {}
+        if self == Self::Interleaved && chunks > 1 && stages < 2 {
+            refuse(
+                Refused::Stages,
+                "interleaving needs at least two stages".to_owned(),
+                "use OneFOneB",
+            );
         }
-        refusals
-    }
-
-    fn refuse_few(
-        stages: u32,
-        micro_batches: u32,
-        name: &str,
-        refuse: &mut impl FnMut(Refused, String, &'static str),
-    ) {
-        let least = 2 * u64::from(stages);
-        if u64::from(micro_batches) < least {
+        if self == Self::DualPipe && !stages.is_multiple_of(2) {
+            refuse(
+                Refused::Stages,
+                format!("DualPipe needs an even number of stages, found {stages}"),
+                "its two directions meet between the two stages in the middle; use DualPipeV for \
+                 an odd number",
+            );
+        }
+        let (least, step) = self.micro_batches(stages, chunks);
+        if !micro_batches.is_multiple_of(step) {
+            let (message, help) = match self {
+                Self::DualPipe => (
+                    format!(
+                        "DualPipe needs an even number of micro-batches, found {micro_batches}"
+                    ),
+                    "half of them go in each direction",
+                ),
+                _ => (
+                    format!(
+                        "the interleaved schedule needs a multiple of the {stages} stages, found \
+                         {micro_batches} micro-batches"
+                    ),
+                    "micro-batches go through the chunks in groups of as many as there are \
+                     stages; change global_batch or the split of micro-batches",
+                ),
+            };
+            refuse(Refused::MicroBatches, message, help);
+        }
+        if micro_batches < least {
             refuse(
                 Refused::MicroBatches,
                 format!(
-                    "{name} over {stages} stages needs at least {least} micro-batches, found \
-                     {micro_batches}"
+                    "{} over {stages} stages needs at least {least} micro-batches, found \
+                     {micro_batches}",
+                    self.name()
                 ),
                 "the warm-up of its first stage alone takes so many",
             );
         }
+        refusals
     }
 }

@@ -1,0 +1,75 @@
+//! Where a program is in a pass, while it is written.
+
+use motley_job::NameId;
+
+use super::strand::{Piece, Strand};
+use crate::schedule::{Pass, Step, Turn, steps};
+
+/// By chunk, the last step that contributes to the gradients of what the input gradient computes
+/// (the embedding), and of what the weight gradients compute.
+pub(super) struct LastContributions {
+    input: Vec<Option<Step>>,
+    weight: Vec<Option<Step>>,
+}
+
+impl LastContributions {
+    pub(super) fn of(order: &[Turn], chunks: usize) -> Self {
+        let mut last = Self { input: vec![None; chunks], weight: vec![None; chunks] };
+        for step in steps(order) {
+            let chunk = step.chunk as usize;
+            if matches!(step.pass, Pass::Backward | Pass::InputGradient) {
+                last.input[chunk] = Some(step);
+            }
+            if matches!(step.pass, Pass::Backward | Pass::WeightGradient) {
+                last.weight[chunk] = Some(step);
+            }
+        }
+        last
+    }
+
+    /// Whether a step contributes last to the gradients that its pass computes.
+    fn is(&self, step: Step) -> bool {
+        let last = match step.pass {
+            Pass::InputGradient => &self.input,
+            _ => &self.weight,
+        };
+        last[step.chunk as usize] == Some(step)
+    }
+}
+
+/// A walk through a strand.
+pub(super) struct Walk<'a> {
+    pub pieces: &'a [Piece],
+    /// The micro-batch, for tags.
+    pub index: u16,
+    /// The how-many-th of its route it is.
+    pub sequence: u32,
+    /// The gradients of the pass are complete with it.
+    pub completes: bool,
+    /// Instances of the tensor-parallel group that the strand has begun.
+    pub begun: Vec<u32>,
+    /// What the strand waits for before it goes on.
+    pub pending: Option<(NameId, u32)>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        strand: &'a Strand,
+        step: Step,
+        routes: u32,
+        last: &LastContributions,
+    ) -> Self {
+        Self {
+            pieces: &strand.pieces,
+            index: step.micro_batch as u16,
+            sequence: step.micro_batch / routes,
+            completes: last.is(step),
+            begun: Vec::new(),
+            pending: None,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.pieces.is_empty() && self.pending.is_none()
+    }
+}

@@ -8,7 +8,7 @@
 
 use motley_units::Flops;
 
-use crate::model::{Attention, Head, Layer, LayerKind};
+use crate::model::{Attention, Head, Layer, LayerKind, WeightRows};
 use crate::{AttentionKernel, CardPath, Model, Part, Pass, Recompute, Training};
 
 /// One pass of a part over one sample.
@@ -74,10 +74,10 @@ fn layer_products(kind: &LayerKind, training: &Training) -> Products {
         ..Products::default()
     };
     for weight in kind.weights() {
-        let rows = if weight.source {
-            f64::from(training.tokens())
-        } else {
-            kind.output.rows(training) as f64
+        let rows = match weight.rows {
+            WeightRows::Stream => kind.output.rows(training) as f64,
+            WeightRows::Source => f64::from(training.tokens()),
+            WeightRows::Pixels(pixels) => pixels as f64,
         };
         products.matrices += 2.0 * rows * weight.elements() * weight.visits();
         let adapters = training.adapters.as_ref();
@@ -92,15 +92,19 @@ fn cores<'k>(
     kind: &'k LayerKind,
     training: &Training,
 ) -> impl Iterator<Item = (&'k Attention, f64)> + use<'k> {
-    let Layer::Transformer(layer) = &kind.layer;
     let queries = kind.output.rows(training);
     let of = move |attention: &'k Attention, keys: u64| {
         let widths = (attention.query_width() + attention.output_width()) as f64;
         (attention, 2.0 * queries as f64 * keys as f64 * widths)
     };
-    let own = of(&layer.attention, layer.attention.reach(queries));
     let source = u64::from(training.tokens());
-    std::iter::once(own).chain(layer.cross_attention.as_ref().map(|cross| of(cross, source)))
+    let layer = match &kind.layer {
+        Layer::Transformer(layer) => Some(layer),
+        Layer::Convolutional(_) => None,
+    };
+    let own = layer.map(|layer| of(&layer.attention, layer.attention.reach(queries)));
+    let cross = layer.and_then(|layer| layer.cross_attention.as_ref());
+    own.into_iter().chain(cross.map(|cross| of(cross, source)))
 }
 
 /// The logits, and BERT's dense layer before them.

@@ -9,7 +9,7 @@
 use motley_hardware::{GemmEfficiency, Tile};
 use motley_units::{BytesPerSec, FlopsPerSec};
 
-use crate::operator::GroupedGemm;
+use crate::operator::{ConvolutionPass, ConvolutionWork, GroupedGemm};
 
 /// Cuts along the depth that are tried.
 const CUTS: [u64; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
@@ -82,6 +82,55 @@ pub(crate) fn grouped_seconds(unit: Unit, product: GroupedGemm) -> f64 {
     unit.efficiency.launch.get().0 + (arithmetic / GROUPED_SHARE).max(memory)
 }
 
+/// Products by which Winograd's minimal filtering of 2 x 2 outputs at a time replaces the 36 of a
+/// window of 3 x 3 (Lavin and Gray 2016, arXiv 1509.09308, section 4.1).
+const WINOGRAD: f64 = 16.0;
+
+/// Seconds of a convolution, launch included: an implicit product (Chetlur et al. 2014, arXiv
+/// 1410.0759) whose operands are read as they are, not as a matrix; on CUDA cores also Winograd's
+/// minimal filtering, if that is faster. `winograd` says whether the arithmetic is CUDA cores'.
+pub(crate) fn convolution_seconds(unit: Unit, convolution: ConvolutionWork, winograd: bool) -> f64 {
+    let (input, output, window, outputs) = convolution.sizes();
+    let groups = f64::from(convolution.groups.max(1));
+    let pixels = output / (outputs * groups);
+    let (m, n, k) = match convolution.pass {
+        ConvolutionPass::Forward => (pixels, outputs, window),
+        // Every input meets as many products as the outputs' windows touch it.
+        ConvolutionPass::InputGradient => {
+            let inputs = f64::from(convolution.input.0) / groups;
+            let touched = input / f64::from(convolution.input.0);
+            (touched, inputs, pixels * outputs * window / (touched * inputs))
+        }
+        ConvolutionPass::WeightGradient => (outputs, window, pixels),
+    };
+    if m.min(n).min(k).min(groups) <= 0.0 {
+        return 0.0;
+    }
+    let memory = convolution.bytes(f64::from(unit.element));
+    let least = |product: Product| {
+        tiles(unit)
+            .flat_map(|tile| CUTS.map(|cut| (tile, cut)))
+            .map(|(tile, cut)| {
+                let parts = parts(product, cut);
+                arithmetic(unit, product, tile, cut).max(unit.stream(memory + parts))
+            })
+            .fold(f64::INFINITY, f64::min)
+    };
+    let direct = least(Product { m, n, k, batch: groups });
+    let filtered = winograd && convolution.kernel == (3, 3) && convolution.stride == 1;
+    let busy = if filtered {
+        // Sixteen products over a quarter of the pixels and without the window.
+        let (m, n, k) = match convolution.pass {
+            ConvolutionPass::Forward | ConvolutionPass::InputGradient => (m / 4.0, n, k / 9.0),
+            ConvolutionPass::WeightGradient => (m, n / 9.0, k / 4.0),
+        };
+        direct.min(least(Product { m, n, k, batch: WINOGRAD * groups }))
+    } else {
+        direct
+    };
+    unit.efficiency.launch.get().0 + busy
+}
+
 /// The tiles that the library chooses from, both ways round.
 fn tiles(unit: Unit) -> impl Iterator<Item = Tile> {
     let tiles = unit.efficiency.tiles.get();
@@ -101,9 +150,13 @@ struct Product {
 fn busy(unit: Unit, product: Product, tile: Tile, cut: u64) -> f64 {
     let Product { m, n, k, batch } = product;
     let operands = (m * k + k * n + m * n) * batch * f64::from(unit.element);
-    // Parts are written and read again in fp32.
-    let parts = if cut > 1 { 2.0 * 4.0 * m * n * (batch * cut as f64) } else { 0.0 };
-    arithmetic(unit, product, tile, cut).max(unit.stream(operands + parts))
+    arithmetic(unit, product, tile, cut).max(unit.stream(operands + parts(product, cut)))
+}
+
+/// Bytes of the parts of a product that is cut along the depth, written and read again in fp32.
+fn parts(product: Product, cut: u64) -> f64 {
+    let Product { m, n, batch, .. } = product;
+    if cut > 1 { 2.0 * 4.0 * m * n * (batch * cut as f64) } else { 0.0 }
 }
 
 /// Seconds of the waves of tiles.

@@ -4,11 +4,11 @@
 //! the share of the card's peak that measured kernels of the architecture reach. Shapes matter:
 //! matrix products through tiles and waves, attention through sequence, head and occupancy.
 
-use motley_hardware::{Architecture, AttentionEfficiency, Device};
+use motley_hardware::{Architecture, AttentionEfficiency, Device, MathPath};
 use motley_units::{BytesPerSec, FlopsPerSec, Seconds};
 
 use crate::gemm::{self, Shape, Unit};
-use crate::operator::{FlashAttention, GroupedGemm};
+use crate::operator::{ConvolutionWork, FlashAttention, GroupedGemm};
 use crate::{CardPath, Operator, Pass, Work};
 
 /// Tokens of a head that one thread block of FlashAttention works on.
@@ -64,6 +64,7 @@ impl<'a> KernelModel<'a> {
         Seconds(match op.work {
             Work::Gemm { m, n, k, batch } => self.gemm(Shape { m, n, k, batch }),
             Work::GroupedGemm(product) => self.grouped_gemm(product),
+            Work::Convolution(convolution) => self.convolution(convolution),
             Work::FlashAttention(attention) => {
                 let arithmetic = self.flash_arithmetic(attention);
                 self.gap() + arithmetic.max(bytes / (self.bandwidth().0 * memory.elementwise.get()))
@@ -97,6 +98,12 @@ impl<'a> KernelModel<'a> {
             let memory = unit.stream(product.bytes(f64::from(unit.element)));
             (groups as f64 * gemm::seconds(unit, one)).max(memory)
         }
+    }
+
+    fn convolution(&self, convolution: ConvolutionWork) -> f64 {
+        let cuda_cores = matches!(self.path.math, MathPath::Fp32 | MathPath::Fp16Vector);
+        self.matrix_unit()
+            .map_or(f64::INFINITY, |unit| gemm::convolution_seconds(unit, convolution, cuda_cores))
     }
 
     /// The arithmetic of FlashAttention; endless where there is none. Before version 3 values are

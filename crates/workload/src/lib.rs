@@ -44,12 +44,14 @@ pub use flops::{flops, model_flops, recomputed_flops};
 pub use kernel::KernelModel;
 pub use memory::{MemoryUse, StageLoad, memory};
 pub use model::{
-    Attention, AttentionMask, Classifier, Embedding, Experts, Extent, FeedForward, Head, Images,
-    KindId, LanguageHead, Layer, LayerKind, Mlp, Model, Norm, NormPlacement, ParameterCount, Part,
-    Positions, Projection, Projections, QkNorm, Residual, Router, SharedExpert, TokenEmbedding,
-    Transformer,
+    Attention, AttentionMask, Branches, Classifier, Convolution, Embedding, Experts, Extent,
+    FeedForward, FullyConnected, Head, Images, Join, KindId, LanguageHead, Layer, LayerKind, Mlp,
+    Model, Norm, NormPlacement, Operation, Padding, ParameterCount, Part, Pool, Positions,
+    Projection, Projections, QkNorm, Residual, Router, SharedExpert, TokenEmbedding, Transformer,
 };
-pub use operator::{Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work};
+pub use operator::{
+    ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work,
+};
 pub use optimizer::optimizer_step;
 pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};

@@ -57,6 +57,8 @@ pub enum Work {
     },
     /// Products of several experts.
     GroupedGemm(GroupedGemm),
+    /// A convolution or one of its gradients.
+    Convolution(ConvolutionWork),
     /// Attention with its scores kept on the chip.
     FlashAttention(FlashAttention),
     /// Softmax with scale and mask.
@@ -123,6 +125,61 @@ impl GroupedGemm {
     }
 }
 
+/// A convolution of a micro-batch, or one of its gradients. Maps are (number, rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvolutionWork {
+    /// Samples.
+    pub batch: u64,
+    /// Maps that are read.
+    pub input: (u32, u32, u32),
+    /// Maps that are put out.
+    pub output: (u32, u32, u32),
+    /// Rows and columns of the window.
+    pub kernel: (u32, u32),
+    /// Steps of the window.
+    pub stride: u32,
+    /// Parts that maps are cut into, each with its own weights.
+    pub groups: u32,
+    /// What is computed.
+    pub pass: ConvolutionPass,
+}
+
+/// Which of its three products a convolution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConvolutionPass {
+    /// The output.
+    Forward,
+    /// The gradient of the input.
+    InputGradient,
+    /// The gradient of the weights.
+    WeightGradient,
+}
+
+impl ConvolutionWork {
+    /// Elements of input, output, and of one group's weights: inputs of a window, outputs.
+    pub(crate) fn sizes(&self) -> (f64, f64, f64, f64) {
+        let maps = |(channels, rows, columns): (u32, u32, u32)| {
+            self.batch as f64 * f64::from(channels) * f64::from(rows) * f64::from(columns)
+        };
+        let groups = f64::from(self.groups.max(1));
+        let window = f64::from(self.kernel.0) * f64::from(self.kernel.1);
+        let inputs = f64::from(self.input.0) / groups * window;
+        (maps(self.input), maps(self.output), inputs, f64::from(self.output.0) / groups)
+    }
+
+    /// The same for each of the three products: every output meets a window of inputs.
+    pub(crate) fn flops(&self) -> f64 {
+        let (_, output, window, _) = self.sizes();
+        2.0 * output * window
+    }
+
+    /// Bytes of input, output and weights, `element` being those of an element.
+    pub(crate) fn bytes(&self, element: f64) -> f64 {
+        let (input, output, window, outputs) = self.sizes();
+        element * (input + output + window * outputs * f64::from(self.groups.max(1)))
+    }
+}
+
 /// Attention with its scores kept on the chip.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlashAttention {
@@ -179,6 +236,7 @@ impl Work {
         Flops(match *self {
             Self::Gemm { m, n, k, batch } => 2.0 * m as f64 * n as f64 * k as f64 * batch as f64,
             Self::GroupedGemm(product) => product.flops(),
+            Self::Convolution(convolution) => convolution.flops(),
             Self::FlashAttention(attention) => attention.flops(),
             Self::Softmax { .. }
             | Self::Elementwise { .. }
@@ -199,6 +257,7 @@ impl Work {
                 Bytes((m * k + k * n + m * n) * batch as f64 * element)
             }
             Self::GroupedGemm(product) => Bytes(product.bytes(element)),
+            Self::Convolution(convolution) => Bytes(convolution.bytes(element)),
             Self::FlashAttention(attention) => Bytes(attention.bytes(element)),
             Self::Softmax { bytes }
             | Self::Elementwise { bytes }

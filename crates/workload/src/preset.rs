@@ -38,7 +38,7 @@ pub struct PublishedCount {
 }
 
 /// The files, in the order in which presets are listed.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     include_str!("../data/models/gpt.ron"),
     include_str!("../data/models/bert.ron"),
     include_str!("../data/models/t5.ron"),
@@ -46,6 +46,7 @@ const FILES: [&str; 7] = [
     include_str!("../data/models/qwen.ron"),
     include_str!("../data/models/experts.ron"),
     include_str!("../data/models/other.ron"),
+    include_str!("../data/models/vision.ron"),
 ];
 
 static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {

@@ -69,6 +69,17 @@ pub enum TensorParallelError {
         /// A further way out.
         hint: &'static str,
     },
+    /// Nothing of a model that reads images is split.
+    #[error(
+        "model `{model}` reads images: its layers are not split over tensor_parallel {degree}; \
+         choose 1, and more pipelines or stages"
+    )]
+    Images {
+        /// The model's name.
+        model: String,
+        /// The tensor-parallel degree.
+        degree: u32,
+    },
     /// The sequence is not a multiple of the degree.
     #[error(
         "sequence_length {sequence_length} cannot be split over tensor_parallel {degree} by \
@@ -94,6 +105,10 @@ pub fn tensor_parallel_limits(model: &Model, shard: &Shard) -> Vec<TensorParalle
         errors.push(TensorParallelError::ZeroDegree);
         return errors;
     }
+    if model.tokens().is_none() && shard.tensor_parallel > 1 {
+        let (model, degree) = (model.name.clone(), shard.tensor_parallel);
+        errors.push(TensorParallelError::Images { model, degree });
+    }
     for (what, size, degree, hint) in split_dimensions(model, shard) {
         let uneven =
             TensorParallelError::Uneven { model: model.name.clone(), what, size, degree, hint };
@@ -110,7 +125,7 @@ fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32
     let whole_heads = " (key and value heads are not copied to several ranks)";
     let mut dimensions = Vec::new();
     for kind in model.kinds() {
-        let Layer::Transformer(layer) = &kind.layer;
+        let Layer::Transformer(layer) = &kind.layer else { continue };
         for attention in std::iter::once(&layer.attention).chain(&layer.cross_attention) {
             dimensions.push(("heads", attention.heads, degree, ""));
             dimensions.push(("kv_heads", attention.kv_heads(), degree, whole_heads));

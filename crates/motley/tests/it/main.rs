@@ -4,6 +4,7 @@
 
 mod conservation;
 mod explicit;
+mod families;
 mod fidelity;
 mod folding;
 mod mixing;

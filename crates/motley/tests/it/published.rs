@@ -53,6 +53,12 @@ fn unlike_cards_over_ethernet() {
 }
 
 #[test]
+fn images_on_eight_cards() {
+    check_in("images", "mlperf_", 2, 0.15);
+    check_in("images", "tf2017_", 4, 0.40);
+}
+
+#[test]
 fn zero_bubble_schedules_on_up_to_32_a100() {
     check_in("zero_bubble", "gpt_", 51, 0.22);
 }

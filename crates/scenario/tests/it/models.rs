@@ -21,6 +21,25 @@ const EXPERTS: &str = r#"Stack(
         head: Language(norm: RmsNorm, tied: true),
     )"#;
 
+#[test]
+fn images_have_no_length() {
+    let images =
+        [("bert-large", "resnet-50"), ("tp: 8", "tp: 1"), ("dp: 2", "dp: 32"), ("pp: 2", "pp: 1")];
+    let with = |changes: &[(&str, &str)]| changed(UNIFORM, &[&images[..], changes].concat());
+    check(&with(&[]), &["\"resnet-50\" reads images, which have no length"]);
+    let without = [(" sequence_length: 512,", "")];
+    let scenario = motley_scenario::load_text("test.ron", &with(&without), &[]).unwrap();
+    assert_eq!(scenario.training.sequence_length, None);
+    check(
+        &with(&[without[0], ("dp: 32, tp: 1", "dp: 16, tp: 2")]),
+        &["reads images: its layers are not split over tensor_parallel 2"],
+    );
+    check(
+        &with(&[without[0], ("Fp16", "Fp16, adapters: (rank: 4, targets: [Query])")]),
+        &["there is no matrix `Query` to adapt"],
+    );
+}
+
 /// The two-node scenario with a mixture of experts, changed.
 fn text(changes: &[(&str, &str)]) -> String {
     let experts = changed(UNIFORM, &[("Preset(\"bert-large\")", EXPERTS)]);

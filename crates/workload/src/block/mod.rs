@@ -9,6 +9,7 @@
 //! residual; scale with mask and softmax), which other stacks reach by similar fusions.
 
 mod attention;
+mod convolution;
 mod core;
 mod embedding;
 mod experts;
@@ -78,11 +79,16 @@ pub fn blocks(
             Embedding::Tokens(tokens) => {
                 vec![embedding::block(&rows(model.embedding.output(), tokens.dropout), tokens)]
             }
-            Embedding::Images(_) => vec![],
+            Embedding::Images(images) => {
+                vec![convolution::images(&rows(model.embedding.output(), false), *images)]
+            }
         },
         Part::Layer(kind) => {
             let kind = &model.kinds()[usize::from(kind.0)];
             match &kind.layer {
+                Layer::Convolutional(operations) => {
+                    vec![convolution::block(&rows(kind.output, false), operations, kind.input)]
+                }
                 Layer::Transformer(layer) => {
                     let rows = rows(kind.output, layer.dropout);
                     let entry = model.tokens().filter(|_| kind.enters_target()).map(|tokens| {
@@ -99,7 +105,11 @@ pub fn blocks(
             (Head::Language(head), Some(tokens)) => {
                 vec![head::block(&rows(model.head_input(), false), *head, tokens.vocab)]
             }
-            _ => vec![],
+            (Head::Classifier(head), _) => {
+                let input = model.head_input();
+                vec![convolution::classifier(&rows(input, false), *head, input)]
+            }
+            (Head::Language(_), None) => vec![],
         },
     }
 }

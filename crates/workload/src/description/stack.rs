@@ -6,8 +6,8 @@ use super::check::{Checker, limits};
 use super::{FieldPath, ModelError};
 use crate::Model;
 use crate::model::{
-    Attention, Embedding, Experts, FeedForward, Head, Layer, Mlp, Positions, Projections,
-    Transformer,
+    Attention, Embedding, Experts, FeedForward, Head, Layer, Mlp, Operation, Positions,
+    Projections, Transformer,
 };
 
 /// A model with every part written out.
@@ -87,6 +87,12 @@ impl Stack {
             for (l, layer) in run.layers.iter().enumerate() {
                 let path = run_path.field("layers").index(l);
                 match layer {
+                    Layer::Convolutional(operations) => {
+                        for (o, operation) in operations.iter().enumerate() {
+                            let place = path.index(o);
+                            check_operation(&place, operation, checker);
+                        }
+                    }
                     Layer::Transformer(layer) => {
                         self.check_transformer(&path, layer, checker);
                         if (r, l) == (0, 0) && layer.cross_attention.is_some() {
@@ -105,6 +111,28 @@ impl Stack {
             let limit = limits::LAYERS;
             checker
                 .error(path, &format!("the stack has {count} layers, above the limit of {limit}"));
+        } else if checker.errors.is_empty() {
+            self.check_maps(path, checker);
+        }
+    }
+
+    /// Whether every operation on feature maps fits those that it reads; the first that does not.
+    fn check_maps(&self, path: &FieldPath, checker: &mut Checker) {
+        let mut maps = self.embedding.output();
+        for (r, run) in self.layers.iter().enumerate() {
+            for (l, layer) in (0..run.repeat).flat_map(|_| run.layers.iter().enumerate()) {
+                let Layer::Convolutional(operations) = layer else { continue };
+                for (o, operation) in operations.iter().enumerate() {
+                    match operation.output(maps) {
+                        Ok(output) => maps = output,
+                        Err(reason) => {
+                            let place = path.index(r).field("layers").index(l).index(o);
+                            checker.error(&place, &reason);
+                            return;
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -181,6 +209,33 @@ fn check_attention(path: &FieldPath, attention: &Attention, hidden: u32, checker
             checker.size(&path.field("positions").field("buckets"), buckets, limits::WIDTH);
         }
         _ => {}
+    }
+}
+
+fn check_operation(path: &FieldPath, operation: &Operation, checker: &mut Checker) {
+    match operation {
+        Operation::Convolution(convolution) => {
+            checker.size(&path.field("channels"), convolution.channels, limits::WIDTH);
+            let (rows, columns) = convolution.kernel;
+            checker.size(&path.field("kernel"), rows.min(columns), limits::WIDTH);
+            checker.size(&path.field("stride"), convolution.stride, limits::WIDTH);
+        }
+        Operation::MaxPool(pool) | Operation::AveragePool(pool) => {
+            checker.size(&path.field("kernel"), pool.kernel, limits::WIDTH);
+            checker.size(&path.field("stride"), pool.stride, limits::WIDTH);
+        }
+        Operation::Linear(linear) => {
+            checker.size(&path.field("outputs"), linear.outputs, limits::FFN);
+        }
+        Operation::Branches(branches) => {
+            let rows = path.field("rows");
+            for (r, row) in branches.rows.iter().enumerate() {
+                for (o, operation) in row.iter().enumerate() {
+                    check_operation(&rows.index(r).index(o), operation, checker);
+                }
+            }
+        }
+        Operation::GlobalAveragePool | Operation::Activation => {}
     }
 }
 

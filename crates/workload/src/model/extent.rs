@@ -35,7 +35,7 @@ impl Extent {
         match self {
             Self::Sequence { .. } => u64::from(training.tokens()),
             Self::Target { .. } => u64::from(training.target_tokens()),
-            Self::Image { height, width, .. } => u64::from(height) * u64::from(width),
+            Self::Image { .. } => self.pixels(),
         }
     }
 
@@ -45,6 +45,14 @@ impl Extent {
             Self::Sequence { hidden } | Self::Target { hidden } => hidden,
             Self::Image { channels, .. } => channels,
         })
+    }
+
+    /// Pixels of a map; of what is no map, one.
+    pub fn pixels(self) -> u64 {
+        match self {
+            Self::Image { height, width, .. } => u64::from(height) * u64::from(width),
+            Self::Sequence { .. } | Self::Target { .. } => 1,
+        }
     }
 
     /// Elements of a sample that cross a boundary between stages here.

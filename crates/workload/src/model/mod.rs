@@ -4,6 +4,7 @@
 //! and computed once for each.
 
 mod attention;
+mod convolution;
 mod embedding;
 mod extent;
 mod feed_forward;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use attention::Latents;
 pub use attention::{Attention, AttentionMask, Positions, Projections, QkNorm};
+pub(crate) use convolution::output_of;
+pub use convolution::{Branches, Convolution, FullyConnected, Join, Operation, Padding, Pool};
 pub use embedding::{Embedding, Images, TokenEmbedding};
 pub use extent::Extent;
 pub use feed_forward::{Experts, FeedForward, Mlp, Router, SharedExpert};
@@ -24,7 +27,7 @@ pub use norm::Norm;
 pub(crate) use transformer::cross_inputs;
 pub use transformer::{NormPlacement, Residual, Transformer};
 pub use weight::{ParameterCount, Projection};
-pub(crate) use weight::{Split, Weight};
+pub(crate) use weight::{Split, Weight, WeightRows};
 
 use crate::Training;
 
@@ -33,6 +36,8 @@ use crate::Training;
 pub enum Layer {
     /// Attention and feed-forward.
     Transformer(Transformer),
+    /// Operations on feature maps, one after the other.
+    Convolutional(Vec<Operation>),
 }
 
 /// A model: an embedding, a stack of layers, a head. [`crate::Description::build`] makes one.
@@ -84,6 +89,7 @@ impl LayerKind {
                 Extent::Target { hidden: input.width() as u32 }
             }
             (Layer::Transformer(_), _) => input,
+            (Layer::Convolutional(operations), _) => output_of(operations, input),
         };
         let mut kind = Self {
             layer,
@@ -114,6 +120,7 @@ impl LayerKind {
     pub(crate) fn weights(&self) -> Vec<Weight> {
         match &self.layer {
             Layer::Transformer(layer) => layer.weights(self.hidden()),
+            Layer::Convolutional(operations) => convolution::weights(operations, self.input),
         }
     }
 
@@ -121,6 +128,7 @@ impl LayerKind {
     pub fn has_experts(&self) -> bool {
         match &self.layer {
             Layer::Transformer(layer) => matches!(layer.feed_forward, FeedForward::Experts(_)),
+            Layer::Convolutional(_) => false,
         }
     }
 
@@ -128,6 +136,7 @@ impl LayerKind {
     pub fn has_biased_scores(&self) -> bool {
         match &self.layer {
             Layer::Transformer(layer) => layer.attention.relative_bias() > 0.0,
+            Layer::Convolutional(_) => false,
         }
     }
 
@@ -138,6 +147,7 @@ impl LayerKind {
                 let entry = if self.enters_target() { layer.norm.per_channel() } else { 0.0 };
                 layer.vectors(self.hidden()) + entry * self.hidden() as f64
             }
+            Layer::Convolutional(operations) => convolution::vectors(operations, self.input),
         }
     }
 }
@@ -322,6 +332,7 @@ impl Model {
                 .find(|kind| matches!(kind.output, Extent::Target { .. }) == target)
                 .map_or(0.0, |kind| match &kind.layer {
                     Layer::Transformer(layer) => layer.attention.relative_bias(),
+                    Layer::Convolutional(_) => 0.0,
                 })
         };
         of_first(false) + of_first(true)

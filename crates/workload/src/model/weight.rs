@@ -48,14 +48,25 @@ pub(crate) struct Weight {
     pub(crate) bias: bool,
     /// Of a bank of experts: how many there are, and how many a token visits.
     pub(crate) experts: Option<(u32, u32)>,
-    /// It multiplies the encoder's output instead of the layer's own stream.
-    pub(crate) source: bool,
+    /// What it multiplies.
+    pub(crate) rows: WeightRows,
+}
+
+/// What a matrix multiplies of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum WeightRows {
+    /// The layer's own stream.
+    Stream,
+    /// The encoder's output.
+    Source,
+    /// So many pixels.
+    Pixels(u64),
 }
 
 impl Weight {
     pub(crate) fn columns(inputs: u64, outputs: u64, bias: bool) -> Self {
         let (projection, split) = (None, Split::Columns);
-        Self { projection, inputs, outputs, split, bias, experts: None, source: false }
+        Self { projection, inputs, outputs, split, bias, experts: None, rows: WeightRows::Stream }
     }
 
     pub(crate) fn rows(inputs: u64, outputs: u64, bias: bool) -> Self {
@@ -71,7 +82,11 @@ impl Weight {
     }
 
     pub(crate) fn of_source(self) -> Self {
-        Self { source: true, ..self }
+        Self { rows: WeightRows::Source, ..self }
+    }
+
+    pub(crate) fn of_pixels(self, pixels: u64) -> Self {
+        Self { rows: WeightRows::Pixels(pixels), ..self }
     }
 
     /// The same matrix of each of `count` experts. These have no adapters.

@@ -82,7 +82,8 @@ pub(crate) fn changed(preset: &str, change: impl Fn(&mut Transformer)) -> Model 
     };
     let mut stack = stack.clone();
     for run in &mut stack.layers {
-        for Layer::Transformer(layer) in &mut run.layers {
+        for layer in &mut run.layers {
+            let Layer::Transformer(layer) = layer else { panic!("{preset} is no transformer") };
             change(layer);
         }
     }

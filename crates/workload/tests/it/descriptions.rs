@@ -44,7 +44,7 @@ fn slips_of_a_stack_are_named_with_their_place() {
         }
     };
     let layer = |stack: &mut Stack, change: &dyn Fn(&mut Transformer)| {
-        let Layer::Transformer(layer) = &mut stack.layers[1].layers[0];
+        let Layer::Transformer(layer) = &mut stack.layers[1].layers[0] else { panic!() };
         change(layer);
     };
     let experts = |stack: &mut Stack, change: &dyn Fn(&mut Experts)| {
@@ -84,7 +84,7 @@ fn slips_of_a_stack_are_named_with_their_place() {
     );
     check(
         &|stack| {
-            let Layer::Transformer(layer) = &mut stack.layers[0].layers[0];
+            let Layer::Transformer(layer) = &mut stack.layers[0].layers[0] else { panic!() };
             layer.cross_attention = Some(Attention {
                 projections: Projections::Grouped { kv_heads: 7, head_dim: 128 },
                 ..layer.attention.clone()

@@ -233,7 +233,9 @@ fn no_kernel_beats_the_card() {
                 for op in all {
                     let time = kernels.time(&op).0;
                     let bytes = op.work.bytes(path.precision.element_bytes()).0;
-                    let floor = (op.work.flops().0 / peak).max(bytes / bandwidth);
+                    // Winograd's filtering does with 16 products what takes 36 of a window of 3 x 3.
+                    let saved = if matches!(op.work, Work::Convolution(_)) { 2.25 } else { 1.0 };
+                    let floor = (op.work.flops().0 / saved / peak).max(bytes / bandwidth);
                     assert!(
                         time.is_finite() && time > floor,
                         "{} {}: {time} < {floor}",

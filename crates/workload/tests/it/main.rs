@@ -4,6 +4,7 @@ mod adapters;
 mod attention;
 mod card_paths;
 mod common;
+mod convolutions;
 mod descriptions;
 mod experts;
 mod kernel_times;

@@ -12,7 +12,7 @@ fn a_gpt_layer_keeps_what_the_paper_counts() {
     for preset in Preset::all().iter().filter(|preset| preset.source.contains("Megatron-LM")) {
         let model = preset.build();
         let hidden = f64::from(model.tokens().unwrap().hidden);
-        let motley_workload::Layer::Transformer(layer) = &model.kinds()[0].layer;
+        let motley_workload::Layer::Transformer(layer) = &model.kinds()[0].layer else { panic!() };
         let stream = 2048.0 * 3.0 * hidden;
         let scores = 5.0 * f64::from(layer.attention.heads) * 2048.0 / hidden;
         for (degree, sequence_parallel) in [(1, false), (4, false), (4, true), (1, true)] {
@@ -133,7 +133,7 @@ fn recomputation_trades_kept_bytes_for_passing_ones() {
             let layer = activations(&model, part, &training, &path, &shard);
             let [none, selective, full] = [Recompute::None, Recompute::Selective, Recompute::Full]
                 .map(|recompute| (layer.bytes(recompute).0, layer.workspace(recompute).0));
-            assert!(full.0 < selective.0 && selective.0 <= none.0, "{}", model.name);
+            assert!(full.0 <= selective.0 && selective.0 <= none.0, "{}", model.name);
             assert!(full.1 > selective.1 && selective.1 >= none.1, "{}", model.name);
             // Nothing is lost: what is not kept is there while the part runs.
             assert!((selective.0 + selective.1 - none.0 - none.1).abs() < 1.0);

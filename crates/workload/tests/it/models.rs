@@ -103,6 +103,7 @@ fn windowed(model: &Model, part: Part) -> bool {
         motley_workload::Layer::Transformer(layer) => {
             layer.attention.window.is_some_and(|window| window < 512)
         }
+        motley_workload::Layer::Convolutional(_) => false,
     }
 }
 
@@ -167,7 +168,7 @@ fn all_weight_gradients_can_be_taken_out_of_the_backward_pass() {
     // Attention multiplies for every head of every sample.
     let weighted = |op: &&Operator| match op.work {
         Work::Gemm { batch, .. } => batch == 1,
-        Work::GroupedGemm(_) => true,
+        Work::GroupedGemm(_) | Work::Convolution(_) => true,
         _ => false,
     };
     for preset in Preset::all() {

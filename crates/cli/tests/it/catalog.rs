@@ -88,12 +88,12 @@ fn a_model_is_printed_as_scenarios_write_it() {
 /// Every card, node and model that is listed can be used.
 #[test]
 fn every_listed_model_and_node_runs() {
-    let run = |design: &str, fabric: &str, model: &str| {
+    let run_on = |length: &str, design: &str, fabric: &str, model: &str| {
         let text = format!(
             "Scenario(
                 cluster: (groups: [(design: \"{design}\", count: 2)], fabric: (technology: {fabric})),
                 model: Preset(\"{model}\"),
-                training: (global_batch: 64, sequence_length: 512, precision: Fp16),
+                training: (global_batch: 64, {length}precision: Fp16),
                 plan: Explicit(pipelines: [(micro_batches: 64, micro_batch_size: 1, stages: [
                     (gpus: 0..1, layers: 0..1),
                 ])]),
@@ -101,6 +101,11 @@ fn every_listed_model_and_node_runs() {
         );
         let folder = folder_with("it.ron", text);
         motley(folder.path(), &["check", "it.ron"])
+    };
+    // Images have no length.
+    let run = |design: &str, fabric: &str, model: &str| {
+        let ran = run_on("sequence_length: 512, ", design, fabric, model);
+        if ran.stderr.contains("reads images") { run_on("", design, fabric, model) } else { ran }
     };
     for design in ids("nodes") {
         let fits = ["InfiniBand", "RoCE", "Ethernet", "Efa"]

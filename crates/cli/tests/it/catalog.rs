@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use motley_workload::Model;
 use serde_json::Value;
 
 use crate::command::{MIXED, answer, changed, folder_with, motley};
@@ -88,12 +89,12 @@ fn a_model_is_printed_as_scenarios_write_it() {
 /// Every card, node and model that is listed can be used.
 #[test]
 fn every_listed_model_and_node_runs() {
-    let run_on = |length: &str, design: &str, fabric: &str, model: &str| {
+    let run = |design: &str, fabric: &str, model: &str, sequence: &str| {
         let text = format!(
             "Scenario(
                 cluster: (groups: [(design: \"{design}\", count: 2)], fabric: (technology: {fabric})),
                 model: Preset(\"{model}\"),
-                training: (global_batch: 64, {length}precision: Fp16),
+                training: (global_batch: 64, {sequence}precision: Fp16),
                 plan: Explicit(pipelines: [(micro_batches: 64, micro_batch_size: 1, stages: [
                     (gpus: 0..1, layers: 0..1),
                 ])]),
@@ -102,21 +103,18 @@ fn every_listed_model_and_node_runs() {
         let folder = folder_with("it.ron", text);
         motley(folder.path(), &["check", "it.ron"])
     };
-    // Images have no length.
-    let run = |design: &str, fabric: &str, model: &str| {
-        let ran = run_on("sequence_length: 512, ", design, fabric, model);
-        if ran.stderr.contains("reads images") { run_on("", design, fabric, model) } else { ran }
-    };
+    let tokens = "sequence_length: 512, ";
     for design in ids("nodes") {
         let fits = ["InfiniBand", "RoCE", "Ethernet", "Efa"]
-            .map(|fabric| run(&design, fabric, "gpt3-125m").stderr)
+            .map(|fabric| run(&design, fabric, "gpt3-125m", tokens).stderr)
             .into_iter()
             .filter(|stderr| !stderr.contains("E0402"))
             .count();
         assert_eq!(fits, 1, "{design}: its NICs speak one technology");
     }
     for model in ids("models") {
-        let ran = run("dgx-a100", "InfiniBand", &model);
+        let images = Model::preset(&model).is_some_and(|model| model.tokens().is_none());
+        let ran = run("dgx-a100", "InfiniBand", &model, if images { "" } else { tokens });
         assert_eq!(ran.stderr.matches("error").count(), 1, "{model}: {}", ran.stderr);
         assert!(ran.stderr.contains("the stages hold 1 layers"), "{model}: {}", ran.stderr);
     }

@@ -136,9 +136,7 @@ impl Layouts {
     ) -> Result<Transfer, RouteError> {
         let sends = self.sends.entry(fidelity).or_default();
         if let Some(known) = sends.get(slices) {
-            let bytes = if known.footprint.links.is_empty() { 0.0 } else { bytes_each.max(0.0) };
-            let Transfer { footprint, call, connections } = Transfer::clone(known);
-            return Ok(Transfer { footprint, call: Call { bytes, ..call }, connections });
+            return Ok(Transfer::clone(known).carrying(bytes_each));
         }
         let mut laid = transfer(cluster, slices, bytes_each)?;
         if fidelity == Fidelity::Bundled {

@@ -1,10 +1,11 @@
 //! Point-to-point sends.
 
 use motley_job::{Call, Footprint};
-use motley_topology::{Cluster, GpuId, LinkId, PathClass, RouteError};
+use motley_topology::{Cluster, GpuId, PathClass, RouteError};
 use motley_units::{Seconds, Time};
 
 use crate::connections::Connections;
+use crate::plan::idle_rate;
 use crate::tuning::{Generation, Hop};
 use crate::{Algorithm, Protocol};
 
@@ -26,11 +27,15 @@ impl Transfer {
 
     /// How long it takes when nothing else moves.
     pub fn uncontended(&self, cluster: &Cluster) -> Seconds {
-        let rate = |&(link, multiplicity): &(motley_job::LinkId, f64)| {
-            cluster.capacity(LinkId(link.0)).0 / multiplicity
-        };
-        let idle = self.footprint.links.iter().map(rate).fold(f64::INFINITY, f64::min);
-        Seconds(self.call.latency.as_secs_f64() + self.call.bytes / idle.min(self.call.rate_cap))
+        let rate = idle_rate(cluster, &self.footprint).min(self.call.rate_cap);
+        Seconds(self.call.latency.as_secs_f64() + self.call.bytes / rate)
+    }
+
+    /// The same sends of `bytes_each`. What crosses no link has nothing to move.
+    pub(crate) fn carrying(mut self, bytes_each: f64) -> Self {
+        let crosses = !self.footprint.links.is_empty();
+        self.call.bytes = if crosses { bytes_each.max(0.0) } else { 0.0 };
+        self
     }
 }
 
@@ -67,8 +72,7 @@ pub fn transfer(
         latency = latency.max(software * 1e-6 + hops.0);
     }
     let footprint = connections.footprint();
-    let bytes = if footprint.links.is_empty() { 0.0 } else { bytes_each.max(0.0) };
     let latency = Time::from_secs_f64(latency);
-    let call = Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0 };
-    Ok(Transfer { footprint, call, connections })
+    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    Ok(Transfer { footprint, call, connections }.carrying(bytes_each))
 }

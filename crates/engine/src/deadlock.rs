@@ -136,10 +136,11 @@ impl Stuck<'_> {
     /// and whose calls are on no stream therefore.
     fn has_issued_eagerly(&self, rank: usize, communicator: usize) -> bool {
         let comm = &self.communicators[communicator];
-        let stands = self.position(rank);
+        if comm.eager == NONE {
+            return false;
+        }
         let call = self.call(rank, communicator, comm.completed);
-        comm.eager != NONE
-            && call.is_some_and(|(at, op)| at < stands && matches!(op, Op::Issue { .. }))
+        call.is_some_and(|(at, op)| matches!(op, Op::Issue { .. }) && at < self.position(rank))
     }
 
     /// Where a rank stands in its program in full.
@@ -167,11 +168,10 @@ impl Stuck<'_> {
         let rank = &job.ranks[rank];
         job.expanded(rank.program)
             .enumerate()
-            .filter(|(_, op)| match *op {
-                Op::Collective { slot, .. } | Op::Issue { slot, .. } => {
+            .filter(|(_, op)| {
+                op.call().is_some_and(|(slot, _)| {
                     rank.slots[usize::from(slot.0)].0 as usize == communicator
-                }
-                _ => false,
+                })
             })
             .nth(instance as usize)
     }

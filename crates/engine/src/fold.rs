@@ -50,7 +50,7 @@ impl Fold {
     /// The fold of a verified job; `None` if that is no smaller than the job, or if connections of
     /// the job move apart.
     pub fn of(job: &Job) -> Option<Self> {
-        if job.connections.iter().any(|connections| !connections.is_empty()) {
+        if job.connections_move_apart() {
             return None;
         }
         let classes = refine::classes(job)?;

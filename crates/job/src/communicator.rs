@@ -2,6 +2,7 @@
 
 use motley_units::Time;
 
+use crate::known::fingerprint;
 use crate::{FootprintId, RankId};
 
 /// An index into [`crate::Job::communicators`].
@@ -39,17 +40,10 @@ pub struct CallSet {
 impl CallSet {
     /// Equal sets have equal fingerprints.
     pub(crate) fn fingerprint(&self) -> u64 {
-        self.calls.iter().fold(0, |hash, call| {
-            let parts = [
-                call.bytes.to_bits(),
-                call.latency.as_picos(),
-                call.rate_cap.to_bits(),
-                u64::from(call.footprint),
-            ];
-            // The odd constant is 2^64 over the golden ratio.
-            let mix = |hash: u64, part: u64| (hash ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            parts.into_iter().fold(hash, |hash, part| mix(hash ^ (hash >> 29), part))
-        })
+        fingerprint(self.calls.iter().map(|call| {
+            let Call { bytes, latency, rate_cap, footprint } = *call;
+            (bytes.to_bits(), latency, rate_cap.to_bits(), footprint)
+        }))
     }
 }
 

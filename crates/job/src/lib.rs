@@ -26,13 +26,16 @@
 //! [`verify`] checks what the engine relies on, so that a verified job can fail in one way only:
 //! deadlock.
 
+mod calls;
 mod communicator;
 mod footprint;
+mod known;
 mod program;
 mod segment;
 mod table;
 mod verify;
 
+pub use calls::Calls;
 pub use communicator::{Call, CallSet, CallSetId, CommId, Communicator};
 pub use footprint::{Footprint, FootprintId, LinkId};
 pub use program::{NameId, Op, Program, ProgramId, Slot, Stream, Tag};

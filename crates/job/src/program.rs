@@ -36,7 +36,7 @@ pub struct Slot(pub u16);
 pub struct Stream(pub u8);
 
 /// One operation of the compute stream. 16 bytes: the hot loop walks arrays of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// The compute stream is busy for `duration`, times the rank's slowness and the jitter of
     /// `kernels` kernels.
@@ -97,6 +97,16 @@ impl Op {
             | Self::Issue { tag, .. }
             | Self::Await { tag, .. } => Some(tag),
             Self::Segment { .. } => None,
+        }
+    }
+
+    /// The slot and the call that it makes; a segment may make several.
+    pub fn call(&self) -> Option<(Slot, u16)> {
+        match *self {
+            Self::Collective { slot, call, .. } | Self::Issue { slot, call, .. } => {
+                Some((slot, call))
+            }
+            Self::Compute { .. } | Self::Await { .. } | Self::Segment { .. } => None,
         }
     }
 

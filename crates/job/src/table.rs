@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::known::Known;
+use crate::segment::Segments;
 use crate::{
     CallSet, CallSetId, CommId, Communicator, Footprint, FootprintId, NameId, Program, ProgramId,
-    Segment, segment::Segments,
+    Segment,
 };
 
 /// A rank of the job, numbered from zero.
@@ -66,6 +68,11 @@ impl Job {
     pub fn connections_of(&self, footprint: FootprintId) -> &[Footprint] {
         self.connections.get(footprint.0 as usize).map_or(&[], Vec::as_slice)
     }
+
+    /// Whether the connections of any footprint move apart.
+    pub fn connections_move_apart(&self) -> bool {
+        self.connections.iter().any(|connections| !connections.is_empty())
+    }
 }
 
 /// Builds a job; equal names, programs and call sets are entered once.
@@ -74,8 +81,7 @@ pub struct JobBuilder {
     job: Job,
     names: HashMap<String, NameId>,
     segments: Segments,
-    /// By fingerprint, candidates for being equal.
-    call_sets: HashMap<u64, Vec<CallSetId>>,
+    call_sets: Known<CallSetId>,
 }
 
 impl JobBuilder {
@@ -122,12 +128,13 @@ impl JobBuilder {
     /// Enters a call set.
     pub fn call_set(&mut self, calls: CallSet) -> CallSetId {
         let job = &mut self.job;
-        let known = self.call_sets.entry(calls.fingerprint()).or_default();
-        if let Some(&id) = known.iter().find(|id| job.call_sets[id.0 as usize] == calls) {
+        let fingerprint = calls.fingerprint();
+        let equal = |id: &CallSetId| job.call_sets[id.0 as usize] == calls;
+        if let Some(&id) = self.call_sets.find(fingerprint, equal) {
             return id;
         }
         let id = CallSetId(job.call_sets.len() as u32);
-        known.push(id);
+        self.call_sets.enter(fingerprint, id);
         job.call_sets.push(calls);
         id
     }

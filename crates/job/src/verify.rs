@@ -282,8 +282,7 @@ fn demands(job: &Job) -> Result<Vec<Demand>, JobError> {
 fn calls_of(job: &Job, (program, slot): (usize, usize)) -> Vec<u16> {
     let mut calls = Vec::new();
     let mut add = |op: &Op| {
-        if let Op::Collective { slot: called, call, .. } | Op::Issue { slot: called, call, .. } =
-            *op
+        if let Some((called, call)) = op.call()
             && usize::from(called.0) == slot
         {
             calls.push(call);

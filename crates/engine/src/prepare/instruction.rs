@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use motley_job::{Job, Op, Slot, Stream, Tag};
+use motley_job::{Calls, Job, Op, Slot, Stream, Tag};
 
 use super::NONE;
 use crate::digest::Weights;
@@ -17,7 +17,7 @@ pub(crate) enum Instruction {
     /// Keep the compute stream busy.
     Compute {
         tag: Tag,
-        /// Index of the number of kernels in [`super::Tables::kernels`].
+        /// Index of the number of kernels in [`Code::kernels`].
         spread: u16,
         /// Picoseconds, as the float that it is multiplied as.
         duration: f64,
@@ -34,7 +34,7 @@ pub(crate) enum Instruction {
         index: u16,
         /// Which of the program's segments it is, in the order of their first use.
         ordinal: u16,
-        /// Index in [`super::Tables::segments`].
+        /// Index in [`Code::segments`].
         segment: u32,
         /// Calls of its slot before it.
         before: u32,
@@ -109,7 +109,7 @@ pub(crate) fn lower(job: &Job) -> Code {
     let mut classes = BTreeMap::new();
     for program in &job.programs {
         let first = code.instructions.len() as u32;
-        let mut calls: Vec<u32> = Vec::new();
+        let mut calls = Calls::default();
         let mut ordinals: BTreeMap<u32, u16> = BTreeMap::new();
         let mut len = 0;
         for op in &program.ops {
@@ -122,7 +122,7 @@ pub(crate) fn lower(job: &Job) -> Code {
                         index,
                         ordinal: *ordinals.entry(segment.0).or_insert(next),
                         segment: segment.0,
-                        before: used.slot.map_or(0, |slot| count(&mut calls, slot, used.calls)),
+                        before: used.slot.map_or(0, |slot| calls.count(slot, used.calls)),
                         times: 1,
                     }
                 }
@@ -139,7 +139,7 @@ pub(crate) fn lower(job: &Job) -> Code {
     }
     for segment in &job.segments {
         let first = code.instructions.len() as u32;
-        let mut calls: Vec<u32> = Vec::new();
+        let mut calls = Calls::default();
         for &op in &segment.ops {
             let instruction = code.instruction(op, &mut calls, &mut classes);
             code.instructions.push(instruction);
@@ -147,8 +147,7 @@ pub(crate) fn lower(job: &Job) -> Code {
         code.instructions.push(Instruction::End);
         let blocking = segment.ops.iter().position(|op| matches!(op, Op::Collective { .. }));
         let calls_met = blocking.map_or(segment.calls, |met| {
-            let calls = segment.ops[..=met].iter();
-            calls.filter(|op| matches!(op, Op::Collective { .. } | Op::Issue { .. })).count() as u32
+            segment.ops[..=met].iter().filter(|op| op.call().is_some()).count() as u32
         });
         code.segments.push(Segment {
             first,
@@ -181,16 +180,6 @@ fn count_repeats(instructions: &mut [Instruction]) {
     }
 }
 
-/// Counts calls of a slot; how many there were before.
-fn count(calls: &mut Vec<u32>, slot: Slot, more: u32) -> u32 {
-    let slot = usize::from(slot.0);
-    if calls.len() <= slot {
-        calls.resize(slot + 1, 0);
-    }
-    calls[slot] += more;
-    calls[slot] - more
-}
-
 impl Code {
     /// The segment after whose use a program goes on at `back`, if that is in a program.
     pub(crate) fn segment_before(&self, back: u32) -> Option<&Segment> {
@@ -217,7 +206,7 @@ impl Code {
     fn instruction(
         &mut self,
         op: Op,
-        calls: &mut Vec<u32>,
+        calls: &mut Calls,
         classes: &mut BTreeMap<u16, u16>,
     ) -> Instruction {
         match op {
@@ -230,10 +219,10 @@ impl Code {
                 Instruction::Compute { tag, spread, duration: duration.as_picos() as f64 }
             }
             Op::Collective { tag, slot, call } => {
-                Instruction::Collective { tag, slot, call, sequence: count(calls, slot, 1) }
+                Instruction::Collective { tag, slot, call, sequence: calls.count(slot, 1) }
             }
             Op::Issue { tag, slot, call, stream } => {
-                Instruction::Issue { tag, slot, call, stream, sequence: count(calls, slot, 1) }
+                Instruction::Issue { tag, slot, call, stream, sequence: calls.count(slot, 1) }
             }
             Op::Await { tag, slot, sequence } => Instruction::Await { tag, slot, sequence },
             // Segments hold none, and programs have theirs taken care of.

@@ -59,7 +59,7 @@ impl Numbers {
 impl<'a> Paths<'a> {
     pub(super) fn new(job: &'a Job) -> Self {
         let mut first = Vec::new();
-        if job.connections.iter().any(|connections| !connections.is_empty()) {
+        if job.connections_move_apart() {
             first.push(0);
             let mut next = 0;
             first.extend((0..job.footprints.len() as u32).map(|footprint| {

@@ -8,10 +8,10 @@
 //! go, its state warm in the cache.
 //!
 //! *What must be remembered.* Members may have up to two calls outstanding
-//! ([`OUTSTANDING`](crate::prepare::OUTSTANDING)), so one may ask for the end of an instance when
-//! later ones have been settled. Say a member has yet to wait for instance t. It has joined t + 1 at
-//! the latest. Whoever joins instance s has waited for s - 2, which is complete, so every member has
-//! joined s - 2 <= t + 1. Hence s <= t + 3, and a window of four instances forgets nothing too
+//! ([`OUTSTANDING`](crate::prepare::usage::OUTSTANDING)), so one may ask for the end of an instance
+//! when later ones have been settled. Say a member has yet to wait for instance t. It has joined t + 1
+//! at the latest. Whoever joins instance s has waited for s - 2, which is complete, so every member
+//! has joined s - 2 <= t + 1. Hence s <= t + 3, and a window of four instances forgets nothing too
 //! early.
 
 use motley_units::Time;

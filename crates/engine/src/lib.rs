@@ -27,6 +27,7 @@ mod eager;
 mod engine;
 mod flow;
 mod fold;
+mod grouped;
 mod noise;
 mod observer;
 mod options;

@@ -1,7 +1,8 @@
 //! What is worked out once per job, before any replay.
 //!
 //! [`paths`] numbers what moves at a rate of its own, [`usage`] finds out who calls what from where,
-//! [`sharing`] which links can be shared at all, and this module lays all of it out as the flat tables that the replay reads.
+//! [`sharing`] which links can be shared at all, [`gangs`] which ranks walk side by side, and this
+//! module lays all of it out as the flat tables that the replay reads.
 
 mod gangs;
 mod instruction;

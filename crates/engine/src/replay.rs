@@ -5,10 +5,10 @@
 //! in local time until it must wait for something that has not happened at the clock.
 //!
 //! *A rank that runs is never behind the clock.* It starts to run at clock zero with the local time
-//! at which it begins, and again when what it waits for ends; it then takes the later of its local time and the
-//! clock, or, where an instance ends without an event, the end, which is not before the local time
-//! of the member that joined last. Local time only grows while it runs, and the clock stands still
-//! meanwhile. From this follows:
+//! at which it begins, and again when what it waits for ends; it then takes the later of its local
+//! time and the clock, or, where an instance ends without an event, the end, which is not before the
+//! local time of the member that joined last. Local time only grows while it runs, and the clock
+//! stands still meanwhile. From this follows:
 //!
 //! - Joins, and with them starts and ends, lie at or after the clock, so the queue is never asked
 //!   for the past.

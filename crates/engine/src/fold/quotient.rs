@@ -7,28 +7,22 @@ use super::refine::Classes;
 /// One rank, communicator and link for each class.
 pub(super) fn quotient(job: &Job, classes: &Classes) -> Job {
     let mut footprints = Vec::new();
-    let weights = weights(job, classes);
     let communicators = classes
         .communicator
         .first
         .iter()
-        .enumerate()
-        .map(|(class, &first)| {
+        .zip(crossings(job, classes))
+        .map(|(&first, crossings)| {
             let comm = &job.communicators[first as usize];
             let mut members: Vec<RankId> =
                 comm.members.iter().map(|rank| RankId(classes.rank.of[rank.0 as usize])).collect();
             members.sort_unstable();
             members.dedup();
-            let own = (0..comm.footprints.len()).map(|k| {
-                footprints.push(Footprint { links: weights[class][k].clone() });
+            let own = crossings.into_iter().map(|crossings| {
+                footprints.push(Footprint::from_crossings(crossings));
                 FootprintId(footprints.len() as u32 - 1)
             });
-            Communicator {
-                members,
-                calls: comm.calls,
-                footprints: own.collect(),
-                class: comm.class,
-            }
+            Communicator { members, footprints: own.collect(), ..*comm }
         })
         .collect();
     let ranks = classes.rank.first.iter().map(|&first| {
@@ -51,29 +45,22 @@ pub(super) fn quotient(job: &Job, classes: &Classes) -> Job {
     }
 }
 
-/// By class of communicators and footprint, the classes of links that are crossed, each with the
-/// multiplicity of the whole class of communicators on one of these links: it is the same on all.
-fn weights(job: &Job, classes: &Classes) -> Vec<Vec<Vec<(LinkId, f64)>>> {
-    let footprints = |&first: &u32| job.communicators[first as usize].footprints.len();
-    let mut weights: Vec<Vec<Vec<(LinkId, f64)>>> = classes
-        .communicator
-        .first
-        .iter()
-        .map(|first| vec![Vec::new(); footprints(first)])
-        .collect();
-    for (c, comm) in job.communicators.iter().enumerate() {
-        let class = classes.communicator.of[c] as usize;
-        for (k, footprint) in comm.footprints.iter().enumerate() {
+/// By class of communicators and footprint, the classes of links that are crossed. Each comes with
+/// the multiplicities of the whole class of communicators on one of these links: together they are
+/// the same on all.
+fn crossings(job: &Job, classes: &Classes) -> Vec<Vec<Vec<(LinkId, f64)>>> {
+    let none = |&first: &u32| vec![Vec::new(); job.communicators[first as usize].footprints.len()];
+    let mut crossings: Vec<Vec<Vec<(LinkId, f64)>>> =
+        classes.communicator.first.iter().map(none).collect();
+    for (comm, &class) in job.communicators.iter().zip(&classes.communicator.of) {
+        for (footprint, crossings) in comm.footprints.iter().zip(&mut crossings[class as usize]) {
             for &(link, multiplicity) in &job.footprints[footprint.0 as usize].links {
                 let link_class = classes.link.of[link.0 as usize];
                 if classes.link.first[link_class as usize] == link.0 {
-                    weights[class][k].push((LinkId(link_class), multiplicity));
+                    crossings.push((LinkId(link_class), multiplicity));
                 }
             }
         }
     }
-    for crossings in weights.iter_mut().flatten() {
-        *crossings = Footprint::from_crossings(crossings.drain(..)).links;
-    }
-    weights
+    crossings
 }

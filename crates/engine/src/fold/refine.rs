@@ -5,7 +5,9 @@
 //! crosses them, until no class splits any more. Colours are hashes: sums over what has no order,
 //! chains over what has.
 
-use motley_job::{CommId, Footprint, Job};
+use motley_job::{CommId, Footprint, Job, LinkId};
+
+use crate::grouped::Grouped;
 
 /// A partition of ranks, communicators and links.
 #[derive(Debug)]
@@ -26,24 +28,20 @@ pub(super) struct Partition {
 
 /// The coarsest equitable partition; `None` if ranks do not fold, or too few of them to be worth it.
 pub(super) fn classes(job: &Job) -> Option<Classes> {
-    let ranks = job.ranks.len();
     let mut colours = Colours::new(job);
-    // What a card is by itself often settles it.
-    if !worth(distinct(&colours.ranks), ranks) {
-        return None;
-    }
-    let mut count = distinct(&colours.ranks) + distinct(&colours.communicators);
+    let mut before = None;
     loop {
-        colours.refine(job);
-        let ranks_now = distinct(&colours.ranks);
-        if !worth(ranks_now, ranks) {
+        // What a card is by itself often settles it.
+        let ranks = distinct(&colours.ranks);
+        if !worth(ranks, job.ranks.len()) {
             return None;
         }
-        let now = ranks_now + distinct(&colours.communicators);
-        if now == count {
+        let count = ranks + distinct(&colours.communicators);
+        if before == Some(count) {
             break;
         }
-        count = now;
+        before = Some(count);
+        colours.refine(job);
     }
     let classes = Classes {
         rank: Partition::new(&colours.ranks),
@@ -104,10 +102,6 @@ impl Colours {
 
     /// One round.
     fn refine(&mut self, job: &Job) {
-        // Links anew from their capacities: they add nothing that their users do not tell.
-        for (colour, link) in self.links.iter_mut().zip(&job.links) {
-            *colour = link.capacity.to_bits();
-        }
         let mut crossed = vec![0u64; job.links.len()];
         for (c, links) in crossings(job) {
             for (k, footprint) in links.enumerate() {
@@ -118,8 +112,9 @@ impl Colours {
                 }
             }
         }
-        for (colour, crossed) in self.links.iter_mut().zip(crossed) {
-            *colour = chain(*colour, crossed);
+        // Links anew from their capacities: their past adds nothing that their users do not tell.
+        for ((colour, link), crossed) in self.links.iter_mut().zip(&job.links).zip(crossed) {
+            *colour = chain(link.capacity.to_bits(), crossed);
         }
 
         let met = self.met(job);
@@ -148,6 +143,16 @@ impl Colours {
 fn crossings(job: &Job) -> impl Iterator<Item = (usize, impl Iterator<Item = &Footprint>)> {
     job.communicators.iter().enumerate().map(|(c, comm)| {
         (c, comm.footprints.iter().map(|footprint| &job.footprints[footprint.0 as usize]))
+    })
+}
+
+/// Each communicator's crossings: by which of its footprints, of which link, with which
+/// multiplicity.
+fn every_crossing(job: &Job) -> impl Iterator<Item = (usize, u32, LinkId, f64)> {
+    crossings(job).flat_map(|(c, footprints)| {
+        (0u32..).zip(footprints).flat_map(move |(k, footprint)| {
+            footprint.links.iter().map(move |&(link, multiplicity)| (c, k, link, multiplicity))
+        })
     })
 }
 
@@ -219,21 +224,16 @@ impl Classes {
     }
 
     fn communicators_agree(&self, job: &Job) -> bool {
-        let users = grouped(job.communicators.len(), |enter| {
-            for (rank, &class) in job.ranks.iter().zip(&self.rank.of) {
-                for (slot, comm) in rank.slots.iter().enumerate() {
-                    enter(comm.0 as usize, (class, slot as u32, 0));
-                }
-            }
+        let users = Grouped::new(job.communicators.len(), || {
+            job.ranks.iter().zip(&self.rank.of).flat_map(|(rank, &class)| {
+                let slots = (0u32..).zip(&rank.slots);
+                slots.map(move |(slot, comm)| (comm.0, (class, slot, 0)))
+            })
         });
-        let crossed = grouped(job.communicators.len(), |enter| {
-            for (c, footprints) in crossings(job) {
-                for (k, footprint) in footprints.enumerate() {
-                    for &(link, n) in &footprint.links {
-                        enter(c, (self.link.of[link.0 as usize], k as u32, n.to_bits()));
-                    }
-                }
-            }
+        let crossed = Grouped::new(job.communicators.len(), || {
+            every_crossing(job).map(|(c, k, link, multiplicity)| {
+                (c as u32, (self.link.of[link.0 as usize], k, multiplicity.to_bits()))
+            })
         });
         self.communicator.is_uniform(|one, other| {
             let (a, b) = (&job.communicators[one], &job.communicators[other]);
@@ -241,25 +241,20 @@ impl Classes {
                 && a.class == b.class
                 && a.members.len() == b.members.len()
                 && a.footprints.len() == b.footprints.len()
-                && alike(users.of(one), users.of(other))
-                && alike(crossed.of(one), crossed.of(other))
+                && alike(&users[one], &users[other])
+                && alike(&crossed[one], &crossed[other])
         })
     }
 
     fn links_agree(&self, job: &Job) -> bool {
-        let users = grouped(job.links.len(), |enter| {
-            for (c, footprints) in crossings(job) {
-                let class = self.communicator.of[c];
-                for (k, footprint) in footprints.enumerate() {
-                    for &(link, n) in &footprint.links {
-                        enter(link.0 as usize, (class, k as u32, n.to_bits()));
-                    }
-                }
-            }
+        let users = Grouped::new(job.links.len(), || {
+            every_crossing(job).map(|(c, k, link, multiplicity)| {
+                (link.0, (self.communicator.of[c], k, multiplicity.to_bits()))
+            })
         });
         self.link.is_uniform(|one, other| {
             job.links[one].capacity.to_bits() == job.links[other].capacity.to_bits()
-                && alike(users.of(one), users.of(other))
+                && alike(&users[one], &users[other])
         })
     }
 }
@@ -275,33 +270,4 @@ fn alike(one: &[User], other: &[User]) -> bool {
         list
     };
     one == other || (one.len() == other.len() && sorted(one) == sorted(other))
-}
-
-/// Users by thing.
-struct Grouped {
-    users: Vec<User>,
-    first: Vec<u32>,
-}
-
-impl Grouped {
-    fn of(&self, thing: usize) -> &[User] {
-        &self.users[self.first[thing] as usize..self.first[thing + 1] as usize]
-    }
-}
-
-/// Groups what `visit` enters, each time it is called the same.
-fn grouped(things: usize, visit: impl Fn(&mut dyn FnMut(usize, User))) -> Grouped {
-    let mut first = vec![0u32; things + 2];
-    visit(&mut |thing, _| first[thing + 2] += 1);
-    for thing in 2..first.len() {
-        first[thing] += first[thing - 1];
-    }
-    let mut users = vec![(0, 0, 0); first[things + 1] as usize];
-    visit(&mut |thing, user| {
-        let next = &mut first[thing + 1];
-        users[*next as usize] = user;
-        *next += 1;
-    });
-    first.pop();
-    Grouped { users, first }
 }

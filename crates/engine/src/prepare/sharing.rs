@@ -43,12 +43,14 @@
 //! Instances of one communicator follow one another because the replay has each member join an
 //! instance only after the one before is complete.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use motley_job::Job;
+use rustc_hash::FxHasher;
 
 use super::paths::Paths;
 use super::usage::{Lane, Usage};
+use crate::grouped::Grouped;
 
 /// Relative slack within which a sum counts as equal to a capacity: rounding of the sum.
 const ROUNDING: f64 = 1e-12;
@@ -64,7 +66,7 @@ pub(crate) struct Sharing {
 }
 
 /// A path of a communicator across a link.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Crossing {
     communicator: u32,
     path: u32,
@@ -85,10 +87,9 @@ enum Binding {
 
 /// What of `job` needs the solver. Without `reduce`, all that anyone crosses does.
 pub(super) fn find(job: &Job, paths: &Paths<'_>, usage: &Usage, reduce: bool) -> Sharing {
-    let (crossings, first) = crossings(job, paths, usage);
-    let on = |link: usize| &crossings[first[link] as usize..first[link + 1] as usize];
+    let crossings = crossings(job, paths, usage);
     let binding: Vec<Binding> = (0..job.links.len())
-        .map(|link| match on(link) {
+        .map(|link| match &crossings[link] {
             [] => Binding::Nobody,
             users if reduce => binding(job, paths, usage, link, users),
             _ => Binding::Communicators,
@@ -108,54 +109,35 @@ pub(super) fn find(job: &Job, paths: &Paths<'_>, usage: &Usage, reduce: bool) ->
         .enumerate()
         .map(|(link, binding)| match binding {
             Binding::Nobody => false,
-            Binding::Connections => on(link).iter().any(flows),
+            Binding::Connections => crossings[link].iter().any(flows),
             Binding::Communicators => true,
         })
         .collect();
     if reduce {
-        keep_tightest(job, on, &mut links);
+        keep_tightest(job, &crossings, &mut links);
     }
     Sharing { links, footprints }
 }
 
-/// All crossings, grouped by link, in the order of communicators; and where each group begins.
-fn crossings(job: &Job, paths: &Paths<'_>, usage: &Usage) -> (Vec<Crossing>, Vec<u32>) {
-    let used = || {
-        (0..job.communicators.len())
-            .flat_map(|c| usage.footprints(c).iter().map(move |&used| (c as u32, used)))
-    };
-
-    let mut first = vec![0u32; job.links.len() + 2];
-    for (_, used) in used() {
-        for links in paths.under(used.footprint) {
-            for (link, _) in links {
-                first[link.0 as usize + 2] += 1;
-            }
-        }
-    }
-    for link in 2..first.len() {
-        first[link] += first[link - 1];
-    }
-    let total = first.last().map_or(0, |&total| total as usize);
-    let blank = Crossing { communicator: 0, path: 0, multiplicity: 0.0, most: 0.0 };
-    let mut crossings = vec![blank; total];
-    for (communicator, used) in used() {
-        let numbers = paths.numbers().of(used.footprint);
-        for (path, links) in numbers.zip(paths.under(used.footprint)) {
-            let idle_rate = links
-                .iter()
-                .map(|&(link, multiplicity)| job.links[link.0 as usize].capacity / multiplicity)
-                .fold(used.rate_cap, f64::min);
-            for &(link, multiplicity) in links {
-                let next = &mut first[link.0 as usize + 1];
-                let most = multiplicity * idle_rate;
-                crossings[*next as usize] = Crossing { communicator, path, multiplicity, most };
-                *next += 1;
-            }
-        }
-    }
-    first.pop();
-    (crossings, first)
+/// By link, all that cross it, in the order of communicators.
+fn crossings(job: &Job, paths: &Paths<'_>, usage: &Usage) -> Grouped<Crossing> {
+    Grouped::new(job.links.len(), || {
+        let used = (0..job.communicators.len())
+            .flat_map(|c| usage.footprints(c).iter().map(move |&used| (c as u32, used)));
+        used.flat_map(|(communicator, used)| {
+            let numbers = paths.numbers().of(used.footprint);
+            numbers.zip(paths.under(used.footprint)).flat_map(move |(path, links)| {
+                let idle_rate = links
+                    .iter()
+                    .map(|&(link, multiplicity)| job.links[link.0 as usize].capacity / multiplicity)
+                    .fold(used.rate_cap, f64::min);
+                links.iter().map(move |&(link, multiplicity)| {
+                    let most = multiplicity * idle_rate;
+                    (link.0, Crossing { communicator, path, multiplicity, most })
+                })
+            })
+        })
+    })
 }
 
 /// Between whom a link can bind that these cross.
@@ -214,18 +196,18 @@ fn take_turns(job: &Job, usage: &Usage, users: &[Crossing]) -> bool {
 
 /// Of the links that are crossed by the same paths in the same proportions, leaves the one
 /// with the least capacity for its multiplicities.
-fn keep_tightest<'a>(job: &Job, on: impl Fn(usize) -> &'a [Crossing], solved: &mut [bool]) {
+fn keep_tightest(job: &Job, crossings: &Grouped<Crossing>, solved: &mut [bool]) {
     let pattern = |link: usize| {
-        let users = on(link);
+        let users = &crossings[link];
         let unit = users[0].multiplicity;
         users.iter().map(move |u| (u.communicator, u.path, (u.multiplicity / unit).to_bits()))
     };
     let mut links: Vec<(u64, u64, usize)> = (0..solved.len())
         .filter(|&link| solved[link])
         .map(|link| {
-            let mut hasher = DefaultHasher::new();
+            let mut hasher = FxHasher::default();
             pattern(link).for_each(|user| user.hash(&mut hasher));
-            let room = job.links[link].capacity / on(link)[0].multiplicity;
+            let room = job.links[link].capacity / crossings[link][0].multiplicity;
             (hasher.finish(), room.to_bits(), link)
         })
         .collect();

@@ -4,7 +4,9 @@ use motley_engine::{Engine, Jitter, Law, Options, Silent, replay};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::jobs::{Hand, collective, compute, issue, moves, run, run_unreduced, wait_for};
+use crate::jobs::{
+    Hand, TwoStages, collective, compute, issue, moves, run, run_unreduced, wait_for,
+};
 
 /// One phase of every member's program, with the compute times of each member.
 #[derive(Clone, Debug)]
@@ -96,18 +98,8 @@ proptest! {
         sizes in vec(1.0f64..80.0, 3),
         jitter in any::<bool>(),
     ) {
-        let size = slow.len() as u32 / 2;
-        let (first, second) = slow.split_at(size as usize);
-        let ranks = slow.len() as u32;
-        let mut hand = Hand::new(&[1e9, 1e9, 1e9]);
-        let calls = [moves(sizes[0]), moves(sizes[1])];
-        let members = [(0..size).collect::<Vec<_>>(), (size..ranks).collect()];
-        let groups =
-            [hand.comm(&members[0], &[(0, 1.0)], &calls), hand.comm(&members[1], &[(1, 1.0)], &calls)];
-        // Both directions of one boundary share a link.
-        let down = hand.comm(&members[0], &[(2, 1.0)], &[moves(sizes[2])]);
-        let up = hand.comm(&members[1], &[(2, 2.0)], &[moves(sizes[2])]);
-        let all = hand.comm(&(0..ranks).collect::<Vec<_>>(), &[(2, 1.0)], &[moves(1.0)]);
+        let stages = TwoStages::new(&slow, &sizes);
+        let TwoStages { groups, down, up, all, .. } = stages;
         let program = |stage: usize| {
             let (group, mut ops, mut called) = (groups[stage], Vec::new(), 0);
             for (nth, phase) in phases.iter().enumerate() {
@@ -144,7 +136,7 @@ proptest! {
             ops.extend([collective(all, 0), compute(3), collective(group, 1)]);
             ops
         };
-        let job = hand.job_of_groups(vec![(program(0), first.to_vec()), (program(1), second.to_vec())]);
+        let job = stages.job(program);
         let jitter = jitter.then_some(Jitter { relative_deviation: 0.3, law: Law::default() });
         let options = Options { jitter, ..Options::default() };
         let outcome = |engine: &Engine| replay(engine, &options, &mut Silent).unwrap();

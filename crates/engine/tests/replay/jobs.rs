@@ -124,17 +124,11 @@ impl Hand {
     }
 
     /// The same with a slowness for each rank.
-    pub(crate) fn job_of_unlike(mut self, programs: Vec<(Vec<Op>, f64)>) -> Job {
-        for (ops, slowness) in programs {
-            let program = self.builder.program(&Program { ops });
-            let slots = (0..self.comms).map(CommId).collect();
-            self.builder.rank(Rank { program, slowness, slots });
-        }
-        self.builder.finish()
+    pub(crate) fn job_of_unlike(self, programs: Vec<(Vec<Op>, f64)>) -> Job {
+        let groups = programs.into_iter().map(|(ops, slowness)| (ops, vec![slowness]));
+        self.job_of_groups(groups.collect())
     }
-}
 
-impl Hand {
     /// The job in which each program is run by a run of ranks, one for each slowness.
     pub(crate) fn job_of_groups(mut self, groups: Vec<(Vec<Op>, Vec<f64>)>) -> Job {
         for (ops, slow) in groups {
@@ -145,6 +139,42 @@ impl Hand {
             }
         }
         self.builder.finish()
+    }
+}
+
+/// Two groups of unlike cards, one behind the other, each with a link of its own. Both directions of
+/// the boundary between them, and all cards together, share a third.
+pub(crate) struct TwoStages {
+    hand: Hand,
+    slow: Vec<Vec<f64>>,
+    /// Each with two calls.
+    pub(crate) groups: [CommId; 2],
+    pub(crate) down: CommId,
+    pub(crate) up: CommId,
+    pub(crate) all: CommId,
+}
+
+impl TwoStages {
+    /// The first half of the cards, by slowness, before the second; what the groups' calls and the
+    /// sends move.
+    pub(crate) fn new(slow: &[f64], sizes: &[f64]) -> Self {
+        let (first, second) = slow.split_at(slow.len() / 2);
+        let all: Vec<u32> = (0..slow.len() as u32).collect();
+        let (before, behind) = all.split_at(first.len());
+        let mut hand = Hand::new(&[1e9, 1e9, 1e9]);
+        let calls = [moves(sizes[0]), moves(sizes[1])];
+        let groups =
+            [hand.comm(before, &[(0, 1.0)], &calls), hand.comm(behind, &[(1, 1.0)], &calls)];
+        let down = hand.comm(before, &[(2, 1.0)], &[moves(sizes[2])]);
+        let up = hand.comm(behind, &[(2, 2.0)], &[moves(sizes[2])]);
+        let all = hand.comm(&all, &[(2, 1.0)], &[moves(1.0)]);
+        Self { hand, slow: vec![first.to_vec(), second.to_vec()], groups, down, up, all }
+    }
+
+    /// The job in which each group runs the program of its stage.
+    pub(crate) fn job(self, program: impl Fn(usize) -> Vec<Op>) -> Job {
+        let programs = [0, 1].map(program);
+        self.hand.job_of_groups(programs.into_iter().zip(self.slow).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use motley_units::Time;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::jobs::{Hand, collective, compute, issue, moves, wait_for};
+use crate::jobs::{Hand, TwoStages, collective, compute, issue, moves, wait_for};
 
 /// Adds up what ranks and communicators do.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,17 +103,8 @@ proptest! {
         micro_batches in 1u32..7,
         sizes in vec(1.0f64..80.0, 3),
     ) {
-        let size = slow.len() as u32 / 2;
-        let (first, second) = slow.split_at(size as usize);
-        let ranks = slow.len() as u32;
-        let mut hand = Hand::new(&[1e9, 1e9, 1e9]);
-        let calls = [moves(sizes[0]), moves(sizes[1])];
-        let members = [(0..size).collect::<Vec<_>>(), (size..ranks).collect()];
-        let groups =
-            [hand.comm(&members[0], &[(0, 1.0)], &calls), hand.comm(&members[1], &[(1, 1.0)], &calls)];
-        let down = hand.comm(&members[0], &[(2, 1.0)], &[moves(sizes[2])]);
-        let up = hand.comm(&members[1], &[(2, 2.0)], &[moves(sizes[2])]);
-        let all = hand.comm(&(0..ranks).collect::<Vec<_>>(), &[(2, 1.0)], &[moves(1.0)]);
+        let stages = TwoStages::new(&slow, &sizes);
+        let TwoStages { groups, down, up, all, .. } = stages;
         let pass = |ops: &mut Vec<Op>, called: &mut u32, group, layers: &[Layer]| {
             for &(kind, before, beside) in layers {
                 ops.push(compute(before));
@@ -153,7 +144,7 @@ proptest! {
             ops.push(collective(all, 0));
             ops
         };
-        let job = hand.job_of_groups(vec![(program(0), first.to_vec()), (program(1), second.to_vec())]);
+        let job = stages.job(program);
         let (outcome, mut sums) = observe(&job, false, true);
         let (walked, all_told) = observe(&job, false, false);
         prop_assert_eq!(&outcome, &walked);

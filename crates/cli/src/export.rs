@@ -1,22 +1,19 @@
 //! `motley export`.
 
-use std::path::Path;
-
 use motley::{load, prepare};
 use motley_report::{Drawing, Recording, TextLimits};
 use motley_topology::{Cluster, DotOptions, dot};
 
 use crate::args::{DrawingFormat, DrawingTimes, Export, ScenarioArguments};
-use crate::exit::{CommandFailure, Exit, print};
-use crate::files::PendingFile;
+use crate::exit::{CommandFailure, Exit};
+use crate::files::hand_over;
 
 pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
-    match arguments {
+    let (drawing, output) = match arguments {
         Export::Dot { scenario, nodes_per_group, output } => {
             let scenario = load(&scenario.scenario, &scenario.set)?;
             let cluster = Cluster::build(scenario.cluster).map_err(motley::SimulateError::from)?;
-            let drawing = dot(&cluster, DotOptions { nodes_per_group: *nodes_per_group });
-            write(&drawing, output.as_deref())
+            (dot(&cluster, DotOptions { nodes_per_group: *nodes_per_group }), output)
         }
         Export::Schedule { scenario, format, times, pipeline, width, output } => {
             let drawing = schedule(scenario, *times, *pipeline)?;
@@ -24,9 +21,11 @@ pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
                 DrawingFormat::Text => drawing.text(TextLimits { width: *width }),
                 DrawingFormat::Svg => drawing.svg(),
             };
-            write(&drawing, output.as_deref())
+            (drawing, output)
         }
-    }
+    };
+    hand_over(&drawing, output.as_deref())?;
+    Ok(Exit::Ok)
 }
 
 fn schedule(
@@ -54,12 +53,4 @@ fn schedule(
             Ok(Drawing::simulated(&recording, &prepared.plan, replays.runs[0].outcome.end))
         }
     }
-}
-
-fn write(drawing: &str, output: Option<&Path>) -> Result<Exit, CommandFailure> {
-    match output {
-        Some(path) => PendingFile::create(path)?.write(drawing.as_bytes())?,
-        None => print(drawing)?,
-    }
-    Ok(Exit::Ok)
 }

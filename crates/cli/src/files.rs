@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use tempfile::NamedTempFile;
 
+use crate::exit::{CommandFailure, print};
+
 /// A file that does not exist yet. It is written beside its final place and moved there, so that
 /// no reader ever sees a part of it.
 #[derive(Debug)]
@@ -36,6 +38,14 @@ impl PendingFile {
         written.map_err(|error| cannot_write(&path, &error))?;
         beside.persist(&path).map_err(|error| cannot_write(&path, &error.error))?;
         Ok(())
+    }
+}
+
+/// Puts a text into a file, or on standard output without one.
+pub(crate) fn hand_over(text: &str, output: Option<&Path>) -> Result<(), CommandFailure> {
+    match output {
+        Some(path) => Ok(PendingFile::create(path)?.write(text.as_bytes())?),
+        None => print(text),
     }
 }
 

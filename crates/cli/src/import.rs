@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use motley_interop::huggingface;
 
 use crate::args::Import;
-use crate::exit::{CommandFailure, Exit, print, remark};
-use crate::files::PendingFile;
+use crate::exit::{CommandFailure, Exit, remark};
+use crate::files::hand_over;
 
 /// Longer files are not read: no model needs so much.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -30,10 +30,7 @@ pub(crate) fn import(arguments: &Import) -> Result<Exit, CommandFailure> {
     }
     written.push_str(&imported.model.to_ron());
     written.push('\n');
-    match output {
-        Some(path) => PendingFile::create(path)?.write(written.as_bytes())?,
-        None => print(&written)?,
-    }
+    hand_over(&written, output.as_deref())?;
     Ok(Exit::Ok)
 }
 

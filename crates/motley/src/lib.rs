@@ -21,7 +21,8 @@
 //! ```
 //!
 //! [`prepare`] does everything up to the replay: cluster, plan, job. [`Prepared::replay`] replays it
-//! and [`Prepared::report`] concludes. Who evaluates many scenarios asks an [`Evaluator`]. Steps between can be had from the crates that own them.
+//! and [`Prepared::report`] concludes. Who evaluates many scenarios asks an [`Evaluator`]. Steps
+//! between can be had from the crates that own them.
 
 mod error;
 mod evaluator;

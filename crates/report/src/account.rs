@@ -5,7 +5,7 @@
 //! decided here.
 
 use motley_engine::{Fold, Observer};
-use motley_job::{CommId, Communicator, Job, RankId, Tag};
+use motley_job::{CommId, Job, RankId, Tag};
 use motley_scheduler::{Activity, Traffic};
 use motley_units::Time;
 
@@ -71,8 +71,7 @@ impl Account {
     /// An empty account of a replay that begins on each rank at its own time.
     pub fn starting(job: &Job, starts: Vec<Time>) -> Self {
         let ranks = job.ranks.len();
-        let traffic = |comm: &Communicator| Traffic::ALL[usize::from(comm.class)];
-        let classes: Vec<Traffic> = job.communicators.iter().map(traffic).collect();
+        let classes = classes(job);
         Self {
             kinds: job.names.iter().map(|name| ComputeKind::of_name(name)).collect(),
             compute: vec![[Time::ZERO; KINDS]; ranks],
@@ -98,10 +97,9 @@ impl Account {
             let first = self.counts.first[folded] as usize;
             counts.count[own.clone()].copy_from_slice(&self.counts.count[first..first + own.len()]);
         }
-        let traffic = |comm: &Communicator| Traffic::ALL[usize::from(comm.class)];
         Self {
             kinds: self.kinds.clone(),
-            classes: job.communicators.iter().map(traffic).collect(),
+            classes: classes(job),
             compute: ranks().map(|rank| self.compute[rank]).collect(),
             exposed: ranks().map(|rank| self.exposed[rank]).collect(),
             waiting: ranks().map(|rank| self.waiting[rank]).collect(),
@@ -203,6 +201,11 @@ impl Observer for Account {
     fn repeat(&mut self, times: u64) {
         self.times = times;
     }
+}
+
+/// By communicator, what it carries.
+fn classes(job: &Job) -> Vec<Traffic> {
+    job.communicators.iter().map(|comm| Traffic::ALL[usize::from(comm.class)]).collect()
 }
 
 /// So many times a duration.

@@ -102,16 +102,9 @@ impl Drawing {
     ///
     /// None if the plan has no such pipeline.
     pub fn planned(plan: &Plan, lowered: &Lowered, pipeline: usize) -> Option<Self> {
-        let stages = &plan.pipelines.get(pipeline)?.stages;
-        let placement = plan.pipelines[pipeline].placement(plan.schedule);
-        let orders: Vec<Order> = (0..stages.len())
-            .map(|stage| {
-                let place = lowered.places.iter().find(|place| {
-                    (place.pipeline as usize, place.stage as usize) == (pipeline, stage)
-                });
-                place.map(|place| lowered.orders[place.order as usize].clone())
-            })
-            .collect::<Option<_>>()?;
+        let placement = plan.pipelines.get(pipeline)?.placement(plan.schedule);
+        let ranks = record::first_ranks(lowered, pipeline)?;
+        let orders: Vec<Order> = ranks.iter().map(|&rank| lowered.order(rank).to_vec()).collect();
         let parts = u64::from(placement.chunks()) / placement.routes().len() as u64;
         let whole_stage = [Time::from_picos(UNIT * parts); 3];
         let costs = Costs::uniform(&placement, whole_stage, 1.0, f64::INFINITY);

@@ -25,14 +25,9 @@ pub struct Recording<'a> {
 impl<'a> Recording<'a> {
     /// Of a pipeline of a job; none if it has no such pipeline.
     pub fn new(lowered: &'a Lowered, pipeline: usize) -> Option<Self> {
-        let mut ranks: Vec<RankId> = Vec::new();
-        for (rank, place) in lowered.places.iter().enumerate() {
-            if place.pipeline as usize == pipeline && place.tensor_rank == 0 {
-                ranks.push(RankId(rank as u32));
-            }
-        }
+        let ranks = first_ranks(lowered, pipeline)?;
         let names = lowered.job.names.iter();
-        (!ranks.is_empty()).then(|| Self {
+        Some(Self {
             lowered,
             activities: names.map(|name| Activity::of_name(name)).collect(),
             runs: vec![Vec::new(); ranks.len()],
@@ -108,6 +103,15 @@ impl<'a> Recording<'a> {
         }
         blocks
     }
+}
+
+/// The first rank of each stage of a pipeline; none if there is no such pipeline.
+pub(super) fn first_ranks(lowered: &Lowered, pipeline: usize) -> Option<Vec<RankId>> {
+    let firsts = (0..).map(RankId).zip(&lowered.places);
+    let firsts =
+        firsts.filter(|(_, place)| place.pipeline as usize == pipeline && place.tensor_rank == 0);
+    let ranks: Vec<RankId> = firsts.map(|(rank, _)| rank).collect();
+    (!ranks.is_empty()).then_some(ranks)
 }
 
 impl Observer for Recording<'_> {

@@ -91,6 +91,8 @@ pub struct Drawing {
     iteration: f64,
     /// The share of an iteration in which stages do nothing.
     bubble_ratio: f64,
+    /// The order was made for other lengths of passes than the drawn ones.
+    made_for_other_times: bool,
 }
 
 /// Picoseconds of a drawn unit in which schedules are played.
@@ -110,7 +112,8 @@ impl Drawing {
         let costs = Costs::uniform(&placement, whole_stage, 1.0, f64::INFINITY);
         let timeline = play(&orders, &placement, &costs).ok()?;
         let rolls = plan.schedule.optimizer_step() == OptimizerStep::PostValidation;
-        Some(Self::played(plan.schedule.name(), &timeline, placement.chunks(), rolls))
+        let drawing = Self::played(plan.schedule.name(), &timeline, placement.chunks(), rolls);
+        Some(Self { made_for_other_times: plan.schedule.is_automatic(), ..drawing })
     }
 
     fn played(name: &str, timeline: &Timeline, chunks: u32, rolls: bool) -> Self {
@@ -146,6 +149,7 @@ impl Drawing {
             rows,
             chunks,
             unit_seconds: None,
+            made_for_other_times: false,
         }
     }
 
@@ -178,6 +182,7 @@ impl Drawing {
             chunks: recording.chunks(),
             rows: scaled,
             unit_seconds: Some(unit),
+            made_for_other_times: false,
             end,
         }
     }
@@ -206,7 +211,15 @@ impl Drawing {
     fn summary(&self) -> String {
         let ratio = number::percent(self.bubble_ratio);
         match self.unit_seconds {
-            None => format!("bubble {ratio} of an iteration of {} units", self.iteration.ceil()),
+            None => {
+                let units = self.iteration.ceil();
+                let bubble = format!("bubble {ratio} of an iteration of {units} units");
+                if self.made_for_other_times {
+                    format!("{bubble}; the order was made for the stages' own times, not for units")
+                } else {
+                    bubble
+                }
+            }
             Some(seconds) => {
                 let time = number::seconds(self.iteration * seconds);
                 format!("bubble and communication {ratio} of an iteration of {time}")

@@ -296,11 +296,12 @@ impl UniformPlan {
                     return cut(&rows);
                 }
                 // Where a hand takes layers in several places, unlike ones count as their mean.
+                let mean: Vec<f64> =
+                    groups.iter().map(|gpus| mean_layer(gpus, model, speed)).collect();
                 let load = |hand: usize, count: u32| {
                     let of_stage = |&stage: &usize| {
-                        let layer = mean_layer(&groups[stage], model, speed);
                         hands[hand].with_ends(
-                            layer * f64::from(count),
+                            mean[stage] * f64::from(count),
                             &groups[stage],
                             virtual_stages,
                             speed,

@@ -183,32 +183,22 @@ impl<'a> Builder<'a> {
             self.strand.compute(name, time.all());
             return;
         }
-        let overlap = self.shape.overlap_weight_gradient;
-        if self.shape.sequence_parallel {
-            if overlap {
-                let gathered = self.begin(CollectiveKind::AllGather, input);
-                self.strand.compute(name, time.all_but_first_weight());
-                let reduced = self.begin(CollectiveKind::ReduceScatter, input);
-                self.finish(gathered);
-                self.strand.compute(weight, time.first_weight);
-                self.finish(reduced);
-            } else {
-                self.strand.compute(name, time.all_but_first_weight());
-                self.exchange(CollectiveKind::AllGather, input);
-                self.reduce(input);
-                self.strand.compute(weight, time.first_weight);
-            }
-        } else {
+        if !self.shape.overlap_weight_gradient {
             self.strand.compute(name, time.all_but_first_weight());
-            if overlap {
-                let reduced = self.begin(CollectiveKind::AllReduce, input);
-                self.strand.compute(weight, time.first_weight);
-                self.finish(reduced);
-            } else {
-                self.reduce(input);
-                self.strand.compute(weight, time.first_weight);
-            }
+            self.gather(input);
+            self.reduce(input);
+            self.strand.compute(weight, time.first_weight);
+            return;
         }
+        let gathered =
+            self.shape.sequence_parallel.then(|| self.begin(CollectiveKind::AllGather, input));
+        self.strand.compute(name, time.all_but_first_weight());
+        let reduced = self.begin(self.reduction(), input);
+        if let Some(gathered) = gathered {
+            self.finish(gathered);
+        }
+        self.strand.compute(weight, time.first_weight);
+        self.finish(reduced);
     }
 
     /// The weight gradients of a chunk, in the order in which the input gradients let go of them.
@@ -267,12 +257,16 @@ impl<'a> Builder<'a> {
 
     /// After a row-parallel linear layer: partial sums of so many elements are added up.
     fn reduce(&mut self, elements: f64) {
-        let kind = if self.shape.sequence_parallel {
+        self.exchange(self.reduction(), elements);
+    }
+
+    /// How partial sums are added up.
+    fn reduction(&self) -> CollectiveKind {
+        if self.shape.sequence_parallel {
             CollectiveKind::ReduceScatter
         } else {
             CollectiveKind::AllReduce
-        };
-        self.exchange(kind, elements);
+        }
     }
 
     /// The vocabulary-parallel cross entropy exchanges three fp32 numbers a token: the maximum

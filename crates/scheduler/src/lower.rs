@@ -197,19 +197,8 @@ fn stage_shape(
     let pipeline = &plan.pipelines[p];
     let stage = &pipeline.stages[s];
     let tensor_parallel = stage.tensor_parallel();
-    let chunks = stage.chunks.iter().enumerate().map(|(c, range)| {
-        let position = Position { stage: s as u32, chunk: c as u32 };
-        let (before, after) = (placement.before(position), placement.after(position));
-        let elsewhere = |other: Option<Position>| other.is_some_and(|o| o.stage != position.stage);
-        ChunkShape {
-            first_layer: range.start,
-            layers: range.end - range.start,
-            embedding: before.is_none(),
-            head: after.is_none(),
-            receives: elsewhere(before),
-            sends: elsewhere(after),
-        }
-    });
+    let chunks = (0..stage.chunks.len() as u32)
+        .map(|chunk| ChunkShape::of(pipeline, placement, Position { stage: s as u32, chunk }));
     let mine = || groups.iter().filter(|group| group.is_held_by((p, s)));
     let reshard_bytes = mine()
         .filter(|group| group.shards != tensor_parallel)

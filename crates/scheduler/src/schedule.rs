@@ -126,6 +126,17 @@ impl Schedule {
         }
     }
 
+    /// How many virtual stages a micro-batch visits on its way through so many stages of so many
+    /// chunks: the length of each route of [`Schedule::placement`], known without laying it out.
+    pub fn virtual_stages(self, stages: u32, chunks: u32) -> u64 {
+        let all = u64::from(stages) * u64::from(self.chunks().unwrap_or(chunks));
+        match self {
+            // The other half lies on the way back.
+            Self::DualPipe => all / 2,
+            _ => all,
+        }
+    }
+
     /// How the stages agree on the optimizer step.
     pub fn optimizer_step(self) -> OptimizerStep {
         match self {

@@ -142,6 +142,15 @@ impl BlockTimes {
     }
 }
 
+/// What is computed again of a part on a stage that recomputes its layers so: embedding and head keep
+/// what they need.
+pub(crate) fn recompute_of(part: Part, layers: Recompute) -> Recompute {
+    match part {
+        Part::Layer(_) => layers,
+        Part::Embedding | Part::Head => Recompute::None,
+    }
+}
+
 /// The kernel times of one model and training on the cards that a plan may use.
 #[derive(Debug)]
 pub struct KernelTimes<'a> {
@@ -301,10 +310,7 @@ impl ComputeSpeed<'_> {
     /// for what is computed again.
     fn slowest(&self, gpus: &[GpuId], part: Part) -> Seconds {
         let shard = Shard::new(gpus.len() as u32, self.sequence_parallel, self.micro_batch_size);
-        let recompute = match part {
-            Part::Layer(_) => self.recompute,
-            Part::Embedding | Part::Head => Recompute::None,
-        };
+        let recompute = recompute_of(part, self.recompute);
         let time = |&gpu: &GpuId| {
             let times = self.times.part(self.times.kind(gpu), shard, part);
             let blocks = times.blocks.iter().map(|block| block.seconds(recompute));

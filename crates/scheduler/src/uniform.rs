@@ -166,8 +166,8 @@ impl UniformPlan {
                 .help("change the degrees or the node counts; to leave cards idle, write the plan as Explicit"),
             );
         }
-        let placement = self.placement();
-        let virtual_stages = placement.routes()[0].len() as u64;
+        // Counted, not laid out: degrees that have not been checked may be beyond all memory.
+        let virtual_stages = self.schedule.virtual_stages(self.pp, self.chunks);
         let refusal = self.schedule.chunks().filter(|&expected| expected != self.chunks);
         if let Some(expected) = refusal {
             errors.push(PlanError::new(
@@ -296,11 +296,12 @@ impl UniformPlan {
                     return cut(&rows);
                 }
                 // Where a hand takes layers in several places, unlike ones count as their mean.
+                let mean: Vec<f64> =
+                    groups.iter().map(|gpus| mean_layer(gpus, model, speed)).collect();
                 let load = |hand: usize, count: u32| {
                     let of_stage = |&stage: &usize| {
-                        let layer = mean_layer(&groups[stage], model, speed);
                         hands[hand].with_ends(
-                            layer * f64::from(count),
+                            mean[stage] * f64::from(count),
                             &groups[stage],
                             virtual_stages,
                             speed,
@@ -466,5 +467,33 @@ fn mean_layer(gpus: &[GpuId], model: &Model, speed: &dyn Speed) -> f64 {
     match model.kinds().len() {
         1 => time(0),
         _ => (0..model.layer_count()).map(time).sum::<f64>() / f64::from(model.layer_count()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn degrees_beyond_all_memory_are_refused() {
+        let plan = UniformPlan {
+            dp: 1,
+            tp: 1,
+            pp: u32::MAX,
+            micro_batch_size: 1,
+            schedule: Schedule::Interleaved,
+            chunks: u32::MAX,
+            recompute: Recompute::None,
+            sequence_parallel: false,
+            overlap_weight_gradient: false,
+            gradient_sync: GradientSync::AtEnd,
+            layers: LayerSplit::Proportional,
+            micro_batches: MicroBatchSplit::Equal,
+            rank_order: RankOrder::TpDpPp,
+        };
+        let errors = plan.check(8, 32, 64);
+        assert_eq!(errors.len(), 2, "{errors:?}");
+        assert!(errors[0].message.contains("the cluster has 8 cards"));
+        assert!(errors[1].message.contains("32 layers are fewer than"));
     }
 }

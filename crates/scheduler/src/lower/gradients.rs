@@ -10,6 +10,7 @@
 
 use motley_workload::{Model, ParameterCount, Part, Training};
 
+use super::shape::ChunkShape;
 use crate::plan::{GradientSync, Pipeline, Plan};
 use crate::schedule::{Placement, Position};
 
@@ -48,7 +49,7 @@ pub(super) struct Bucket {
 pub(super) type Item = u32;
 
 /// What an item is.
-fn part(model: &Model, item: Item) -> Part {
+pub(super) fn part(model: &Model, item: Item) -> Part {
     match item {
         0 => Part::Embedding,
         layer if layer <= model.layer_count() => model.part(layer - 1),
@@ -78,13 +79,11 @@ pub(super) fn stage_items(
     stage: usize,
     model_layers: u32,
 ) -> Vec<Item> {
-    let mut items: Vec<Item> = Vec::new();
-    for (chunk, layers) in pipeline.stages[stage].chunks.iter().enumerate() {
-        let position = Position { stage: stage as u32, chunk: chunk as u32 };
-        items.extend(layers.clone().map(|layer| layer + 1));
-        items.extend(placement.before(position).is_none().then_some(0));
-        items.extend(placement.after(position).is_none().then_some(model_layers + 1));
-    }
+    let chunks = 0..pipeline.stages[stage].chunks.len() as u32;
+    let mut items: Vec<Item> = chunks
+        .map(|chunk| Position { stage: stage as u32, chunk })
+        .flat_map(|at| ChunkShape::of(pipeline, placement, at).items(model_layers))
+        .collect();
     items.sort_unstable_by(|a, b| b.cmp(a));
     items.dedup();
     items
@@ -222,16 +221,11 @@ pub(super) fn gradient_groups(
 fn stages_of_items(pipeline: &Pipeline, placement: &Placement, layers: u32) -> Owners {
     let of_route = |route: &Vec<Position>| {
         let mut owner = vec![0; layers as usize + 2];
-        for position in route {
-            let stage = position.stage as usize;
-            for layer in pipeline.stages[stage].chunks[position.chunk as usize].clone() {
-                if let Some(slot) = owner.get_mut(layer as usize + 1) {
-                    *slot = stage;
-                }
+        for &position in route {
+            for item in ChunkShape::of(pipeline, placement, position).items(layers) {
+                owner[item as usize] = position.stage as usize;
             }
         }
-        owner[0] = route.first().map_or(0, |first| first.stage as usize);
-        owner[layers as usize + 1] = route.last().map_or(0, |last| last.stage as usize);
         owner
     };
     placement.routes().iter().map(of_route).collect()

@@ -5,7 +5,7 @@ use motley_workload::{Activations, MemoryUse, Part, Recompute, StageLoad, memory
 
 use super::shape::{ChunkShape, StageShape};
 use crate::schedule::{InFlight, Turn, peak_in_flight};
-use crate::times::{CardKind, KernelTimes};
+use crate::times::{CardKind, KernelTimes, recompute_of};
 
 /// What a micro-batch holds in each chunk of a stage, bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,10 +41,10 @@ fn parts(
     times: &KernelTimes,
 ) -> Vec<(Activations, Recompute)> {
     let of = |part| times.part(kind, shape.shard(), part).activations;
-    let ends = [(chunk.embedding, Part::Embedding), (chunk.head, Part::Head)];
-    let ends = ends.into_iter().filter(|&(here, _)| here);
-    let layers = chunk.layers().map(|layer| (of(times.model().part(layer)), shape.recompute));
-    layers.chain(ends.map(|(_, part)| (of(part), Recompute::None))).collect()
+    let layers = chunk.layers().map(|layer| times.model().part(layer));
+    let ends = [chunk.embedding.then_some(Part::Embedding), chunk.head.then_some(Part::Head)];
+    let parts = layers.chain(ends.into_iter().flatten());
+    parts.map(|part| (of(part), recompute_of(part, shape.recompute))).collect()
 }
 
 /// The memory of a stage's card at the fullest moment of the order of its passes.

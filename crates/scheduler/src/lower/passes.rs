@@ -7,12 +7,12 @@ use motley_collectives::CollectiveKind;
 use motley_job::{NameId, Slot, Stream};
 use motley_workload::{Part, Recompute};
 
-use super::gradients::Item;
+use super::gradients::{Item, part};
 use super::names::{ChunkNames, Names, streams};
 use super::shape::{ChunkShape, NormShape, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
 use crate::schedule::{Pass, Step};
-use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes};
+use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes, recompute_of};
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
 pub(super) const NORM_BYTES: f64 = 8.0;
@@ -96,39 +96,36 @@ struct Builder<'a> {
     tensor_calls: Vec<Request>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn part(&self, part: Part) -> Rc<PartTimes> {
         self.times.part(self.kind, self.shape.shard(), part)
     }
 
-    /// A chunk's layers, each with its part.
-    fn layers(&self, chunk: ChunkShape) -> Vec<(u32, Rc<PartTimes>)> {
+    /// The items of a chunk with what they are, in the order of its backward pass.
+    fn items(&self, chunk: ChunkShape) -> impl DoubleEndedIterator<Item = (Item, Part)> + use<'a> {
         let model = self.times.model();
-        chunk.layers().map(|layer| (layer, self.part(model.part(layer)))).collect()
+        chunk.items(model.layer_count()).map(|item| (item, part(model, item)))
     }
 
     fn forward(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
-        let name = self.own.forward;
-        if chunk.embedding {
-            self.part_forward(&self.part(Part::Embedding), name);
-        } else if chunk.receives {
+        if chunk.receives {
             self.receive(SlotUse::ForwardIn(index), chunk.layers().start);
         }
-        for (_, layer) in self.layers(chunk) {
-            self.part_forward(&layer, name);
+        for (_, part) in self.items(chunk).rev() {
+            self.part_forward(part, self.own.forward);
         }
         if chunk.head {
-            self.part_forward(&self.part(Part::Head), name);
             self.loss_exchange();
-        } else if chunk.sends {
+        }
+        if chunk.sends {
             self.send(SlotUse::ForwardOut(index), streams::FORWARD);
         }
         std::mem::take(&mut self.strand)
     }
 
-    fn part_forward(&mut self, part: &PartTimes, name: NameId) {
-        for block in &part.blocks {
+    fn part_forward(&mut self, part: Part, name: NameId) {
+        for block in &self.part(part).blocks {
             self.gather(block.exchange.gathered);
             self.strand.compute(name, block.forward);
             self.reduce(block.exchange.reduced);
@@ -137,33 +134,29 @@ impl Builder<'_> {
 
     fn backward(&mut self, index: u32, scope: Scope) -> Strand {
         let chunk = self.shape.chunks[index as usize];
-        let whole = scope == Scope::Whole;
-        let layers = self.times.model().layer_count();
-        if chunk.head {
-            self.part_backward(&self.part(Part::Head), Recompute::None, scope);
-            self.gradients(whole.then_some(layers + 1));
-        } else if chunk.sends {
+        if chunk.sends {
             self.receive(SlotUse::BackwardIn(index), chunk.layers().end);
         }
-        for (layer, part) in self.layers(chunk).into_iter().rev() {
-            self.part_backward(&part, self.shape.recompute, scope);
-            self.gradients(whole.then_some(layer + 1));
+        for (item, part) in self.items(chunk) {
+            self.part_backward(part, scope);
+            // The embedding leaves nothing to a pass of weight gradients.
+            if scope == Scope::Whole || part == Part::Embedding {
+                self.strand.push(Piece::Gradients(item));
+            }
         }
-        if chunk.embedding {
-            self.part_backward(&self.part(Part::Embedding), Recompute::None, scope);
-            self.gradients(Some(0));
-        } else if chunk.receives {
+        if chunk.receives {
             self.send(SlotUse::BackwardOut(index), streams::BACKWARD);
         }
         std::mem::take(&mut self.strand)
     }
 
-    fn part_backward(&mut self, part: &PartTimes, recompute: Recompute, scope: Scope) {
+    fn part_backward(&mut self, part: Part, scope: Scope) {
         let again = self.own.recompute;
+        let recompute = recompute_of(part, self.shape.recompute);
         if recompute == Recompute::Full {
             self.part_forward(part, again);
         }
-        for block in part.blocks.iter().rev() {
+        for block in self.part(part).blocks.iter().rev() {
             if recompute == Recompute::Selective {
                 self.strand.compute(again, block.recomputed);
             }
@@ -190,53 +183,39 @@ impl Builder<'_> {
             self.strand.compute(name, time.all());
             return;
         }
-        let overlap = self.shape.overlap_weight_gradient;
-        if self.shape.sequence_parallel {
-            if overlap {
-                let gathered = self.begin(CollectiveKind::AllGather, input);
-                self.strand.compute(name, time.all_but_first_weight());
-                let reduced = self.begin(CollectiveKind::ReduceScatter, input);
-                self.finish(gathered);
-                self.strand.compute(weight, time.first_weight);
-                self.finish(reduced);
-            } else {
-                self.strand.compute(name, time.all_but_first_weight());
-                self.exchange(CollectiveKind::AllGather, input);
-                self.reduce(input);
-                self.strand.compute(weight, time.first_weight);
-            }
-        } else {
+        if !self.shape.overlap_weight_gradient {
             self.strand.compute(name, time.all_but_first_weight());
-            if overlap {
-                let reduced = self.begin(CollectiveKind::AllReduce, input);
-                self.strand.compute(weight, time.first_weight);
-                self.finish(reduced);
-            } else {
-                self.reduce(input);
-                self.strand.compute(weight, time.first_weight);
-            }
+            self.gather(input);
+            self.reduce(input);
+            self.strand.compute(weight, time.first_weight);
+            return;
         }
+        let gathered =
+            self.shape.sequence_parallel.then(|| self.begin(CollectiveKind::AllGather, input));
+        self.strand.compute(name, time.all_but_first_weight());
+        let reduced = self.begin(self.reduction(), input);
+        if let Some(gathered) = gathered {
+            self.finish(gathered);
+        }
+        self.strand.compute(weight, time.first_weight);
+        self.finish(reduced);
     }
 
     /// The weight gradients of a chunk, in the order in which the input gradients let go of them.
     fn weight_gradient(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
-        if chunk.head {
-            self.part_weights(&self.part(Part::Head));
-            self.gradients(Some(self.times.model().layer_count() + 1));
-        }
-        for (layer, part) in self.layers(chunk).into_iter().rev() {
-            self.part_weights(&part);
-            self.gradients(Some(layer + 1));
+        for (item, part) in self.items(chunk).filter(|&(_, part)| part != Part::Embedding) {
+            self.part_weights(part);
+            self.strand.push(Piece::Gradients(item));
         }
         std::mem::take(&mut self.strand)
     }
 
     /// The weight gradients of a part. With sequence parallelism the input of a block's first linear
     /// layer is gathered while the others are computed.
-    fn part_weights(&mut self, part: &PartTimes) {
+    fn part_weights(&mut self, part: Part) {
         let name = self.own.weight_gradient;
-        for block in part.blocks.iter().rev() {
+        for block in self.part(part).blocks.iter().rev() {
             let (time, input) = (block.backward, block.exchange.gathered);
             if self.shape.tensor_parallel > 1 && self.shape.sequence_parallel && input > 0.0 {
                 let gathered = self.begin(CollectiveKind::AllGather, input);
@@ -246,12 +225,6 @@ impl Builder<'_> {
             } else {
                 self.strand.compute(name, time.weights());
             }
-        }
-    }
-
-    fn gradients(&mut self, item: Option<Item>) {
-        if let Some(item) = item {
-            self.strand.push(Piece::Gradients(item));
         }
     }
 
@@ -284,12 +257,16 @@ impl Builder<'_> {
 
     /// After a row-parallel linear layer: partial sums of so many elements are added up.
     fn reduce(&mut self, elements: f64) {
-        let kind = if self.shape.sequence_parallel {
+        self.exchange(self.reduction(), elements);
+    }
+
+    /// How partial sums are added up.
+    fn reduction(&self) -> CollectiveKind {
+        if self.shape.sequence_parallel {
             CollectiveKind::ReduceScatter
         } else {
             CollectiveKind::AllReduce
-        };
-        self.exchange(kind, elements);
+        }
     }
 
     /// The vocabulary-parallel cross entropy exchanges three fp32 numbers a token: the maximum

@@ -6,6 +6,8 @@ use std::ops::Range;
 use motley_workload::{Extent, Recompute, Shard, Training};
 
 use super::gradients::Item;
+use crate::plan::Pipeline;
+use crate::schedule::{Placement, Position};
 
 /// The shape of one stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,13 +56,28 @@ pub(super) struct ChunkShape {
 }
 
 impl ChunkShape {
+    /// The chunk of a pipeline at a position.
+    pub(super) fn of(pipeline: &Pipeline, placement: &Placement, position: Position) -> Self {
+        let layers = pipeline.layers_at(position);
+        let (before, after) = (placement.before(position), placement.after(position));
+        let elsewhere = |other: Option<Position>| other.is_some_and(|o| o.stage != position.stage);
+        Self {
+            first_layer: layers.start,
+            layers: layers.end - layers.start,
+            embedding: before.is_none(),
+            head: after.is_none(),
+            receives: elsewhere(before),
+            sends: elsewhere(after),
+        }
+    }
+
     /// Its layers.
-    pub(super) fn layers(&self) -> Range<u32> {
+    pub(super) fn layers(self) -> Range<u32> {
         self.first_layer..self.first_layer + self.layers
     }
 
     /// The items whose parameters it holds, in the order of its backward pass.
-    pub(super) fn items(&self, model_layers: u32) -> impl Iterator<Item = Item> {
+    pub(super) fn items(self, model_layers: u32) -> impl DoubleEndedIterator<Item = Item> {
         let head = self.head.then_some(model_layers + 1);
         let layers = self.layers().rev();
         head.into_iter().chain(layers.map(|layer| layer + 1)).chain(self.embedding.then_some(0))

@@ -126,6 +126,9 @@ fn limit_of(schedule: Schedule) -> f64 {
 fn check(schedule: Schedule, chunks: u32, stages: u32, micro_batches: u32) {
     let what = format!("{} of {chunks}, {stages} stages, {micro_batches}", schedule.name());
     let placement = schedule.placement(stages, chunks);
+    for route in placement.routes() {
+        assert_eq!(route.len() as u64, schedule.virtual_stages(stages, chunks), "{what}");
+    }
     let limit = limit_of(schedule);
     let mut settings =
         vec![equal(&placement, [1.0, 1.0, 1.0], limit), equal(&placement, [1.0, 1.2, 0.6], limit)];

@@ -55,9 +55,7 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
     piece.backward.push(rows_moved("permute tokens backward", gathered));
     piece.backward.push(elementwise("router softmax backward", 3.0 * SCORE * scores));
-    piece.backward.extend(router.bias_gradient());
-    piece.backward.extend(router.input_gradient());
-    piece.backward.extend(router.weight_gradient());
+    piece.backward.extend(router.backward());
     piece.deferrable.extend(local.weight_gradient("expert up weight gradient", &local.up()));
 
     // Scores and choices; rows in the order of experts, before and after each product.
@@ -106,8 +104,7 @@ fn add_shared(piece: &mut Piece, rows: &Rows, bank: &Experts) {
         piece
             .backward
             .push(elementwise("gate shared expert backward", 3.0 * rows.element * stream));
-        piece.backward.extend(gate.input_gradient());
-        piece.backward.extend(gate.weight_gradient());
+        piece.backward.extend(gate.backward());
         piece.kept.split += rows.element * stream;
         piece.kept.waiting += gate.waiting_gradient();
     }

@@ -131,6 +131,15 @@ impl<'a> Linear<'a> {
         Some(self.rows.bias_gradient(tokens, self.outputs))
     }
 
+    /// The whole backward pass, for what is not the first to read a block's input: there weight
+    /// gradients stand apart, behind all others.
+    pub(super) fn backward(&self) -> Vec<Operator> {
+        let mut ops: Vec<Operator> = self.bias_gradient().into_iter().collect();
+        ops.extend(self.input_gradient());
+        ops.extend(self.weight_gradient());
+        ops
+    }
+
     /// Whether the weight gradients want the product's input.
     pub(super) fn keeps_input(&self) -> bool {
         self.rows.trained() || !self.adapters.is_empty()

@@ -4,13 +4,13 @@
 //! added up with the router's weights (Gale et al. 2022, arXiv 2211.15841; Megatron-LM's
 //! `MoELayer`). Sending tokens to other ranks is not among the operators.
 
-use super::linear::{Linear, Names, accumulate, deferred};
+use super::linear::{Linear, Names, weight_gradient};
 use super::mlp;
 use super::piece::Piece;
 use super::rows::{Rows, elementwise, rows_moved};
 use crate::activation::Kept;
 use crate::model::Experts;
-use crate::{Capacity, Deferral, GroupedGemm, Operator, Work};
+use crate::{Capacity, GroupedGemm, Operator, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -196,10 +196,8 @@ impl<'a> Local<'a> {
         let (m, n) = (matrix.inputs, matrix.outputs);
         let training = self.rank.training;
         let sum_bytes = training.fused_gradient_accumulation.then_some(training.gradient_bytes);
-        let product = GroupedGemm { m, n, k, groups, sum_bytes };
-        let mut ops = vec![Operator::new(name, Work::GroupedGemm(product))];
-        ops.extend(accumulate(self.rank, self.experts * matrix.inputs * matrix.outputs));
-        deferred(ops, Deferral::WeightPass).collect()
+        let work = Work::GroupedGemm(GroupedGemm { m, n, k, groups, sum_bytes });
+        weight_gradient(self.rank, Operator::new(name, work), self.experts * m * n).collect()
     }
 
     /// Bytes that wait for the weight gradients: inputs of both products and gradients of their

@@ -8,15 +8,15 @@
 
 use motley_units::Flops;
 
-use crate::model::{Attention, Head, Layer, LayerKind, WeightRows};
+use crate::model::{Attention, Head, LayerKind, WeightRows};
 use crate::{AttentionKernel, CardPath, Model, Part, Pass, Recompute, Training};
 
 /// One pass of a part over one sample.
 pub fn flops(model: &Model, part: Part, training: &Training, pass: Pass) -> Flops {
-    let products = match model.kind(part) {
-        Some(kind) => layer_products(kind, training),
-        None if part == Part::Head => head_products(model, training),
-        None => Products::default(),
+    let products = match part {
+        Part::Embedding => Products::default(),
+        Part::Layer(kind) => layer_products(model.layer_kind(kind), training),
+        Part::Head => head_products(model, training),
     };
     Flops(match pass {
         Pass::Forward => products.matrices + products.cores + products.adapters,
@@ -98,10 +98,7 @@ fn cores<'k>(
         (attention, 2.0 * queries as f64 * keys as f64 * widths)
     };
     let source = u64::from(training.tokens());
-    let layer = match &kind.layer {
-        Layer::Transformer(layer) => Some(layer),
-        Layer::Convolutional(_) => None,
-    };
+    let layer = kind.transformer();
     let own = layer.map(|layer| of(&layer.attention, layer.attention.reach(queries)));
     let cross = layer.and_then(|layer| layer.cross_attention.as_ref());
     own.into_iter().chain(cross.map(|cross| of(cross, source)))

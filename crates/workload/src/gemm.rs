@@ -17,13 +17,20 @@ const CUTS: [u64; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 /// A shallower part takes as long as one of this depth, so that it is not worth cutting further.
 const SHALLOWEST_PART: f64 = 128.0;
 
-/// A product `batch` times `m x k x n`.
+/// A product `batch` times `m x k x n`. Dimensions may be means.
 #[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) m: u64,
-    pub(crate) n: u64,
-    pub(crate) k: u64,
-    pub(crate) batch: u64,
+pub(crate) struct Product {
+    pub(crate) m: f64,
+    pub(crate) n: f64,
+    pub(crate) k: f64,
+    pub(crate) batch: f64,
+}
+
+impl Product {
+    /// Whether there is nothing to do.
+    fn is_empty(self) -> bool {
+        self.m.min(self.n).min(self.k).min(self.batch) <= 0.0
+    }
 }
 
 /// The card that runs it.
@@ -44,21 +51,14 @@ impl Unit<'_> {
     }
 }
 
-/// Seconds of `shape`, launch included.
-pub(crate) fn seconds(unit: Unit, shape: Shape) -> f64 {
-    if shape.m.min(shape.n).min(shape.k).min(shape.batch) == 0 {
+/// Seconds of `product`, launch included.
+pub(crate) fn seconds(unit: Unit, product: Product) -> f64 {
+    if product.is_empty() {
         return 0.0;
     }
-    let product = Product {
-        m: shape.m as f64,
-        n: shape.n as f64,
-        k: shape.k as f64,
-        batch: shape.batch as f64,
-    };
-    let busy = tiles(unit)
-        .flat_map(|tile| CUTS.map(|cut| busy(unit, product, tile, cut)))
-        .fold(f64::INFINITY, f64::min);
-    unit.efficiency.launch.get().0 + busy
+    let Product { m, n, k, batch } = product;
+    let operands = (m * k + k * n + m * n) * batch * f64::from(unit.element);
+    unit.efficiency.launch.get().0 + fastest(unit, product, operands)
 }
 
 /// The share of a plain product's rate that grouped ones reach.
@@ -72,10 +72,10 @@ const GROUPED_SHARE: f64 = 0.9;
 /// waves; the depth is not cut.
 pub(crate) fn grouped_seconds(unit: Unit, product: GroupedGemm) -> f64 {
     let GroupedGemm { m, n, k, groups, .. } = product;
-    if m.min(n).min(k).min(groups as f64) <= 0.0 {
+    let plain = Product { m, n, k, batch: groups as f64 };
+    if plain.is_empty() {
         return 0.0;
     }
-    let plain = Product { m, n, k, batch: groups as f64 };
     let arithmetic =
         tiles(unit).map(|tile| arithmetic(unit, plain, tile, 1)).fold(f64::INFINITY, f64::min);
     let memory = unit.stream(product.bytes(f64::from(unit.element)));
@@ -103,20 +103,12 @@ pub(crate) fn convolution_seconds(unit: Unit, convolution: ConvolutionWork, wino
         }
         ConvolutionPass::WeightGradient => (outputs, window, pixels),
     };
-    if m.min(n).min(k).min(groups) <= 0.0 {
+    let direct = Product { m, n, k, batch: groups };
+    if direct.is_empty() {
         return 0.0;
     }
-    let memory = convolution.bytes(f64::from(unit.element));
-    let least = |product: Product| {
-        tiles(unit)
-            .flat_map(|tile| CUTS.map(|cut| (tile, cut)))
-            .map(|(tile, cut)| {
-                let parts = parts(product, cut);
-                arithmetic(unit, product, tile, cut).max(unit.stream(memory + parts))
-            })
-            .fold(f64::INFINITY, f64::min)
-    };
-    let direct = least(Product { m, n, k, batch: groups });
+    let operands = convolution.bytes(f64::from(unit.element));
+    let busy = fastest(unit, direct, operands);
     let filtered = winograd && convolution.kernel == (3, 3) && convolution.stride == 1;
     let busy = if filtered {
         // Sixteen products over a quarter of the pixels and without the window.
@@ -124,9 +116,9 @@ pub(crate) fn convolution_seconds(unit: Unit, convolution: ConvolutionWork, wino
             ConvolutionPass::Forward | ConvolutionPass::InputGradient => (m / 4.0, n, k / 9.0),
             ConvolutionPass::WeightGradient => (m, n / 9.0, k / 4.0),
         };
-        direct.min(least(Product { m, n, k, batch: WINOGRAD * groups }))
+        busy.min(fastest(unit, Product { m, n, k, batch: WINOGRAD * groups }, operands))
     } else {
-        direct
+        busy
     };
     unit.efficiency.launch.get().0 + busy
 }
@@ -137,20 +129,14 @@ fn tiles(unit: Unit) -> impl Iterator<Item = Tile> {
     tiles.iter().flat_map(|tile| [*tile, Tile { m: tile.n, n: tile.m, rate: tile.rate }])
 }
 
-/// A product whose dimensions may be means.
-#[derive(Clone, Copy)]
-struct Product {
-    m: f64,
-    n: f64,
-    k: f64,
-    batch: f64,
-}
-
-/// Seconds with one tile and cut, launch excluded.
-fn busy(unit: Unit, product: Product, tile: Tile, cut: u64) -> f64 {
-    let Product { m, n, k, batch } = product;
-    let operands = (m * k + k * n + m * n) * batch * f64::from(unit.element);
-    arithmetic(unit, product, tile, cut).max(unit.stream(operands + parts(product, cut)))
+/// Seconds with the best of all tiles and cuts, launch excluded; `operands` are the bytes of
+/// operands and result.
+fn fastest(unit: Unit, product: Product, operands: f64) -> f64 {
+    let busy = |tile, cut| {
+        let memory = unit.stream(operands + parts(product, cut));
+        arithmetic(unit, product, tile, cut).max(memory)
+    };
+    tiles(unit).flat_map(|tile| CUTS.map(|cut| busy(tile, cut))).fold(f64::INFINITY, f64::min)
 }
 
 /// Bytes of the parts of a product that is cut along the depth, written and read again in fp32.

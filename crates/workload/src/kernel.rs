@@ -7,7 +7,7 @@
 use motley_hardware::{Architecture, AttentionEfficiency, Device, MathPath};
 use motley_units::{BytesPerSec, FlopsPerSec, Seconds};
 
-use crate::gemm::{self, Shape, Unit};
+use crate::gemm::{self, Product, Unit};
 use crate::operator::{ConvolutionWork, FlashAttention, GroupedGemm};
 use crate::{CardPath, Operator, Pass, Work};
 
@@ -62,7 +62,10 @@ impl<'a> KernelModel<'a> {
         let bytes = op.work.bytes(element).0;
         let streamed = |fraction: f64| self.gap() + bytes / (self.bandwidth().0 * fraction);
         Seconds(match op.work {
-            Work::Gemm { m, n, k, batch } => self.gemm(Shape { m, n, k, batch }),
+            Work::Gemm { m, n, k, batch } => {
+                let (m, n, k, batch) = (m as f64, n as f64, k as f64, batch as f64);
+                self.gemm(Product { m, n, k, batch })
+            }
             Work::GroupedGemm(product) => self.grouped_gemm(product),
             Work::Convolution(convolution) => self.convolution(convolution),
             Work::FlashAttention(attention) => {
@@ -82,8 +85,8 @@ impl<'a> KernelModel<'a> {
         })
     }
 
-    fn gemm(&self, shape: Shape) -> f64 {
-        self.matrix_unit().map_or(f64::INFINITY, |unit| gemm::seconds(unit, shape))
+    fn gemm(&self, product: Product) -> f64 {
+        self.matrix_unit().map_or(f64::INFINITY, |unit| gemm::seconds(unit, product))
     }
 
     /// One kernel for all experts where there is such, else a kernel for each.
@@ -92,9 +95,8 @@ impl<'a> KernelModel<'a> {
         if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
             gemm::grouped_seconds(unit, product)
         } else {
-            let whole = |size: f64| size.ceil() as u64;
             let GroupedGemm { m, n, k, groups, .. } = product;
-            let one = Shape { m: whole(m), n: whole(n), k: whole(k), batch: 1 };
+            let one = Product { m: m.ceil(), n: n.ceil(), k: k.ceil(), batch: 1.0 };
             let memory = unit.stream(product.bytes(f64::from(unit.element)));
             (groups as f64 * gemm::seconds(unit, one)).max(memory)
         }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Embedding, FeedForward, Layer, Model, Training};
+use crate::{FeedForward, LayerKind, Model, Training};
 
 /// A micro-batch on one rank of a tensor-parallel group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -124,8 +124,7 @@ fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32
     let degree = shard.tensor_parallel;
     let whole_heads = " (key and value heads are not copied to several ranks)";
     let mut dimensions = Vec::new();
-    for kind in model.kinds() {
-        let Layer::Transformer(layer) = &kind.layer else { continue };
+    for layer in model.kinds().iter().filter_map(LayerKind::transformer) {
         for attention in std::iter::once(&layer.attention).chain(&layer.cross_attention) {
             dimensions.push(("heads", attention.heads, degree, ""));
             dimensions.push(("kv_heads", attention.kv_heads(), degree, whole_heads));
@@ -142,7 +141,7 @@ fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32
             }
         }
     }
-    if let Embedding::Tokens(tokens) = &model.embedding {
+    if let Some(tokens) = model.tokens() {
         dimensions.push(("vocab", tokens.vocab, degree, ", or pad the vocabulary"));
     }
     dimensions

@@ -1,10 +1,12 @@
 //! BERT.
 
-use motley_workload::{AttentionMask, LanguageHead, Norm, Positions, Stack, TokenEmbedding};
+use motley_workload::{
+    AttentionMask, LanguageHead, Norm, Positions, Stack, TokenEmbedding, Transformer,
+};
 use serde_json::json;
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, head_dim, layer, stack, words};
+use super::layers::{attention, dense, head_dim, stack};
 
 pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let hidden = fields.size("hidden_size");
@@ -40,15 +42,15 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     attention.qkv_bias = true;
     attention.output_bias = true;
     attention.dropout = attention_dropout;
-    let mut layer = layer(attention, dense(ffn?, false, true), Norm::LayerNorm);
+    let mut layer = Transformer::new(attention, dense(ffn?, false, true), Norm::LayerNorm);
     layer.dropout = dropout;
     let embedding = TokenEmbedding {
         learned_positions: positions?,
         token_types,
         norm: Some(Norm::LayerNorm),
         dropout,
-        ..words(vocab?, hidden)
+        ..TokenEmbedding::new(vocab?, hidden)
     };
-    let head = LanguageHead { masked: true, ..head(Norm::LayerNorm, tied) };
+    let head = LanguageHead { masked: true, ..LanguageHead::new(Norm::LayerNorm, tied) };
     Some(stack(embedding, &vec![layer; count? as usize], head))
 }

@@ -1,9 +1,9 @@
 //! BLOOM.
 
-use motley_workload::{Norm, Positions, Stack, TokenEmbedding};
+use motley_workload::{LanguageHead, Norm, Positions, Stack, TokenEmbedding, Transformer};
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, head_dim, layer, stack, words};
+use super::layers::{attention, dense, head_dim, stack};
 
 pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let hidden = fields.size_of(&["hidden_size", "n_embed"]);
@@ -21,8 +21,9 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     attention.output_bias = true;
     attention.dropout = attention_dropout;
     let ffn = ffn.unwrap_or(hidden.saturating_mul(4));
-    let mut layer = layer(attention, dense(ffn, false, true), Norm::LayerNorm);
+    let mut layer = Transformer::new(attention, dense(ffn, false, true), Norm::LayerNorm);
     layer.dropout = dropout;
-    let embedding = TokenEmbedding { norm: Some(Norm::LayerNorm), ..words(vocab?, hidden) };
-    Some(stack(embedding, &vec![layer; count? as usize], head(Norm::LayerNorm, tied)))
+    let embedding =
+        TokenEmbedding { norm: Some(Norm::LayerNorm), ..TokenEmbedding::new(vocab?, hidden) };
+    Some(stack(embedding, &vec![layer; count? as usize], LanguageHead::new(Norm::LayerNorm, tied)))
 }

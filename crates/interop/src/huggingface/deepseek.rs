@@ -1,12 +1,13 @@
 //! DeepSeek-V2 and V3.
 
 use motley_workload::{
-    Experts, FeedForward, Mlp, Norm, Projections, Router, SharedExpert, Stack, Transformer,
+    Attention, Experts, FeedForward, LanguageHead, Mlp, Norm, Positions, Projections, Router,
+    SharedExpert, Stack, TokenEmbedding, Transformer,
 };
 use serde_json::json;
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, layer, stack, words};
+use super::layers::{dense, stack};
 
 pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let hidden = fields.size("hidden_size");
@@ -41,15 +42,14 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
         fields.remark("how the checkpoint is quantised is left out".to_owned());
     }
 
-    let heads = heads?;
-    let mut attention = attention(heads, heads, 1);
-    attention.projections = Projections::Latent {
+    let projections = Projections::Latent {
         q_rank,
         kv_rank: kv_rank?,
         nope_dim: nope_dim?,
         rope_dim: rope_dim?,
         v_dim: v_dim?,
     };
+    let mut attention = Attention::new(heads?, projections, Positions::Rotary);
     attention.qkv_bias = biased;
     attention.output_bias = biased;
     attention.dropout = dropout;
@@ -59,10 +59,14 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
             let routed = index >= first && index.is_multiple_of(step);
             let feed_forward =
                 if routed { FeedForward::Experts(bank.clone()) } else { dense(ffn, true, false) };
-            layer(attention.clone(), feed_forward, Norm::RmsNorm)
+            Transformer::new(attention.clone(), feed_forward, Norm::RmsNorm)
         })
         .collect();
-    Some(stack(words(vocab?, hidden?), &layers, head(Norm::RmsNorm, tied)))
+    Some(stack(
+        TokenEmbedding::new(vocab?, hidden?),
+        &layers,
+        LanguageHead::new(Norm::RmsNorm, tied),
+    ))
 }
 
 fn bank(fields: &mut Fields) -> Option<Experts> {
@@ -100,11 +104,9 @@ fn bank(fields: &mut Fields) -> Option<Experts> {
     };
     let ffn = ffn?;
     Some(Experts {
-        experts: experts?,
-        top_k: top_k?,
-        expert: Mlp { ffn, gated: true, bias: false },
         router,
         router_bias: biased,
         shared: shared.map(|count| SharedExpert { ffn: count.saturating_mul(ffn), gate: false }),
+        ..Experts::new(experts?, top_k?, Mlp { ffn, gated: true, bias: false })
     })
 }

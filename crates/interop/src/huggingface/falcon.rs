@@ -1,9 +1,11 @@
 //! Falcon.
 
-use motley_workload::{Norm, Positions, Residual, Stack};
+use motley_workload::{
+    LanguageHead, Norm, Positions, Residual, Stack, TokenEmbedding, Transformer,
+};
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, head_dim, layer, stack, words};
+use super::layers::{attention, dense, head_dim, stack};
 
 pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let hidden = fields.size("hidden_size");
@@ -40,12 +42,16 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     attention.output_bias = biased;
     attention.dropout = attention_dropout;
     let ffn = ffn.unwrap_or(hidden.saturating_mul(4));
-    let mut layer = layer(attention, dense(ffn, false, biased), Norm::LayerNorm);
+    let mut layer = Transformer::new(attention, dense(ffn, false, biased), Norm::LayerNorm);
     if new || parallel {
         let shared_norm = norms.map_or(!new, |norms| norms < 2);
         layer.residual = Residual::Parallel { shared_norm };
     }
     layer.dropout = dropout;
     let layers = vec![layer; count? as usize];
-    Some(stack(words(vocab?, hidden), &layers, head(Norm::LayerNorm, tied)))
+    Some(stack(
+        TokenEmbedding::new(vocab?, hidden),
+        &layers,
+        LanguageHead::new(Norm::LayerNorm, tied),
+    ))
 }

@@ -1,9 +1,11 @@
 //! Gemma 2 and 3.
 
-use motley_workload::{LanguageHead, Norm, NormPlacement, QkNorm, Stack, Transformer};
+use motley_workload::{
+    LanguageHead, Norm, NormPlacement, QkNorm, Stack, TokenEmbedding, Transformer,
+};
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, layer, stack, windowed, words};
+use super::layers::{attention, dense, stack, windowed};
 
 /// Gemma 2: every other layer, from the first, looks at a window.
 pub(super) fn read_2(fields: &mut Fields) -> Option<Stack> {
@@ -48,11 +50,11 @@ fn read(fields: &mut Fields, qk_norm: bool, pattern: u32) -> Option<Stack> {
         .map(|looks| {
             let mut attention = attention.clone();
             attention.window = looks.then_some(window);
-            let mut layer = layer(attention, dense(ffn, true, false), Norm::RmsNorm);
+            let mut layer = Transformer::new(attention, dense(ffn, true, false), Norm::RmsNorm);
             layer.norms = NormPlacement::BeforeAndAfter;
             layer
         })
         .collect();
-    let head = LanguageHead { softcap: final_softcap, ..head(Norm::RmsNorm, tied) };
-    Some(stack(words(vocab?, hidden?), &layers, head))
+    let head = LanguageHead { softcap: final_softcap, ..LanguageHead::new(Norm::RmsNorm, tied) };
+    Some(stack(TokenEmbedding::new(vocab?, hidden?), &layers, head))
 }

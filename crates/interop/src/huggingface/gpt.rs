@@ -1,10 +1,12 @@
 //! GPT-2, GPT-J and GPT-NeoX.
 
-use motley_workload::{LanguageHead, Norm, Positions, Residual, Stack, TokenEmbedding};
+use motley_workload::{
+    LanguageHead, Norm, Positions, Residual, Stack, TokenEmbedding, Transformer,
+};
 use serde_json::json;
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, head_dim, layer, stack, words};
+use super::layers::{attention, dense, head_dim, stack};
 
 /// What GPT-2 and GPT-J name alike.
 struct Sizes {
@@ -62,17 +64,17 @@ pub(super) fn read_gpt2(fields: &mut Fields) -> Option<Stack> {
     let embedding = TokenEmbedding {
         learned_positions: positions?,
         dropout: sizes.embedding_dropout,
-        ..words(sizes.vocab, sizes.hidden)
+        ..TokenEmbedding::new(sizes.vocab, sizes.hidden)
     };
     let mut attention = attention(sizes.heads, sizes.heads, sizes.head_dim);
     attention.positions = Positions::Embedded;
     attention.qkv_bias = true;
     attention.output_bias = true;
     attention.dropout = sizes.attention_dropout;
-    let mut layer = layer(attention, dense(sizes.ffn, false, true), Norm::LayerNorm);
+    let mut layer = Transformer::new(attention, dense(sizes.ffn, false, true), Norm::LayerNorm);
     layer.dropout = sizes.dropout;
     let layers = vec![layer; sizes.layers as usize];
-    Some(stack(embedding, &layers, head(Norm::LayerNorm, tied)))
+    Some(stack(embedding, &layers, LanguageHead::new(Norm::LayerNorm, tied)))
 }
 
 pub(super) fn read_gptj(fields: &mut Fields) -> Option<Stack> {
@@ -82,18 +84,20 @@ pub(super) fn read_gptj(fields: &mut Fields) -> Option<Stack> {
     fields.ignored("rotary");
     let tied = fields.flag("tie_word_embeddings", false);
     let sizes = sizes(fields)?;
-    let embedding =
-        TokenEmbedding { dropout: sizes.embedding_dropout, ..words(sizes.vocab, sizes.hidden) };
+    let embedding = TokenEmbedding {
+        dropout: sizes.embedding_dropout,
+        ..TokenEmbedding::new(sizes.vocab, sizes.hidden)
+    };
     let mut attention = attention(sizes.heads, sizes.heads, sizes.head_dim);
     if let Some(dim) = rotated {
         attention.positions = Positions::PartialRotary { dim };
     }
     attention.dropout = sizes.attention_dropout;
-    let mut layer = layer(attention, dense(sizes.ffn, false, true), Norm::LayerNorm);
+    let mut layer = Transformer::new(attention, dense(sizes.ffn, false, true), Norm::LayerNorm);
     layer.residual = Residual::Parallel { shared_norm: true };
     layer.dropout = sizes.dropout;
     let layers = vec![layer; sizes.layers as usize];
-    let head = LanguageHead { bias: true, ..head(Norm::LayerNorm, tied) };
+    let head = LanguageHead { bias: true, ..LanguageHead::new(Norm::LayerNorm, tied) };
     Some(stack(embedding, &layers, head))
 }
 
@@ -120,11 +124,11 @@ pub(super) fn read_neox(fields: &mut Fields) -> Option<Stack> {
     attention.qkv_bias = biased;
     attention.output_bias = biased;
     attention.dropout = attention_dropout;
-    let mut layer = layer(attention, dense(ffn?, false, true), Norm::LayerNorm);
+    let mut layer = Transformer::new(attention, dense(ffn?, false, true), Norm::LayerNorm);
     if parallel {
         layer.residual = Residual::Parallel { shared_norm: false };
     }
     layer.dropout = dropout;
-    let embedding = TokenEmbedding { dropout, ..words(vocab?, hidden) };
-    Some(stack(embedding, &vec![layer; count? as usize], head(Norm::LayerNorm, tied)))
+    let embedding = TokenEmbedding { dropout, ..TokenEmbedding::new(vocab?, hidden) };
+    Some(stack(embedding, &vec![layer; count? as usize], LanguageHead::new(Norm::LayerNorm, tied)))
 }

@@ -1,9 +1,11 @@
 //! GPT-OSS.
 
-use motley_workload::{Experts, FeedForward, Mlp, Norm, Router, Stack, Transformer};
+use motley_workload::{
+    Experts, FeedForward, LanguageHead, Mlp, Norm, Stack, TokenEmbedding, Transformer,
+};
 
 use super::fields::Fields;
-use super::layers::{attention, head, head_dim, layer, stack, windowed, words};
+use super::layers::{attention, head_dim, stack, windowed};
 
 pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let hidden = fields.size("hidden_size");
@@ -32,21 +34,19 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     attention.output_bias = biased;
     attention.sinks = true;
     attention.dropout = dropout;
-    let bank = Experts {
-        experts: experts?,
-        top_k: top_k?,
-        expert: Mlp { ffn: ffn?, gated: true, bias: true },
-        router: Router::Softmax,
-        router_bias: true,
-        shared: None,
-    };
+    let expert = Mlp { ffn: ffn?, gated: true, bias: true };
+    let bank = Experts { router_bias: true, ..Experts::new(experts?, top_k?, expert) };
     let layers: Vec<Transformer> = listed
         .into_iter()
         .map(|looks| {
             let mut attention = attention.clone();
             attention.window = window.filter(|_| looks);
-            layer(attention, FeedForward::Experts(bank.clone()), Norm::RmsNorm)
+            Transformer::new(attention, FeedForward::Experts(bank.clone()), Norm::RmsNorm)
         })
         .collect();
-    Some(stack(words(vocab?, hidden), &layers, head(Norm::RmsNorm, tied)))
+    Some(stack(
+        TokenEmbedding::new(vocab?, hidden),
+        &layers,
+        LanguageHead::new(Norm::RmsNorm, tied),
+    ))
 }

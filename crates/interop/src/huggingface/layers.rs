@@ -1,8 +1,8 @@
 //! Layers as models list them, and the parts that architectures have in common.
 
 use motley_workload::{
-    Attention, AttentionMask, Embedding, FeedForward, Head, LanguageHead, Layer, Mlp, Norm,
-    NormPlacement, Positions, Projections, Residual, Run, Stack, TokenEmbedding, Transformer,
+    Attention, Embedding, FeedForward, Head, LanguageHead, Layer, Mlp, Positions, Projections, Run,
+    Stack, TokenEmbedding, Transformer,
 };
 
 use super::fields::Fields;
@@ -50,51 +50,9 @@ pub(super) fn stack(
     }
 }
 
-/// An embedding of words alone.
-pub(super) fn words(vocab: u32, hidden: u32) -> TokenEmbedding {
-    TokenEmbedding {
-        vocab,
-        hidden,
-        learned_positions: 0,
-        token_types: 0,
-        norm: None,
-        dropout: false,
-    }
-}
-
-/// A head with its final norm.
-pub(super) fn head(norm: Norm, tied: bool) -> LanguageHead {
-    LanguageHead { norm, tied, masked: false, bias: false, softcap: false }
-}
-
 /// Causal attention with rotary positions, nothing special.
 pub(super) fn attention(heads: u32, kv_heads: u32, head_dim: u32) -> Attention {
-    Attention {
-        heads,
-        projections: Projections::Grouped { kv_heads, head_dim },
-        positions: Positions::Rotary,
-        mask: AttentionMask::Causal,
-        window: None,
-        qk_norm: None,
-        qkv_bias: false,
-        output_bias: false,
-        sinks: false,
-        softcap: false,
-        dropout: false,
-    }
-}
-
-/// A layer of two parts, one after the other.
-pub(super) fn layer(attention: Attention, feed_forward: FeedForward, norm: Norm) -> Transformer {
-    Transformer {
-        attention,
-        cross_attention: None,
-        feed_forward,
-        norm,
-        norms: NormPlacement::One,
-        residual: Residual::Sequential,
-        dropout: false,
-    }
+    Attention::new(heads, Projections::Grouped { kv_heads, head_dim }, Positions::Rotary)
 }
 
 /// One MLP for all tokens.

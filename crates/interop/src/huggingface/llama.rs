@@ -1,11 +1,12 @@
 //! Llama and what is built like it: Mistral, Mixtral, Qwen 2 and 3.
 
 use motley_workload::{
-    Experts, FeedForward, Mlp, Norm, QkNorm, Router, SharedExpert, Stack, Transformer,
+    Experts, FeedForward, LanguageHead, Mlp, Norm, QkNorm, SharedExpert, Stack, TokenEmbedding,
+    Transformer,
 };
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, head_dim, layer, stack, windowed, words};
+use super::layers::{attention, dense, head_dim, stack, windowed};
 
 /// Reads the feed-forward of each layer.
 type FeedForwards = fn(&mut Fields, u32) -> Option<Vec<FeedForward>>;
@@ -109,10 +110,10 @@ fn read(fields: &mut Fields, traits: Traits) -> Option<Stack> {
         .map(|(feed_forward, window)| {
             let mut attention = attention.clone();
             attention.window = window;
-            layer(attention, feed_forward, Norm::RmsNorm)
+            Transformer::new(attention, feed_forward, Norm::RmsNorm)
         })
         .collect();
-    Some(stack(words(vocab, hidden), &layers, head(Norm::RmsNorm, tied)))
+    Some(stack(TokenEmbedding::new(vocab, hidden), &layers, LanguageHead::new(Norm::RmsNorm, tied)))
 }
 
 /// The window of each layer.
@@ -188,12 +189,5 @@ fn sparse_layers(
 }
 
 fn bank(experts: u32, top_k: u32, ffn: u32) -> Experts {
-    Experts {
-        experts,
-        top_k,
-        expert: Mlp { ffn, gated: true, bias: false },
-        router: Router::Softmax,
-        router_bias: false,
-        shared: None,
-    }
+    Experts::new(experts, top_k, Mlp { ffn, gated: true, bias: false })
 }

@@ -1,9 +1,11 @@
 //! T5.
 
-use motley_workload::{AttentionMask, Norm, Positions, Stack, TokenEmbedding};
+use motley_workload::{
+    AttentionMask, LanguageHead, Norm, Positions, Stack, TokenEmbedding, Transformer,
+};
 
 use super::fields::Fields;
-use super::layers::{attention, dense, head, layer, stack, words};
+use super::layers::{attention, dense, stack};
 
 pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let hidden = fields.size("d_model");
@@ -31,7 +33,7 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     };
     let layer = |mask| {
         let own = attention(Positions::RelativeBias { buckets }, mask);
-        let mut layer = layer(own, dense(ffn, gated, false), Norm::RmsNorm);
+        let mut layer = Transformer::new(own, dense(ffn, gated, false), Norm::RmsNorm);
         layer.dropout = dropout;
         layer
     };
@@ -39,6 +41,6 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     decoding.cross_attention = Some(attention(Positions::Embedded, AttentionMask::Bidirectional));
     let mut layers = vec![layer(AttentionMask::Bidirectional); encoder? as usize];
     layers.extend(vec![decoding; decoder? as usize]);
-    let embedding = TokenEmbedding { dropout, ..words(vocab?, hidden?) };
-    Some(stack(embedding, &layers, head(Norm::RmsNorm, tied)))
+    let embedding = TokenEmbedding { dropout, ..TokenEmbedding::new(vocab?, hidden?) };
+    Some(stack(embedding, &layers, LanguageHead::new(Norm::RmsNorm, tied)))
 }

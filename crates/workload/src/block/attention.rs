@@ -17,22 +17,21 @@ const KEY_VALUE: Names = Names {
     input: "key, value input gradient",
     weight: "key, value weight gradient",
 };
-pub(super) const PROJECTION: Names = Names {
-    forward: "projection",
-    input: "projection input gradient",
-    weight: "projection weight gradient",
-};
 
 /// Attention of the stream to itself.
 pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     let qkv = Linear::new(rows, QKV, &attention.inputs(rows.hidden));
-    let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
     let core = Core::within(rows, attention);
     let normed = QkNormed::new(rows, attention);
     let mut piece = Piece {
         keeps_input: qkv.keeps_input(),
         gathered: rows.whole_stream(),
-        kept: Kept { split: qkv.kept_inside(), ..Kept::default() },
+        // Queries, keys and values.
+        kept: Kept {
+            split: qkv.kept_inside() + rows.element * rows.tokens as f64 * qkv.outputs as f64,
+            waiting: qkv.kept_inside() + qkv.waiting_gradient(),
+            ..Kept::default()
+        },
         ..Piece::default()
     };
 
@@ -40,22 +39,13 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     normed.forward_into(&mut piece);
     piece.forward.extend(rotary(rows, attention));
     core.forward_into(&mut piece);
-    piece.forward.extend(projection.forward());
 
-    piece.backward.extend(projection.bias_gradient());
-    piece.backward.extend(projection.input_gradient());
-    piece.backward.extend(projection.weight_gradient());
     core.backward_into(&mut piece);
     piece.backward.extend(rotary(rows, attention));
     normed.backward_into(&mut piece);
     piece.backward.extend(qkv.bias_gradient());
     piece.backward.extend(qkv.input_gradient());
     piece.deferrable.extend(qkv.weight_gradient());
-
-    // Queries, keys and values; the core's output.
-    piece.kept.split += rows.element * rows.tokens as f64 * qkv.outputs as f64
-        + kept_output(rows, &core, &projection);
-    piece.kept.waiting += qkv.kept_inside() + qkv.waiting_gradient() + projection.waiting();
     piece
 }
 
@@ -65,23 +55,26 @@ pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
     let weights = cross_inputs(attention, rows.hidden);
     let query = Linear::new(rows, QUERY, &weights[..1]);
     let key_value = Linear::new(&source, KEY_VALUE, &weights[1..]);
-    let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
     let core = Core::across(rows, &source, attention);
+    let inside = query.kept_inside() + key_value.kept_inside();
     let mut piece = Piece {
         keeps_input: query.keeps_input(),
         gathered: rows.whole_stream(),
-        kept: Kept { split: query.kept_inside() + key_value.kept_inside(), ..Kept::default() },
+        // What the encoder put out is there for all layers.
+        kept: Kept {
+            split: inside
+                + rows.element * rows.tokens as f64 * query.outputs as f64
+                + rows.element * source.tokens as f64 * key_value.outputs as f64,
+            waiting: inside + query.waiting_gradient() + key_value.waiting_gradient(),
+            ..Kept::default()
+        },
         ..Piece::default()
     };
 
     piece.forward.extend(query.forward());
     piece.forward.extend(key_value.forward());
     core.forward_into(&mut piece);
-    piece.forward.extend(projection.forward());
 
-    piece.backward.extend(projection.bias_gradient());
-    piece.backward.extend(projection.input_gradient());
-    piece.backward.extend(projection.weight_gradient());
     core.backward_into(&mut piece);
     piece.backward.extend(key_value.bias_gradient());
     piece.backward.extend(key_value.input_gradient());
@@ -92,27 +85,7 @@ pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
     piece.backward.extend(query.bias_gradient());
     piece.backward.extend(query.input_gradient());
     piece.deferrable.extend(query.weight_gradient());
-
-    piece.kept.split += rows.element * rows.tokens as f64 * query.outputs as f64
-        + rows.element * source.tokens as f64 * key_value.outputs as f64
-        + kept_output(rows, &core, &projection);
-    // What the encoder put out is there for all layers.
-    piece.kept.waiting += [&query, &key_value]
-        .map(|linear| linear.kept_inside() + linear.waiting_gradient())
-        .iter()
-        .sum::<f64>()
-        + projection.waiting();
     piece
-}
-
-/// Bytes that are kept of the core's output, which FlashAttention and the projection want.
-pub(super) fn kept_output(rows: &Rows, core: &Core, projection: &Linear) -> f64 {
-    let whole = rows.element * rows.tokens as f64 * projection.inputs as f64;
-    if core.keeps_output() || projection.keeps_input() {
-        whole + projection.kept_inside()
-    } else {
-        0.0
-    }
 }
 
 /// Rotation of queries and keys, the same in both directions: reads and writes what is rotated.

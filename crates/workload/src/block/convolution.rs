@@ -3,14 +3,20 @@
 //! Kernels are those of a framework that fuses nothing: convolution, batch norm, activation function
 //! in place. Nothing of a model that reads images is split over tensor ranks.
 
-use super::linear::{accumulate, deferred, gemm};
+use super::linear::{Linear, Names, weight_gradient};
 use super::rows::{Rows, elementwise};
 use super::{Block, Exchange};
 use crate::activation::Kept;
 use crate::model::{
     Branches, Classifier, Convolution, Extent, FullyConnected, Images, Join, Operation,
 };
-use crate::{ConvolutionPass, ConvolutionWork, Deferral, Operator, Work};
+use crate::{ConvolutionPass, ConvolutionWork, Operator, Work};
+
+const FULLY_CONNECTED: Names = Names {
+    forward: "fully connected",
+    input: "fully connected input gradient",
+    weight: "fully connected weight gradient",
+};
 
 /// A block under construction: the backward pass is found from its end.
 #[derive(Default)]
@@ -125,11 +131,9 @@ fn convolve(row: &mut Row, rows: &Rows, convolution: &Convolution, input: Extent
     };
     let weights = convolution.weight(channels, output.pixels()).elements();
     row.forward.push(product("convolution", ConvolutionPass::Forward));
-    let mut gradients =
-        vec![product("convolution weight gradient", ConvolutionPass::WeightGradient)];
-    gradients.extend(accumulate(rows, weights));
     let mut backward = vec![product("convolution input gradient", ConvolutionPass::InputGradient)];
-    backward.extend(deferred(gradients, Deferral::WeightPass));
+    let gradient = product("convolution weight gradient", ConvolutionPass::WeightGradient);
+    backward.extend(weight_gradient(rows, gradient, weights));
     row.keep(rows.element * read);
     row.kept.waiting += rows.element * (read + written);
 
@@ -151,22 +155,13 @@ fn convolve(row: &mut Row, rows: &Rows, convolution: &Convolution, input: Extent
 }
 
 fn connect(row: &mut Row, rows: &Rows, linear: FullyConnected, input: Extent) {
-    let inputs = input.width() * input.pixels();
-    let (outputs, samples) = (u64::from(linear.outputs), rows.batch);
-    let written = samples as f64 * outputs as f64;
-    row.forward.push(gemm("fully connected", samples, outputs, inputs, 1));
+    let product = Linear::new(rows, FULLY_CONNECTED, &[linear.weight(input)]).over(rows.batch);
+    let written = rows.batch as f64 * product.outputs as f64;
+    row.forward.extend(product.forward());
     row.forward.push(elementwise("bias", 2.0 * rows.element * written));
-    let mut gradients = vec![gemm("fully connected weight gradient", inputs, outputs, samples, 1)];
-    gradients.extend(accumulate(rows, inputs as f64 * outputs as f64));
-    let mut backward = vec![
-        elementwise("bias gradient", rows.element * written),
-        gemm("fully connected input gradient", samples, inputs, outputs, 1),
-    ];
-    backward.extend(deferred(gradients, Deferral::WeightPass));
-    row.backward.push(backward);
-    let read = elements(rows, input);
-    row.keep(rows.element * read);
-    row.kept.waiting += rows.element * (read + written);
+    row.backward.push(product.backward());
+    row.keep(product.kept());
+    row.kept.waiting += product.waiting();
     if linear.activation {
         activate(row, rows, written);
     }

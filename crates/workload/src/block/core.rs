@@ -1,15 +1,21 @@
-//! The core of attention: scores, softmax, values.
+//! The core of attention, scores, softmax and values, and the projection of its output.
 
 use motley_units::Bytes;
 
-use super::linear::gemm;
+use super::linear::{Linear, Names, gemm};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
 use crate::activation::Kept;
 use crate::model::{Attention, AttentionMask, Positions};
 use crate::{AttentionKernel, FlashAttention, Operator, Pass, Work};
 
-/// The core of an attention on one rank.
+const PROJECTION: Names = Names {
+    forward: "projection",
+    input: "projection input gradient",
+    weight: "projection weight gradient",
+};
+
+/// The core of an attention on one rank, with the projection behind it.
 pub(super) struct Core<'a> {
     rows: &'a Rows<'a>,
     attention: &'a Attention,
@@ -21,41 +27,45 @@ pub(super) struct Core<'a> {
     keys: u64,
     /// The encoder's tokens are asked.
     across: bool,
+    projection: Linear<'a>,
 }
 
 impl<'a> Core<'a> {
     pub(super) fn within(rows: &'a Rows<'a>, attention: &'a Attention) -> Self {
         let heads = rows.share(u64::from(attention.heads));
         let (queries, keys) = (rows.sequence, rows.sequence);
-        Self { rows, attention, heads, queries, keys, across: false }
+        let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
+        Self { rows, attention, heads, queries, keys, across: false, projection }
     }
 
     pub(super) fn across(rows: &'a Rows<'a>, source: &Rows, attention: &'a Attention) -> Self {
         Self { keys: source.sequence, across: true, ..Self::within(rows, attention) }
     }
 
-    /// Adds the core to a piece, at the place where its passes stand.
+    /// Adds core and projection to a piece, at the place where their passes stand.
     pub(super) fn forward_into(&self, piece: &mut Piece) {
-        match self.unfused_forward() {
-            Some(core) => {
+        match self.kernel() {
+            AttentionKernel::Flash => {
+                piece.forward.push(self.flash("flash attention", Pass::Forward));
+            }
+            AttentionKernel::Unfused => {
+                let core = self.unfused_forward();
                 piece.recomputed.extend(core.iter().cloned());
                 piece.forward.extend(core);
             }
-            None => piece.forward.push(self.flash("flash attention", Pass::Forward)),
         }
+        piece.forward.extend(self.projection.forward());
         piece.kept = piece.kept.and(self.kept());
     }
 
     pub(super) fn backward_into(&self, piece: &mut Piece) {
-        match self.unfused_backward() {
-            Some(core) => piece.backward.extend(core),
-            None => piece.backward.push(self.flash("flash attention backward", Pass::Backward)),
+        piece.backward.extend(self.projection.backward());
+        match self.kernel() {
+            AttentionKernel::Flash => {
+                piece.backward.push(self.flash("flash attention backward", Pass::Backward));
+            }
+            AttentionKernel::Unfused => piece.backward.extend(self.unfused_backward()),
         }
-    }
-
-    /// Whether the backward pass wants the core's output.
-    pub(super) fn keeps_output(&self) -> bool {
-        self.kernel() == AttentionKernel::Flash
     }
 
     fn kernel(&self) -> AttentionKernel {
@@ -113,11 +123,7 @@ impl<'a> Core<'a> {
     }
 
     /// Scores, softmax, dropout, values, and the copy of the heads' outputs into token order.
-    /// `None` for FlashAttention.
-    fn unfused_forward(&self) -> Option<Vec<Operator>> {
-        if self.kernel() == AttentionKernel::Flash {
-            return None;
-        }
+    fn unfused_forward(&self) -> Vec<Operator> {
         let (element, scores) = (self.rows.element, self.scores());
         let (dk, dv) = (self.attention.key_dim(), self.attention.value_dim());
         let mut ops = vec![gemm("scores", self.queries, self.keys, dk, self.products())];
@@ -134,13 +140,10 @@ impl<'a> Core<'a> {
         }
         ops.push(gemm("values", self.queries, dv, self.keys, self.products()));
         ops.push(elementwise("transpose heads", 2.0 * element * self.outputs()));
-        Some(ops)
+        ops
     }
 
-    fn unfused_backward(&self) -> Option<Vec<Operator>> {
-        if self.kernel() == AttentionKernel::Flash {
-            return None;
-        }
+    fn unfused_backward(&self) -> Vec<Operator> {
         let (element, scores, products) = (self.rows.element, self.scores(), self.products());
         let (queries, keys) = (self.queries, self.keys);
         let (dk, dv) = (self.attention.key_dim(), self.attention.value_dim());
@@ -164,28 +167,42 @@ impl<'a> Core<'a> {
         }
         ops.push(gemm("queries gradient", queries, dk, keys, products));
         ops.push(gemm("keys gradient", keys, dk, queries, products));
-        Some(ops)
+        ops
     }
 
     fn kept(&self) -> Kept {
         let scores = self.scores();
         let mask = if self.attention.dropout { 1.0 } else { 0.0 };
+        let (split, waiting) = (self.kept_output(), self.projection.waiting());
         match self.kernel() {
             // The logarithm of the softmax's sum of each row, in fp32.
             AttentionKernel::Flash => {
                 let rows = self.products() as f64 * self.queries as f64;
-                Kept { split: 4.0 * rows, ..Kept::default() }
+                Kept { split: split + 4.0 * rows, waiting, ..Kept::default() }
             }
             // Probabilities, dropout's mask and output; the capped scores.
             AttentionKernel::Unfused => {
                 let element = self.rows.element;
                 let capped = if self.attention.softcap { element } else { 0.0 };
                 Kept {
+                    split,
                     scores: (element + capped + mask * (element + 1.0)) * scores,
                     widest: scores,
+                    waiting,
                     ..Kept::default()
                 }
             }
+        }
+    }
+
+    /// Bytes that are kept of the core's output, which FlashAttention and the projection want.
+    fn kept_output(&self) -> f64 {
+        let (rows, projection) = (self.rows, &self.projection);
+        let whole = rows.element * rows.tokens as f64 * projection.inputs as f64;
+        if self.kernel() == AttentionKernel::Flash || projection.keeps_input() {
+            whole + projection.kept_inside()
+        } else {
+            0.0
         }
     }
 }

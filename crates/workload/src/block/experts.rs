@@ -4,13 +4,13 @@
 //! added up with the router's weights (Gale et al. 2022, arXiv 2211.15841; Megatron-LM's
 //! `MoELayer`). Sending tokens to other ranks is not among the operators.
 
-use super::linear::{Linear, Names, accumulate, deferred};
+use super::linear::{Linear, Names, weight_gradient};
 use super::mlp;
 use super::piece::Piece;
 use super::rows::{Rows, elementwise, rows_moved};
 use crate::activation::Kept;
 use crate::model::Experts;
-use crate::{Capacity, Deferral, GroupedGemm, Operator, Work};
+use crate::{Capacity, GroupedGemm, Operator, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -55,9 +55,7 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
     piece.backward.push(rows_moved("permute tokens backward", gathered));
     piece.backward.push(elementwise("router softmax backward", 3.0 * SCORE * scores));
-    piece.backward.extend(router.bias_gradient());
-    piece.backward.extend(router.input_gradient());
-    piece.backward.extend(router.weight_gradient());
+    piece.backward.extend(router.backward());
     piece.deferrable.extend(local.weight_gradient("expert up weight gradient", &local.up()));
 
     // Scores and choices; rows in the order of experts, before and after each product.
@@ -106,8 +104,7 @@ fn add_shared(piece: &mut Piece, rows: &Rows, bank: &Experts) {
         piece
             .backward
             .push(elementwise("gate shared expert backward", 3.0 * rows.element * stream));
-        piece.backward.extend(gate.input_gradient());
-        piece.backward.extend(gate.weight_gradient());
+        piece.backward.extend(gate.backward());
         piece.kept.split += rows.element * stream;
         piece.kept.waiting += gate.waiting_gradient();
     }
@@ -199,10 +196,8 @@ impl<'a> Local<'a> {
         let (m, n) = (matrix.inputs, matrix.outputs);
         let training = self.rank.training;
         let sum_bytes = training.fused_gradient_accumulation.then_some(training.gradient_bytes);
-        let product = GroupedGemm { m, n, k, groups, sum_bytes };
-        let mut ops = vec![Operator::new(name, Work::GroupedGemm(product))];
-        ops.extend(accumulate(self.rank, self.experts * matrix.inputs * matrix.outputs));
-        deferred(ops, Deferral::WeightPass).collect()
+        let work = Work::GroupedGemm(GroupedGemm { m, n, k, groups, sum_bytes });
+        weight_gradient(self.rank, Operator::new(name, work), self.experts * m * n).collect()
     }
 
     /// Bytes that wait for the weight gradients: inputs of both products and gradients of their

@@ -55,9 +55,7 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     backward.push(rows.norm_backward());
     if let Some(dense) = &dense {
         backward.push(elementwise("head activation backward", 3.0 * element * whole));
-        backward.extend(dense.bias_gradient());
-        backward.extend(dense.input_gradient());
-        backward.extend(dense.weight_gradient());
+        backward.extend(dense.backward());
     }
     backward.extend(deferred(logits.weight_gradient(), Deferral::Exchange));
 

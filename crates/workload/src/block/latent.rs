@@ -4,7 +4,6 @@
 //! parallelism of its own tokens, and the ranks gather the latents instead of the stream
 //! (Megatron-LM's `MLASelfAttention`).
 
-use super::attention::{PROJECTION, kept_output};
 use super::core::Core;
 use super::linear::{Linear, Names};
 use super::piece::Piece;
@@ -32,7 +31,6 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
             .collect()
     };
     let (into, out_of) = (linears(INTO, &latents.into), linears(OUT_OF, &latents.out_of));
-    let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
     let core = Core::within(rows, attention);
     let tokens = rows.tokens as f64;
 
@@ -54,11 +52,7 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
     piece.forward.push(elementwise("rotary", queries));
     piece.forward.push(elementwise("assemble keys", keys));
     core.forward_into(&mut piece);
-    piece.forward.extend(projection.forward());
 
-    piece.backward.extend(projection.bias_gradient());
-    piece.backward.extend(projection.input_gradient());
-    piece.backward.extend(projection.weight_gradient());
     core.backward_into(&mut piece);
     piece.backward.push(elementwise("assemble keys backward", keys));
     piece.backward.push(elementwise("rotary", queries));
@@ -66,27 +60,20 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
     // The gradients that travel are the latents'.
     piece.deferrable.extend(out_of.iter().flat_map(Linear::weight_gradient));
     piece.backward.push(rows.norm_gradient("latent norm backward", normed));
-    for linear in &into {
-        piece.backward.extend(linear.bias_gradient());
-        piece.backward.extend(linear.input_gradient());
-        piece.backward.extend(linear.weight_gradient());
-    }
+    piece.backward.extend(into.iter().flat_map(Linear::backward));
 
     // Latents before their norm, and after it where products want them; queries, keys and values of
-    // all heads; the core's output.
+    // all heads.
     let wanted = out_of.iter().filter(|linear| linear.keeps_input());
     let wanted: f64 = wanted.map(|linear| rows.own_tokens * linear.inputs as f64).sum();
     let inside: f64 = into.iter().chain(&out_of).map(Linear::kept_inside).sum();
     let widths = (2 * attention.key_dim() + attention.value_dim()) as f64;
     piece.kept = piece.kept.and(Kept {
         stream: rows.element * (normed + wanted),
-        split: inside
-            + rows.element * tokens * heads * widths
-            + kept_output(rows, &core, &projection),
+        split: inside + rows.element * tokens * heads * widths,
         waiting: inside
             + into.iter().chain(&out_of).map(Linear::waiting_gradient).sum::<f64>()
-            + rows.element * wanted
-            + projection.waiting(),
+            + rows.element * wanted,
         ..Kept::default()
     });
     piece

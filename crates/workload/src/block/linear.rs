@@ -112,8 +112,8 @@ impl<'a> Linear<'a> {
     pub(super) fn weight_gradient(&self) -> Vec<Operator> {
         let mut ops = Vec::new();
         let mut product = |name, m: u64, n: u64| {
-            ops.push(gemm(name, m, n, self.tokens, 1));
-            ops.extend(accumulate(&self.rows, m as f64 * n as f64));
+            let product = gemm(name, m, n, self.tokens, 1);
+            ops.extend(weight_gradient(&self.rows, product, m as f64 * n as f64));
         };
         if self.rows.trained() {
             product(self.names.weight, self.inputs, self.outputs);
@@ -122,13 +122,22 @@ impl<'a> Linear<'a> {
             product("adapter out weight gradient", adapter.rank, adapter.outputs);
             product("adapter in weight gradient", adapter.inputs, adapter.rank_share);
         }
-        deferred(ops, Deferral::WeightPass).collect()
+        ops
     }
 
     /// The gradient of the bias: none where there is no bias, or none that is trained.
     pub(super) fn bias_gradient(&self) -> Option<Operator> {
         let tokens = self.bias_tokens.filter(|_| self.rows.trained())?;
         Some(self.rows.bias_gradient(tokens, self.outputs))
+    }
+
+    /// The whole backward pass, for what is not the first to read a block's input: there weight
+    /// gradients stand apart, behind all others.
+    pub(super) fn backward(&self) -> Vec<Operator> {
+        let mut ops: Vec<Operator> = self.bias_gradient().into_iter().collect();
+        ops.extend(self.input_gradient());
+        ops.extend(self.weight_gradient());
+        ops
     }
 
     /// Whether the weight gradients want the product's input.
@@ -167,14 +176,20 @@ impl<'a> Linear<'a> {
     }
 }
 
-/// Adding a weight's gradient to the buffer, where a kernel of its own does it.
-pub(super) fn accumulate(rows: &Rows, weights: f64) -> Option<Operator> {
-    rows.accumulation.map(|bytes| elementwise("accumulate gradient", bytes * weights))
+/// The gradient of so many weights, free to wait: the product, and adding its result to the gradient
+/// buffer where a kernel of its own does it.
+pub(super) fn weight_gradient(
+    rows: &Rows,
+    product: Operator,
+    weights: f64,
+) -> impl Iterator<Item = Operator> + use<> {
+    let sum = rows.accumulation.map(|bytes| elementwise("accumulate gradient", bytes * weights));
+    deferred(std::iter::once(product).chain(sum), Deferral::WeightPass)
 }
 
 /// The same operators, free to wait.
 pub(super) fn deferred(
-    operators: Vec<Operator>,
+    operators: impl IntoIterator<Item = Operator>,
     deferral: Deferral,
 ) -> impl Iterator<Item = Operator> {
     operators.into_iter().map(move |operator| Operator { deferral, ..operator })

@@ -27,9 +27,7 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
     piece.forward.extend(down.forward());
 
-    piece.backward.extend(down.bias_gradient());
-    piece.backward.extend(down.input_gradient());
-    piece.backward.extend(down.weight_gradient());
+    piece.backward.extend(down.backward());
     // Reads the output's gradient and the kept input, writes the input's gradient.
     let moved = (down.inputs + 2 * up.outputs) as f64;
     piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));

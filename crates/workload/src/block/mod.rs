@@ -84,7 +84,7 @@ pub fn blocks(
             }
         },
         Part::Layer(kind) => {
-            let kind = &model.kinds()[usize::from(kind.0)];
+            let kind = model.layer_kind(kind);
             match &kind.layer {
                 Layer::Convolutional(operations) => {
                     vec![convolution::block(&rows(kind.output, false), operations, kind.input)]

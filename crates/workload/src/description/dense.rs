@@ -7,7 +7,7 @@ use super::{FieldPath, ModelError};
 use crate::Model;
 use crate::model::{
     Attention, AttentionMask, Embedding, FeedForward, Head, LanguageHead, Layer, Mlp, Norm,
-    NormPlacement, Positions, Projections, Residual, TokenEmbedding, Transformer,
+    Positions, Projections, TokenEmbedding, Transformer,
 };
 
 /// A dense transformer of equal layers.
@@ -111,42 +111,28 @@ impl DenseShape {
         };
         let masked = token_types > 0;
         let embedding = TokenEmbedding {
-            vocab,
-            hidden,
             learned_positions,
             token_types,
             norm: masked.then_some(norm),
             dropout,
+            ..TokenEmbedding::new(vocab, hidden)
         };
         let projections = Projections::Grouped {
             kv_heads: filled.kv_heads.unwrap_or_default(),
             head_dim: filled.head_dim.unwrap_or_default(),
         };
         let attention = Attention {
-            heads,
-            projections,
-            positions,
             mask: self.attention,
-            window: None,
-            qk_norm: None,
             qkv_bias: biases,
             output_bias: biases,
-            sinks: false,
-            softcap: false,
             dropout,
+            ..Attention::new(heads, projections, positions)
         };
         let ffn = filled.ffn.unwrap_or_default();
-        let layer = Layer::Transformer(Transformer {
-            attention,
-            cross_attention: None,
-            feed_forward: FeedForward::Dense(Mlp { ffn, gated: self.gated_mlp, bias: biases }),
-            norm,
-            norms: NormPlacement::One,
-            residual: Residual::Sequential,
-            dropout,
-        });
-        let tied = self.tied_embeddings;
-        let head = LanguageHead { norm, tied, masked, bias: false, softcap: false };
+        let mlp = FeedForward::Dense(Mlp { ffn, gated: self.gated_mlp, bias: biases });
+        let layer =
+            Layer::Transformer(Transformer { dropout, ..Transformer::new(attention, mlp, norm) });
+        let head = LanguageHead { masked, ..LanguageHead::new(norm, self.tied_embeddings) };
         Model::new(
             self.name.clone(),
             Embedding::Tokens(embedding),

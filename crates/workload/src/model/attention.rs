@@ -125,6 +125,23 @@ pub(crate) struct Latents {
 }
 
 impl Attention {
+    /// Causal attention, as a file describes it that says no more.
+    pub fn new(heads: u32, projections: Projections, positions: Positions) -> Self {
+        Self {
+            heads,
+            projections,
+            positions,
+            mask: causal(),
+            window: None,
+            qk_norm: None,
+            qkv_bias: false,
+            output_bias: false,
+            sinks: false,
+            softcap: false,
+            dropout: false,
+        }
+    }
+
     /// Width of a query or key of one head.
     pub fn key_dim(&self) -> u64 {
         u64::from(match self.projections {

@@ -140,6 +140,14 @@ impl Convolution {
     }
 }
 
+impl FullyConnected {
+    /// Its matrix, over all pixels of all maps.
+    pub(crate) fn weight(self, input: Extent) -> Weight {
+        let inputs = input.width() * input.pixels();
+        Weight::whole(inputs, self.outputs.into(), true).of_pixels(1)
+    }
+}
+
 impl Operation {
     /// What it makes of maps.
     ///
@@ -242,8 +250,7 @@ pub(crate) fn weights(row: &[Operation], input: Extent) -> Vec<Weight> {
             weights.push(convolution.weight(input.width() as u32, output.pixels()));
         }
         Operation::Linear(linear) => {
-            let inputs = input.width() * input.pixels();
-            weights.push(Weight::whole(inputs, linear.outputs.into(), true).of_pixels(1));
+            weights.push(linear.weight(input));
         }
         _ => {}
     });

@@ -65,6 +65,11 @@ impl Embedding {
 }
 
 impl TokenEmbedding {
+    /// A word embedding alone.
+    pub fn new(vocab: u32, hidden: u32) -> Self {
+        Self { vocab, hidden, learned_positions: 0, token_types: 0, norm: None, dropout: false }
+    }
+
     /// Parameters of all tables, and of the norm behind them.
     pub(crate) fn parameters(&self) -> f64 {
         let rows =

@@ -63,9 +63,4 @@ impl Extent {
         };
         rows as f64 * self.width() as f64
     }
-
-    /// Whether samples are sequences of tokens.
-    pub fn is_sequence(self) -> bool {
-        !matches!(self, Self::Image { .. })
-    }
 }

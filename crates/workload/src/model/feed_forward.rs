@@ -114,6 +114,11 @@ impl Mlp {
 }
 
 impl Experts {
+    /// Experts behind a plain softmax router, without a shared one.
+    pub fn new(experts: u32, top_k: u32, expert: Mlp) -> Self {
+        Self { experts, top_k, expert, router: Router::default(), router_bias: false, shared: None }
+    }
+
     /// The shared expert as an MLP: gated and with biases where the experts are.
     pub(crate) fn shared_mlp(&self) -> Option<Mlp> {
         self.shared.map(|shared| Mlp { ffn: shared.ffn, ..self.expert })

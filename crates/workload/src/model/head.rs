@@ -44,6 +44,11 @@ pub struct Classifier {
 }
 
 impl LanguageHead {
+    /// A norm and the output matrix.
+    pub fn new(norm: Norm, tied: bool) -> Self {
+        Self { norm, tied, masked: false, bias: false, softcap: false }
+    }
+
     /// Parameters, the output matrix only if it is not the embedding's.
     pub(crate) fn parameters(self, vocab: u32, hidden: u32) -> f64 {
         let (hidden, vocab) = (f64::from(hidden), f64::from(vocab));

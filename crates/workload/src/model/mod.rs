@@ -84,12 +84,12 @@ pub enum Part {
 impl LayerKind {
     /// A layer on its input. The first layer with cross-attention begins the target sequence.
     fn new(layer: Layer, input: Extent) -> Self {
-        let output = match (&layer, input) {
-            (Layer::Transformer(Transformer { cross_attention: Some(_), .. }), _) => {
+        let output = match &layer {
+            Layer::Transformer(Transformer { cross_attention: Some(_), .. }) => {
                 Extent::Target { hidden: input.width() as u32 }
             }
-            (Layer::Transformer(_), _) => input,
-            (Layer::Convolutional(operations), _) => output_of(operations, input),
+            Layer::Transformer(_) => input,
+            Layer::Convolutional(operations) => output_of(operations, input),
         };
         let mut kind = Self {
             layer,
@@ -124,20 +124,28 @@ impl LayerKind {
         }
     }
 
-    /// Whether tokens are routed to experts here.
-    pub fn has_experts(&self) -> bool {
+    /// The layer, if it is a transformer's.
+    pub(crate) fn transformer(&self) -> Option<&Transformer> {
         match &self.layer {
-            Layer::Transformer(layer) => matches!(layer.feed_forward, FeedForward::Experts(_)),
-            Layer::Convolutional(_) => false,
+            Layer::Transformer(layer) => Some(layer),
+            Layer::Convolutional(_) => None,
         }
     }
 
-    /// Whether some attention adds a learned bias to its scores, which no FlashAttention takes.
+    /// Whether tokens are routed to experts here.
+    pub fn has_experts(&self) -> bool {
+        self.transformer()
+            .is_some_and(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)))
+    }
+
+    /// Whether the attention adds a learned bias to its scores, which no FlashAttention takes.
     pub fn has_biased_scores(&self) -> bool {
-        match &self.layer {
-            Layer::Transformer(layer) => layer.attention.relative_bias() > 0.0,
-            Layer::Convolutional(_) => false,
-        }
+        self.relative_bias() > 0.0
+    }
+
+    /// Entries of the attention's table of relative positions.
+    fn relative_bias(&self) -> f64 {
+        self.transformer().map_or(0.0, |layer| layer.attention.relative_bias())
     }
 
     /// Parameters that are not of matrices.
@@ -196,9 +204,14 @@ impl Model {
     /// The kind of a part, if it is a layer.
     pub(crate) fn kind(&self, part: Part) -> Option<&LayerKind> {
         match part {
-            Part::Layer(KindId(kind)) => Some(&self.kinds[usize::from(kind)]),
+            Part::Layer(kind) => Some(self.layer_kind(kind)),
             Part::Embedding | Part::Head => None,
         }
+    }
+
+    /// The kind at its place.
+    pub(crate) fn layer_kind(&self, kind: KindId) -> &LayerKind {
+        &self.kinds[usize::from(kind.0)]
     }
 
     /// Every part once, in the order of the model.
@@ -219,7 +232,7 @@ impl Model {
     /// If the stack is not so high.
     pub fn before(&self, layer: u32) -> Extent {
         match layer.checked_sub(1) {
-            Some(below) => self.kinds[usize::from(self.stack[below as usize].0)].output,
+            Some(below) => self.layer_kind(self.stack[below as usize]).output,
             None => self.embedding.output(),
         }
     }
@@ -273,7 +286,7 @@ impl Model {
             Part::Embedding => ParameterCount::dense(
                 self.tokens().map_or(0.0, TokenEmbedding::parameters) + self.relative_bias(),
             ),
-            Part::Layer(KindId(kind)) => self.kinds[usize::from(kind)].parameters,
+            Part::Layer(kind) => self.layer_kind(kind).parameters,
             Part::Head => ParameterCount::dense(self.head_parameters()),
         }
     }
@@ -285,11 +298,8 @@ impl Model {
 
     /// Parameters that one token meets: of experts only those that it visits.
     pub fn active_parameters(&self) -> f64 {
-        let layers: f64 = self
-            .stack
-            .iter()
-            .map(|&KindId(kind)| self.kinds[usize::from(kind)].active_parameters)
-            .sum();
+        let layers: f64 =
+            self.stack.iter().map(|&kind| self.layer_kind(kind).active_parameters).sum();
         layers
             + self.parameters_of(Part::Embedding).total()
             + self.parameters_of(Part::Head).total()
@@ -330,10 +340,7 @@ impl Model {
             self.kinds
                 .iter()
                 .find(|kind| matches!(kind.output, Extent::Target { .. }) == target)
-                .map_or(0.0, |kind| match &kind.layer {
-                    Layer::Transformer(layer) => layer.attention.relative_bias(),
-                    Layer::Convolutional(_) => 0.0,
-                })
+                .map_or(0.0, LayerKind::relative_bias)
         };
         of_first(false) + of_first(true)
     }

@@ -57,6 +57,19 @@ pub enum Residual {
 }
 
 impl Transformer {
+    /// Attention and feed-forward one after the other, as a file describes them that says no more.
+    pub fn new(attention: Attention, feed_forward: FeedForward, norm: Norm) -> Self {
+        Self {
+            attention,
+            cross_attention: None,
+            feed_forward,
+            norm,
+            norms: NormPlacement::default(),
+            residual: Residual::default(),
+            dropout: false,
+        }
+    }
+
     /// All matrices.
     pub(crate) fn weights(&self, hidden: u64) -> Vec<Weight> {
         let mut weights = self.attention.inputs(hidden);

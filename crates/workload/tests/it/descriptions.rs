@@ -1,8 +1,8 @@
 //! Models as files say what they are.
 
 use motley_workload::{
-    Attention, Description, Experts, FeedForward, Layer, Model, Positions, Preset, Projections,
-    Run, Stack, Transformer,
+    Attention, Description, Embedding, Experts, FeedForward, Head, LanguageHead, Layer, Mlp, Model,
+    Norm, Positions, Preset, Projections, Run, Stack, TokenEmbedding, Transformer,
 };
 
 #[test]
@@ -23,6 +23,32 @@ fn descriptions_survive_being_written() {
         let written = preset.model.to_ron();
         assert_eq!(Description::from_ron(&written).as_ref(), Ok(&preset.model), "{written}");
     }
+}
+
+/// What a file leaves out is what a program leaves out.
+#[test]
+fn defaults_are_the_same_in_files_and_in_programs() {
+    let written = r#"Stack(
+        name: "mine",
+        embedding: Tokens(vocab: 100, hidden: 64),
+        layers: [(layers: [Transformer(
+            attention: (heads: 4, projections: Grouped(kv_heads: 2, head_dim: 16), positions: Rotary),
+            feed_forward: Experts(experts: 8, top_k: 2, expert: (ffn: 256)),
+            norm: RmsNorm,
+        )])],
+        head: Language(norm: RmsNorm),
+    )"#;
+    let projections = Projections::Grouped { kv_heads: 2, head_dim: 16 };
+    let attention = Attention::new(4, projections, Positions::Rotary);
+    let experts = Experts::new(8, 2, Mlp { ffn: 256, gated: false, bias: false });
+    let layer = Transformer::new(attention, FeedForward::Experts(experts), Norm::RmsNorm);
+    let built = Stack {
+        name: "mine".to_owned(),
+        embedding: Embedding::Tokens(TokenEmbedding::new(100, 64)),
+        layers: vec![Run { repeat: 1, layers: vec![Layer::Transformer(layer)] }],
+        head: Head::Language(LanguageHead::new(Norm::RmsNorm, false)),
+    };
+    assert_eq!(Description::from_ron(written), Ok(Description::Stack(built)));
 }
 
 #[test]

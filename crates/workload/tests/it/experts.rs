@@ -1,21 +1,14 @@
 //! Mixtures of experts.
 
 use motley_workload::{
-    AttentionKernel, Capacity, Experts, FeedForward, Mlp, Model, Pass, Router, Shard, SharedExpert,
+    AttentionKernel, Capacity, Experts, FeedForward, Mlp, Model, Pass, Shard, SharedExpert,
     Training, Work, blocks, flops,
 };
 
 use crate::common::{SEQUENCE, changed, close, layer_flops, path, training};
 
 fn bank(experts: u32, top_k: u32, ffn: u32) -> Experts {
-    Experts {
-        experts,
-        top_k,
-        expert: Mlp { ffn, gated: true, bias: false },
-        router: Router::Softmax,
-        router_bias: false,
-        shared: None,
-    }
+    Experts::new(experts, top_k, Mlp { ffn, gated: true, bias: false })
 }
 
 #[test]

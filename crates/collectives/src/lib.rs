@@ -17,6 +17,7 @@
 mod connections;
 mod cost;
 mod cycles;
+mod exchange;
 mod fidelity;
 mod group;
 mod kind;
@@ -24,6 +25,7 @@ mod layouts;
 mod membership;
 mod nvls;
 mod plan;
+mod rails;
 mod ring;
 mod transfer;
 mod tree;
@@ -31,6 +33,6 @@ mod tuning;
 
 pub use fidelity::Fidelity;
 pub use group::{CollectiveCall, Group};
-pub use kind::{Algorithm, CollectiveKind, Protocol};
+pub use kind::{Algorithm, CollectiveKind, Crossing, Protocol};
 pub use layouts::{Layouts, Placed};
 pub use transfer::{Transfer, transfer};

@@ -40,7 +40,7 @@ fn parts(
     kind: CardKind,
     times: &KernelTimes,
 ) -> Vec<(Activations, Recompute)> {
-    let of = |part| times.part(kind, shape.shard(), part).activations;
+    let of = |part| times.part(kind, shape.shard, part).activations;
     let layers = chunk.layers().map(|layer| times.model().part(layer));
     let ends = [chunk.embedding.then_some(Part::Embedding), chunk.head.then_some(Part::Head)];
     let parts = layers.chain(ends.into_iter().flatten());
@@ -77,8 +77,9 @@ fn memory_of(
         bytes.iter().zip(counts).map(|(bytes, &count)| bytes * f64::from(count)).sum()
     };
     let load = StageLoad {
-        parameters: shape.parameters,
-        trained_parameters: shape.trained_parameters,
+        parameters: shape.states.parameters + shape.states.gathered,
+        gradients: shape.states.gradients + shape.states.reduced,
+        stepped: shape.states.stepped,
         activations: Bytes(
             sum(&held.kept, &in_flight.kept) + sum(&held.deferred, &in_flight.deferred),
         ),

@@ -187,14 +187,15 @@ fn rates(cluster: &Cluster, connections: &[Footprint]) -> Vec<f64> {
             *demand.entry(id).or_default() += count;
         }
         let fair = |(id, demand): (&motley_job::LinkId, &f64)| (left[id] / demand, *id);
-        let (rate, first) = demand.iter().map(fair).min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        let (rate, first) =
+            demand.iter().map(fair).min_by(|a, b| a.0.total_cmp(&b.0)).expect("a link");
         let crosses = |each: &usize| connections[*each].links.iter().any(|&(id, _)| id == first);
         let (settled, others): (Vec<usize>, Vec<usize>) =
             open.iter().partition(|&each| crosses(each));
         for each in settled {
             rates[each] = rate;
             for (id, count) in &connections[each].links {
-                *left.get_mut(id).unwrap() -= rate * count;
+                *left.get_mut(id).expect("a link") -= rate * count;
             }
         }
         open = others;
@@ -265,7 +266,7 @@ fn a_group_is_laid_for_what_it_is_to_run() {
     );
     assert_eq!(both.footprints()[usize::from(call.footprint)], exchange.footprints()[0]);
     let one = Group::of_kinds(&cluster, &all[..1], kinds).unwrap();
-    assert_eq!(one.uncontended(&one.call(CollectiveKind::AllToAll, 1e9)).0, 0.0);
+    assert_eq!(one.call(CollectiveKind::AllToAll, 1e9).call.bytes.to_bits(), 0);
 }
 
 /// In every node of a group what was laid in the first is moved.

@@ -1,9 +1,10 @@
 //! Every constant of the cost model.
 //!
-//! Two sources. [NCCL]: the tables in `src/graph/tuning.cc` and `src/graph/topo.h` of NCCL 2.30.
+//! Three sources. [NCCL]: the tables in `src/graph/tuning.cc` and `src/graph/topo.h` of NCCL 2.30.
 //! [AIC]: nccl-tests sweeps of one node with 2, 4 and 8 A100, H100 or B200 that NVIDIA publishes
 //! with its aiconfigurator (`nccl_perf`), to which the constants that NCCL's ranking model leaves
-//! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure.
+//! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure. The kernels of
+//! DeepEP (github.com/deepseek-ai/DeepEP): the rates that its documentation publishes.
 
 use crate::{Algorithm, Protocol};
 
@@ -201,3 +202,7 @@ pub(crate) const DEEPEP_PORT: f64 = 0.9;
 /// and its published rates were measured with (`Buffer.set_num_sms(24)`); DeepSeek-V3 was trained with
 /// 20 (section 3.2.2 of its report). Its second version gets by with 4 to 12.
 pub(crate) const DEEPEP_SMS: u32 = 24;
+
+/// Seconds before a copy between card and host moves: 5 to 7 us a call of `cudaMemcpyAsync` (Wu et al.,
+/// arXiv 2602.21548, section 5.2).
+pub(crate) const HOST_COPY: f64 = 6e-6;

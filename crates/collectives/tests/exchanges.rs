@@ -298,7 +298,7 @@ fn a_shift_crosses_each_card_once() {
     near(cards, 14.0, 1e-12, "on NVLink");
     near(ports, 2.0, 1e-12, "on ports");
     assert_eq!(group.connections(0).len(), 16);
-    assert_eq!(group.call(CollectiveKind::Shift, 1e9).call.bytes, 1e9);
+    near(group.call(CollectiveKind::Shift, 1e9).call.bytes, 1e9, 0.0, "a block");
 }
 
 /// The mean number of different places among `places` at which the 8 experts of a token are, of

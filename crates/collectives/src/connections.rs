@@ -62,10 +62,7 @@ impl Connections {
 
     /// The links of all connections.
     pub(crate) fn footprint(&self) -> Footprint {
-        let mut routes = self.routes.clone();
-        routes.sort_unstable();
-        let once = routes.chunk_by(|a, b| a == b);
-        let crossed = once.map(|same| (LinkId(same[0].0), same.len() as f64));
+        let crossed = count(&self.routes).into_iter();
         if self.repeated_ends.is_empty() {
             Footprint { links: crossed.collect() }
         } else {
@@ -88,4 +85,23 @@ impl Connections {
         });
         routes.chain(repeated).collect()
     }
+}
+
+/// How often each link occurs, ascending.
+fn count(routes: &[topology::LinkId]) -> Vec<(LinkId, f64)> {
+    let lowest = routes.iter().min().map_or(0, |link| link.0);
+    let span = routes.iter().max().map_or(0, |link| (link.0 - lowest) as usize + 1);
+    // Where most links between lie on routes, as with all pairs of a group, a tally is cheaper than
+    // a sort.
+    if span <= routes.len() {
+        let mut tally = vec![0u32; span];
+        for link in routes {
+            tally[(link.0 - lowest) as usize] += 1;
+        }
+        let links = (lowest..).map(LinkId).zip(tally);
+        return links.filter(|&(_, n)| n > 0).map(|(link, n)| (link, f64::from(n))).collect();
+    }
+    let mut routes = routes.to_vec();
+    routes.sort_unstable();
+    routes.chunk_by(|a, b| a == b).map(|same| (LinkId(same[0].0), same.len() as f64)).collect()
 }

@@ -52,37 +52,37 @@ pub(crate) fn cost(
     protocol: Protocol,
 ) -> Option<Cost> {
     let n = members.count as f64;
-    let (peers, part) = match kind {
-        CollectiveKind::Shift => (1.0, bytes),
-        _ => (n - 1.0, bytes / n),
+    // What a member sends to how many others, and what it keeps.
+    let (part, peers, own) = match kind {
+        CollectiveKind::Shift => (bytes, 1.0, 0.0),
+        _ => (bytes / n, n - 1.0, bytes / n),
     };
-    let own = if kind == CollectiveKind::Shift { 0.0 } else { part };
     let generation = members.generation;
     let hop = match plan.inside {
         _ if members.nodes > 1 => Hop::Net,
         inside if inside <= PathClass::Nvb => Hop::NvLink,
         _ => Hop::Pci,
     };
-    let step = generation.step(Algorithm::Direct, protocol, hop);
-    let rounds = tuning::PEER * (peers - 1.0).max(0.0);
+    let latency = MICRO
+        * (generation.base(Algorithm::Direct, protocol)
+            + generation.step(Algorithm::Direct, protocol, hop)
+            + tuning::PEER * (peers - 1.0));
     match protocol {
         Protocol::Ll if members.protocols[Protocol::Ll as usize] => {
-            let latency = (generation.base(Algorithm::Direct, protocol) + step + rounds) * MICRO;
-            let rate = (plan.idle_rate * tuning::RING_LL).min(tuning::EXCHANGE_LL);
-            Some(Cost { latency: latency + plan.net_latency, bytes: part, rate_cap: rate })
+            let rate_cap = (plan.idle_rate * tuning::RING_LL).min(tuning::EXCHANGE_LL);
+            Some(Cost { latency: latency + plan.net_latency, bytes: part, rate_cap })
         }
         Protocol::Ll | Protocol::Ll128 => None,
         Protocol::Simple => {
             let rate = plan.idle_rate.min(limit);
             let copied = own / (generation.exchange_copy() * members.memory);
-            let moving = if part > 0.0 { part / rate + copied } else { 0.0 };
+            let moving = part / rate + copied;
             let short = generation.exchange_unpipelined() * moving;
             let full = tuning::EXCHANGE_FILL;
             let fill = if short > 0.0 { full * short / (full + short) } else { 0.0 };
-            let latency = (generation.base(Algorithm::Direct, protocol) + step + rounds) * MICRO;
-            let rate_cap = if copied > 0.0 { part / moving } else { rate };
             // The flush of the receiving NIC crosses once more.
             let latency = latency + 2.0 * plan.net_latency + fill;
+            let rate_cap = if copied > 0.0 { part / moving } else { rate };
             Some(Cost { latency, bytes: part, rate_cap })
         }
     }

@@ -259,8 +259,11 @@ fn exchange(
         return Ok(None);
     }
     let (algorithm, plan) = match kind {
-        CollectiveKind::Dispatch(_) | CollectiveKind::Combine(_) => {
-            (Algorithm::Rails, rails::across(cluster, nodes, kind)?)
+        CollectiveKind::Dispatch(crossing) => {
+            (Algorithm::Rails, rails::across(cluster, nodes, crossing, false)?)
+        }
+        CollectiveKind::Combine(crossing) => {
+            (Algorithm::Rails, rails::across(cluster, nodes, crossing, true)?)
         }
         CollectiveKind::Shift => (Algorithm::Direct, exchange::shift(cluster, members)?),
         _ => (Algorithm::Direct, exchange::all_to_all(cluster, members)?),

@@ -14,7 +14,7 @@ use motley_units::{Seconds, Time};
 
 use crate::connections::Connections;
 use crate::group::Scope;
-use crate::{CollectiveKind, Fidelity, Group, Transfer, transfer};
+use crate::{CollectiveKind, Fidelity, Group, HostCopy, Transfer, host_copies, transfer};
 
 /// What is known of one cluster.
 #[derive(Debug, Default)]
@@ -143,6 +143,26 @@ impl Layouts {
         }
         if self.remember {
             sends.insert(slices.to_vec(), Rc::new(laid.clone()));
+        }
+        Ok(laid)
+    }
+
+    /// Copies between cards and hosts; see [`host_copies`]. With their connections if they are to move
+    /// apart.
+    ///
+    /// # Errors
+    /// As [`host_copies`].
+    pub fn host(
+        &mut self,
+        cluster: &Cluster,
+        cards: &[GpuId],
+        direction: HostCopy,
+        bytes_each: f64,
+        fidelity: Fidelity,
+    ) -> Result<Transfer, RouteError> {
+        let mut laid = host_copies(cluster, cards, direction, bytes_each)?;
+        if fidelity == Fidelity::Bundled {
+            laid.connections = Connections::default();
         }
         Ok(laid)
     }

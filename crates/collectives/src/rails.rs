@@ -11,7 +11,7 @@ use crate::cost::{Cost, MICRO, Members};
 use crate::membership::Local;
 use crate::plan::{Crossings, Plan};
 use crate::tuning::Hop;
-use crate::{Algorithm, CollectiveKind, Protocol};
+use crate::{Algorithm, Crossing, Protocol};
 
 /// The card of `to` through which `card`, at this place among the members of its node, reaches it:
 /// that of the same index in the node; where that is no member, members take turns.
@@ -21,24 +21,21 @@ fn entry(cluster: &Cluster, card: GpuId, place: usize, to: &Local) -> GpuId {
     same.copied().unwrap_or(to.cards[place % to.cards.len()])
 }
 
-/// The plan of `kind`, a dispatch or a combine, in units of what one rank has for one other: a
-/// message of `crossing` times the members of a node along a rail, then one for each member.
+/// The plan of a dispatch, or of the way `back`, in units of what one rank has for one other: a message
+/// of `crossing` times the members of a node along a rail, then one for each member.
 pub(crate) fn across(
     cluster: &Cluster,
     nodes: &[Local],
-    kind: CollectiveKind,
+    crossing: Crossing,
+    back: bool,
 ) -> Result<Plan, RouteError> {
-    let (CollectiveKind::Dispatch(crossing) | CollectiveKind::Combine(crossing)) = kind else {
-        unreachable!("rails carry dispatch and combine");
-    };
-    let back = matches!(kind, CollectiveKind::Combine(_));
     let mut crossings = Crossings::new(cluster);
     let mut connect = |from, to, count| {
         let (from, to) = if back { (to, from) } else { (from, to) };
         crossings.repeat(from, to, count)
     };
     for local in nodes {
-        // For how many ranks each member distributes, itself first.
+        // For how many ranks each member distributes: for itself, and for those that enter by it.
         let mut sources = vec![1.0; local.cards.len()];
         for other in nodes.iter().filter(|other| other.node != local.node) {
             for (place, &from) in other.cards.iter().enumerate() {

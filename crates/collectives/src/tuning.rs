@@ -1,9 +1,10 @@
 //! Every constant of the cost model.
 //!
-//! Two sources. [NCCL]: the tables in `src/graph/tuning.cc` and `src/graph/topo.h` of NCCL 2.30.
+//! Three sources. [NCCL]: the tables in `src/graph/tuning.cc` and `src/graph/topo.h` of NCCL 2.30.
 //! [AIC]: nccl-tests sweeps of one node with 2, 4 and 8 A100, H100 or B200 that NVIDIA publishes
 //! with its aiconfigurator (`nccl_perf`), to which the constants that NCCL's ranking model leaves
-//! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure.
+//! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure. The kernels of
+//! DeepEP (github.com/deepseek-ai/DeepEP): the rates that its documentation publishes.
 
 use crate::{Algorithm, Protocol};
 
@@ -187,10 +188,21 @@ pub(crate) const EXCHANGE_LL: f64 = 6e9;
 /// What each further peer adds, us: [AIC], floors of 2, 4 and 8 cards.
 pub(crate) const PEER: f64 = 0.15;
 
-/// The shares of NVLinks and of network ports that DeepEP's kernels for training reach.
+/// The share of NVLinks that DeepEP's kernels for training reach: its documentation has 153 GB/s
+/// (dispatch) and 158 GB/s (combine) for 8 H800, counting the 1/8 that stays on the card; without it
+/// 136 GB/s of the 160 that the links of an H800 reach.
 pub(crate) const DEEPEP_NVLINK: f64 = 0.85;
-pub(crate) const DEEPEP_PORT: f64 = 0.83;
 
-/// The streaming multiprocessors that DeepEP's kernels for training take: 20 unless told otherwise
-/// (`Buffer.num_sms` in `deep_ep/buffer.py`), 24 in its tests.
-pub(crate) const DEEPEP_SMS: u32 = 20;
+/// The share of network ports that DeepEP's kernels for training reach: 58 and 57 GB/s for 4 nodes,
+/// 51 and 50 GB/s for 8 nodes, counting the 1/4 and 1/8 that stay in the node; without it 43.6 GB/s of
+/// the 48.5 that 400 Gb/s reach.
+pub(crate) const DEEPEP_PORT: f64 = 0.9;
+
+/// The streaming multiprocessors that DeepEP's kernels for training take: what its documentation sets
+/// and its published rates were measured with (`Buffer.set_num_sms(24)`); DeepSeek-V3 was trained with
+/// 20 (section 3.2.2 of its report). Its second version gets by with 4 to 12.
+pub(crate) const DEEPEP_SMS: u32 = 24;
+
+/// Seconds before a copy between card and host moves: 5 to 7 us a call of `cudaMemcpyAsync` (Wu et al.,
+/// arXiv 2602.21548, section 5.2).
+pub(crate) const HOST_COPY: f64 = 6e-6;

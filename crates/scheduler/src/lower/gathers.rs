@@ -25,6 +25,8 @@ pub(super) struct Gathers<'a> {
     issued: Vec<u32>,
     /// What has been waited for last, and is still there.
     held: Option<Item>,
+    /// What the program has asked for so far.
+    asked: Vec<Item>,
 }
 
 /// What an item's parameters take.
@@ -38,7 +40,13 @@ pub(super) struct Needed {
 impl<'a> Gathers<'a> {
     pub(super) fn new(shape: &'a StageShape) -> Self {
         let issued = vec![0; shape.gradients.len()];
-        Self { shape, needs: VecDeque::new(), begun: VecDeque::new(), issued, held: None }
+        let (needs, begun) = (VecDeque::new(), VecDeque::new());
+        Self { shape, needs, begun, issued, held: None, asked: Vec::new() }
+    }
+
+    /// What the program has asked for, in order.
+    pub(super) fn asked(self) -> Vec<Item> {
+        self.asked
     }
 
     /// Everything, in the order of the forward pass.
@@ -54,11 +62,11 @@ impl<'a> Gathers<'a> {
     }
 
     /// The program begins: `items` are needed one after the other. What is to be issued at once.
-    pub(super) fn begin(&mut self, items: impl Iterator<Item = Item>) -> Vec<BucketId> {
+    pub(super) fn begin(&mut self, items: Vec<Item>) -> Vec<BucketId> {
         match self.shape.sharded {
             Sharded::Parameters { prefetch, .. } => {
-                let mut needs: Vec<Item> =
-                    items.filter(|item| !self.buckets_of(*item).is_empty()).collect();
+                let mut needs = items;
+                needs.retain(|item| !self.buckets_of(*item).is_empty());
                 needs.dedup();
                 self.needs = needs.into();
                 (0..prefetch).flat_map(|_| self.issue_next()).collect()
@@ -82,6 +90,7 @@ impl<'a> Gathers<'a> {
 
     /// The program needs an item; nothing if its parameters are there.
     pub(super) fn need(&mut self, item: Item) -> Option<Needed> {
+        self.asked.push(item);
         if let Sharded::Parameters { .. } = self.shape.sharded {
             if self.held == Some(item) || self.buckets_of(item).is_empty() {
                 return None;

@@ -2,7 +2,7 @@
 
 use motley_workload::{ParameterCount, Shard};
 
-use super::gradients::{Bucket, GradientGroup, Holder};
+use super::gradients::{Bucket, GradientGroup};
 use crate::zero::Sharded;
 
 /// Counts of parameters, by what one card holds of them.
@@ -21,15 +21,13 @@ pub(super) struct States {
 }
 
 impl States {
-    /// Of a stage that holds `held` parameters, of which `trained` are trained; `share` says how much
-    /// of a group's shards the stage takes.
+    /// Of a rank of a stage that holds `held` parameters, of which `trained` are trained; each of
+    /// `groups` comes with the portion of its shards that the rank takes.
     pub(super) fn new(
-        holder: Holder,
         [held, trained]: [ParameterCount; 2],
         shard: &Shard,
-        groups: &[&GradientGroup],
+        groups: &[(&GradientGroup, f64)],
         sharded: Sharded,
-        share: impl Fn(&GradientGroup, Holder) -> f64,
     ) -> Self {
         let (held, trained) = (held.per_rank(shard), trained.per_rank(shard));
         let mut states = Self {
@@ -39,9 +37,9 @@ impl States {
             reduced: 0.0,
             stepped: trained,
         };
-        for group in groups {
+        for &(group, portion) in groups {
             let on_rank = f64::from(group.shards_on_rank(shard));
-            let given_away = 1.0 - share(group, holder);
+            let given_away = 1.0 - portion;
             let of_group = on_rank * group.trained();
             let largest =
                 |of: fn(&Bucket) -> f64| on_rank * group.buckets.iter().map(of).fold(0.0, f64::max);

@@ -416,6 +416,21 @@ fn check_expert_group(
 /// Whether replicas can share out their states so.
 fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
     let zero = plan.zero;
+    if (1..3).contains(&zero.stage()) {
+        for (p, pipeline) in plan.pipelines.iter().enumerate() {
+            if let Some(s) = pipeline.stages.iter().position(|stage| stage.offload.parameters) {
+                let message = format!(
+                    "parameters in the host's memory under ZeRO {}, which keeps them whole on cards",
+                    zero.stage()
+                );
+                errors
+                    .push(PlanError::new(PlanPath::StageField(p, s, "offload"), message).help(
+                        "share parameters out, too: `zero: (stage: 3)`, or leave `zero` out",
+                    ));
+                return;
+            }
+        }
+    }
     if zero.group == Some(0) {
         errors.push(PlanError::new(PlanPath::Field("zero"), "a group needs at least one rank"));
     }

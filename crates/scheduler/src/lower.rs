@@ -34,7 +34,9 @@ use self::communicators::Communicators;
 use self::copies::Copies;
 use self::costs::{StageWork, costs};
 use self::flops::stage_flops;
-use self::gradients::{GradientGroup, Holder, gradient_groups, stage_parameters};
+use self::gradients::{
+    GradientGroup, Holder, gradient_groups, part, stage_items, stage_parameters,
+};
 use self::names::{Names, streams};
 use self::programs::{PassesId, Programs};
 use self::shape::{
@@ -153,6 +155,7 @@ pub fn lower(
         communicators.pipeline(p, pipeline, &programs, &mut job)?;
     }
     communicators.experts(&programs, &mut job)?;
+    communicators.hosts(&programs, &mut job)?;
     communicators.gradients(&mut job)?;
     communicators.enter_ranks(&mut job);
     lowered.job = job.finish();
@@ -232,6 +235,9 @@ fn stage_shape(
         })
         .sum();
     let parameters = stage_parameters(model, training, pipeline, placement, s);
+    let items = stage_items(pipeline, placement, s, model.layer_count());
+    let held = items.iter().map(|&item| model.held_parameters(part(model, item), training));
+    let largest = held.map(|held| held.per_rank(&shard)).fold(0.0, f64::max);
     let weight = |&(p, s): &Holder| {
         let gpus = plan.pipelines[p].stages[s].gpus.iter();
         gpus.map(|&gpu| times.memory(times.kind(gpu)).0).fold(f64::INFINITY, f64::min)
@@ -289,7 +295,21 @@ fn stage_shape(
             0
         },
         norm: norm_shape(plan, pipeline, s),
-        states: States::new((p, s), parameters, &shard, &mine, plan.zero.sharded, share),
+        states: States::new(
+            (p, s),
+            parameters,
+            &shard,
+            &mine,
+            (plan.zero.sharded, stage.offload),
+            largest,
+            share,
+        ),
+        offload: stage.offload,
+        ranks_on_node: if stage.offload.optimizer {
+            copies.ranks_on_node(cluster, (p, s))
+        } else {
+            1
+        },
         reshard_bytes,
     }
 }

@@ -80,6 +80,21 @@ pub struct Stage {
     pub chunks: Vec<Range<u32>>,
     /// What is computed again in the backward pass instead of kept.
     pub recompute: Recompute,
+    /// What lies in the memory of hosts instead of the cards'.
+    pub offload: Offload,
+}
+
+/// What lies in the memory of hosts, to be copied over PCIe where it is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Optimizer states: gradients go to the host, which steps, and parameters come back (ZeRO-Offload:
+    /// Ren et al. 2021, arXiv 2101.06840).
+    pub optimizer: bool,
+    /// Parameters: each layer's come before it runs, one layer ahead.
+    pub parameters: bool,
+    /// What layers keep for the backward pass: it goes out behind the forward pass, and comes back one
+    /// layer ahead of the backward pass.
+    pub activations: bool,
 }
 
 impl Stage {

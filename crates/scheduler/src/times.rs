@@ -10,8 +10,8 @@ use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
     Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operator,
-    Part, Pass, Recompute, Shard, Training, blocks, card_path, flops, optimizer_step,
-    recomputed_flops,
+    Part, Pass, Recompute, Shard, Training, blocks, card_path, flops, host_optimizer_step,
+    optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
@@ -303,6 +303,14 @@ impl<'a> KernelTimes<'a> {
     /// Time of the optimizer step on so many parameters of one card.
     pub fn optimizer(&self, kind: CardKind, parameters: f64) -> KernelRun {
         self.sum(kind, &optimizer_step(self.training, parameters))
+    }
+
+    /// Time of the optimizer step on so many parameters of one card by the processors of its node, which
+    /// step for `ranks` cards at once.
+    pub fn host_optimizer(&self, parameters: f64, ranks: u32) -> KernelRun {
+        let mut run = KernelRun::default();
+        run.add(host_optimizer_step(self.training.optimizer, parameters * f64::from(ranks)));
+        run
     }
 
     /// Time of a kernel that streams so many bytes through the card's memory.

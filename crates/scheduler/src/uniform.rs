@@ -11,7 +11,7 @@ use motley_units::Seconds;
 use motley_workload::{Model, Part, Recompute, Shard};
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{ContextParallel, ExpertParallel, GradientSync, Pipeline, Plan, Stage};
+use crate::plan::{ContextParallel, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
 use crate::zero::Zero;
@@ -39,6 +39,8 @@ pub struct UniformPlan {
     pub chunks: u32,
     /// What is computed again in the backward pass.
     pub recompute: Recompute,
+    /// What lies in the memory of hosts.
+    pub offload: Offload,
     /// Split norms and residuals along the sequence.
     pub sequence_parallel: bool,
     /// Run the weight-gradient product while the input gradient is all-reduced.
@@ -375,6 +377,7 @@ impl UniformPlan {
                 experts: self.experts,
                 chunks,
                 recompute: self.recompute,
+                offload: self.offload,
             }
         };
         groups.into_iter().enumerate().map(stage).collect()
@@ -524,6 +527,7 @@ mod tests {
             schedule: Schedule::Interleaved,
             chunks: u32::MAX,
             recompute: Recompute::None,
+            offload: Offload::default(),
             sequence_parallel: false,
             overlap_weight_gradient: false,
             gradient_sync: GradientSync::AtEnd,

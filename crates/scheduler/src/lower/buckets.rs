@@ -91,6 +91,7 @@ mod tests {
     use super::super::shape::{BucketShape, ChunkShape, GradientShape, NormShape};
     use super::super::states::States;
     use super::*;
+    use crate::plan::Offload;
     use crate::zero::Sharded;
 
     fn shape(chunks: &[(u32, u32)], groups: &[&[&[Item]]]) -> StageShape {
@@ -123,6 +124,8 @@ mod tests {
             embedding_shards: 0,
             norm: NormShape::Alone,
             states: States::default(),
+            offload: Offload::default(),
+            ranks_on_node: 1,
             reshard_bytes: 0.0,
         }
     }

@@ -1,9 +1,10 @@
 //! From the layers of a stage to the strands of its passes: which kernels run, and where which process
 //! group exchanges what.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use motley_collectives::{CollectiveKind, Crossing};
+use motley_collectives::{CollectiveKind, Crossing, HostCopy};
 use motley_job::{NameId, Slot, Stream};
 use motley_workload::{ExchangeKind, InnerExchange, Part, ProcessGroup, Recompute, Spread};
 
@@ -19,12 +20,19 @@ use crate::times::{BlockPiece, BlockTimes, CardKind, KernelTimes, PartTimes, rec
 pub(super) const NORM_BYTES: f64 = 8.0;
 
 /// The strands of all passes of a stage.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Passes {
     /// By chunk: forward passes, whole backward passes, input gradients, weight gradients.
     strands: Vec<[Strand; 4]>,
     /// What the strands want of each process group, by call number.
     calls: [Vec<Request>; ProcessGroup::ALL.len()],
+    /// What the strands copy to the host and back, bytes by call number.
+    copies: [Vec<f64>; 2],
+    /// The same of parameters that lie in the host's memory, and the call that brings each item.
+    fetches: Vec<f64>,
+    pub parameter_copies: BTreeMap<Item, u16>,
+    /// What goes to the host before the optimizer steps there, and what comes back.
+    pub step_copies: Option<[u16; 2]>,
     /// The call by which the group agrees on what it hands on about the gradient norm.
     pub norm_call: Option<u16>,
 }
@@ -46,6 +54,7 @@ impl Passes {
             slots: shape.slots(),
             strand: Strand::default(),
             calls: Default::default(),
+            copies: Default::default(),
         };
         let mut strands = Vec::with_capacity(shape.chunks.len());
         for chunk in 0..shape.chunks.len() as u32 {
@@ -61,12 +70,32 @@ impl Passes {
             matches!(shape.norm, NormShape::Chain { .. }) && shape.shard.tensor_parallel > 1;
         let norm_call = hands_on
             .then(|| builder.call(ProcessGroup::Tensor, CollectiveKind::AllReduce, NORM_BYTES));
-        Self { strands, calls: builder.calls, norm_call }
+        let (fetches, parameter_copies) = builder.parameter_copies();
+        let step_copies = shape.offload.optimizer.then(|| builder.step_copies());
+        Self {
+            strands,
+            calls: builder.calls,
+            copies: builder.copies,
+            fetches,
+            parameter_copies,
+            step_copies,
+            norm_call,
+        }
+    }
+
+    /// What the rank copies between card and host, bytes by call number.
+    pub(super) fn copies(&self, direction: HostCopy) -> &[f64] {
+        &self.copies[direction as usize]
     }
 
     /// What the strands want of a process group, by call number.
     pub(super) fn calls(&self, group: ProcessGroup) -> &[Request] {
         &self.calls[group as usize]
+    }
+
+    /// The parameters that the rank copies from its host, bytes by call number.
+    pub(super) fn fetches(&self) -> &[f64] {
+        &self.fetches
     }
 
     /// The strand of a step.
@@ -101,6 +130,7 @@ struct Builder<'a> {
     /// The strand under construction.
     strand: Strand,
     calls: [Vec<Request>; ProcessGroup::ALL.len()],
+    copies: [Vec<f64>; 2],
 }
 
 impl<'a> Builder<'a> {
@@ -124,6 +154,10 @@ impl<'a> Builder<'a> {
                 self.strand.push(Piece::Parameters(item));
             }
             self.part_forward(part, self.own.forward);
+            if let Some(bytes) = self.offloaded(part) {
+                let call = self.copy_call(HostCopy::ToHost, bytes);
+                self.strand.push(Piece::Copy { direction: HostCopy::ToHost, call });
+            }
         }
         if chunk.head {
             self.loss_exchange();
@@ -132,6 +166,50 @@ impl<'a> Builder<'a> {
             self.send(SlotUse::ForwardOut(index), streams::FORWARD);
         }
         std::mem::take(&mut self.strand)
+    }
+
+    /// Bytes that a part keeps in the host's memory from its forward to its backward pass.
+    fn offloaded(&self, part: Part) -> Option<f64> {
+        let layer = matches!(part, Part::Layer(_)) && self.shape.offload.activations;
+        layer.then(|| self.part(part).activations.bytes(self.shape.recompute).0)
+    }
+
+    fn fetch(&mut self, bytes: Option<f64>) {
+        if let Some(bytes) = bytes {
+            let call = self.copy_call(HostCopy::ToCard, bytes);
+            self.strand.push(Piece::Copy { direction: HostCopy::ToCard, call });
+        }
+    }
+
+    /// The copies that bring the parameters of each item: bytes by call number, calls by item.
+    fn parameter_copies(&self) -> (Vec<f64>, BTreeMap<Item, u16>) {
+        let (mut bytes, mut copies) = (Vec::new(), BTreeMap::new());
+        if !self.shape.offload.parameters {
+            return (bytes, copies);
+        }
+        let (model, training) = (self.times.model(), self.times.training());
+        let element = f64::from(self.times.path(self.kind).precision.element_bytes());
+        for chunk in &self.shape.chunks {
+            for (item, part) in self.items(*chunk) {
+                let held = model.held_parameters(part, training).per_rank(&self.shape.shard);
+                let own = held * self.shape.states.own_share;
+                copies.insert(item, call_of(&mut bytes, element * own));
+            }
+        }
+        (bytes, copies)
+    }
+
+    /// Gradients to the host; parameters back, unless they stay there.
+    fn step_copies(&mut self) -> [u16; 2] {
+        let stepped = self.shape.states.stepped;
+        let gradients = f64::from(self.times.training().gradient_bytes) * stepped;
+        let element = f64::from(self.times.path(self.kind).precision.element_bytes());
+        let back = if self.shape.offload.parameters { 0.0 } else { element * stepped };
+        [self.copy_call(HostCopy::ToHost, gradients), self.copy_call(HostCopy::ToCard, back)]
+    }
+
+    fn copy_call(&mut self, direction: HostCopy, bytes: f64) -> u16 {
+        call_of(&mut self.copies[direction as usize], bytes)
     }
 
     fn part_forward(&mut self, part: Part, name: NameId) {
@@ -144,10 +222,19 @@ impl<'a> Builder<'a> {
 
     fn backward(&mut self, index: u32, scope: Scope) -> Strand {
         let chunk = self.shape.chunks[index as usize];
+        // What comes back from the host is fetched one layer ahead.
+        let offloaded: Vec<f64> =
+            self.items(chunk).filter_map(|(_, part)| self.offloaded(part)).collect();
+        let mut fetched = offloaded.into_iter();
+        self.fetch(fetched.next());
         if chunk.sends {
             self.receive(SlotUse::BackwardIn(index), chunk.layers().end);
         }
         for (item, part) in self.items(chunk) {
+            if self.offloaded(part).is_some() {
+                self.fetch(fetched.next());
+                self.strand.push(Piece::Copied);
+            }
             if self.shape.gathers_backward() {
                 self.strand.push(Piece::Parameters(item));
             }
@@ -404,6 +491,15 @@ impl<'a> Builder<'a> {
         let position = self.slots.iter().position(|&slot| slot == wanted);
         Slot(position.expect("a shape lists every slot that its program uses") as u16)
     }
+}
+
+/// The call of so many bytes, entered at its first use.
+fn call_of(calls: &mut Vec<f64>, bytes: f64) -> u16 {
+    let known = calls.iter().position(|&other| other.to_bits() == bytes.to_bits());
+    known.unwrap_or_else(|| {
+        calls.push(bytes);
+        calls.len() - 1
+    }) as u16
 }
 
 /// Of the copies of tokens for ranks of other nodes, the share that crosses the network where each node

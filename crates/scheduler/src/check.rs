@@ -54,6 +54,15 @@ pub fn check_plan(
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         check_pipeline(plan, p, pipeline, model, &mut errors);
     }
+    if plan.overlap_tensor && !plan.sequence_parallel {
+        errors.push(
+            PlanError::new(
+                PlanPath::Field("overlap_tensor"),
+                "without sequence parallelism there is nothing to gather or to reduce piece by piece",
+            )
+            .help("set sequence_parallel: true"),
+        );
+    }
     check_cards(plan, cluster, &mut errors);
     check_sharding(plan, model, training, &mut errors);
     check_experts(plan, model, &mut errors);

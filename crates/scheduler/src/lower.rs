@@ -271,6 +271,7 @@ fn stage_shape(
     StageShape {
         shard,
         overlap_weight_gradient: plan.overlap_weight_gradient,
+        overlap_tensor: plan.overlap_tensor,
         recompute: stage.recompute,
         chunks: chunks.collect(),
         routes: placement.routes().len() as u32,

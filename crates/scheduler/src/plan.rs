@@ -26,6 +26,9 @@ pub struct Plan {
     /// In the backward pass of a tensor-parallel layer, run the weight-gradient product while the
     /// input gradient is all-reduced.
     pub overlap_weight_gradient: bool,
+    /// What tensor ranks gather and add up around products travels beside these, piece by piece (user
+    /// buffers in Transformer Engine). Takes sequence parallelism.
+    pub overlap_tensor: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// What replicas share out instead of keeping a copy each.

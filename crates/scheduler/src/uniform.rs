@@ -45,6 +45,8 @@ pub struct UniformPlan {
     pub sequence_parallel: bool,
     /// Run the weight-gradient product while the input gradient is all-reduced.
     pub overlap_weight_gradient: bool,
+    /// Gather and add up around products piece by piece beside these.
+    pub overlap_tensor: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// How layers are split over stages.
@@ -137,6 +139,7 @@ impl UniformPlan {
             schedule: self.schedule,
             sequence_parallel: self.sequence_parallel,
             overlap_weight_gradient: self.overlap_weight_gradient,
+            overlap_tensor: self.overlap_tensor,
             gradient_sync: self.gradient_sync,
             zero: self.zero,
         })
@@ -530,6 +533,7 @@ mod tests {
             offload: Offload::default(),
             sequence_parallel: false,
             overlap_weight_gradient: false,
+            overlap_tensor: false,
             gradient_sync: GradientSync::AtEnd,
             layers: LayerSplit::Proportional,
             micro_batches: MicroBatchSplit::Equal,

@@ -232,6 +232,7 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
         schedule: Schedule::OneFOneB,
         sequence_parallel: false,
         overlap_weight_gradient: false,
+        overlap_tensor: false,
         gradient_sync: GradientSync::AtEnd,
         zero: Zero::NONE,
     }

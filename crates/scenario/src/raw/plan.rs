@@ -56,6 +56,10 @@ pub enum RawPlan {
         /// Weight gradients are computed while input gradients are all-reduced; the default.
         #[serde(default = "yes")]
         overlap_weight_gradient: bool,
+        /// What tensor ranks gather and add up around products travels beside these, piece by piece;
+        /// takes `sequence_parallel`.
+        #[serde(default, skip_serializing_if = "is_default")]
+        overlap_tensor: bool,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -80,6 +84,10 @@ pub enum RawPlan {
         /// Weight gradients are computed while input gradients are all-reduced; the default.
         #[serde(default = "yes")]
         overlap_weight_gradient: bool,
+        /// What tensor ranks gather and add up around products travels beside these, piece by piece;
+        /// takes `sequence_parallel`.
+        #[serde(default, skip_serializing_if = "is_default")]
+        overlap_tensor: bool,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,

@@ -56,6 +56,7 @@ impl Resolver<'_> {
                 offload,
                 sequence_parallel,
                 overlap_weight_gradient,
+                overlap_tensor,
                 gradient_sync,
                 layers,
                 micro_batches,
@@ -89,6 +90,7 @@ impl Resolver<'_> {
                     offload: offloaded(offload),
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
+                    overlap_tensor: *overlap_tensor,
                     gradient_sync: self.gradient_sync(*gradient_sync),
                     layers: match layers {
                         RawSplit::Equal => LayerSplit::Equal,
@@ -110,6 +112,7 @@ impl Resolver<'_> {
                 schedule,
                 sequence_parallel,
                 overlap_weight_gradient,
+                overlap_tensor,
                 gradient_sync,
                 zero,
                 pipelines,
@@ -122,6 +125,7 @@ impl Resolver<'_> {
                     schedule,
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
+                    overlap_tensor: *overlap_tensor,
                     gradient_sync,
                     zero: self.zero(*zero),
                 })

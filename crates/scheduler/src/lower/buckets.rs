@@ -113,6 +113,7 @@ mod tests {
         StageShape {
             shard: Shard::new(1, false, 1),
             overlap_weight_gradient: false,
+            overlap_tensor: false,
             recompute: Recompute::None,
             chunks: chunks.iter().map(chunk).collect(),
             routes: 1,

@@ -14,7 +14,10 @@ use super::shape::{ChunkShape, NormShape, Routing, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
 use crate::plan::Dispatch;
 use crate::schedule::{Pass, Step};
-use crate::times::{BlockPiece, BlockTimes, CardKind, KernelTimes, PartTimes, recompute_of};
+use crate::times::{
+    BlockPass, BlockPiece, BlockTimes, CardKind, CutProduct, KernelRun, KernelTimes, PartTimes,
+    recompute_of,
+};
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
 pub(super) const NORM_BYTES: f64 = 8.0;
@@ -214,9 +217,8 @@ impl<'a> Builder<'a> {
 
     fn part_forward(&mut self, part: Part, name: NameId) {
         for block in &self.part(part).blocks {
-            self.gather(block.exchange.gathered);
-            self.pieces(name, &block.forward.pieces, Scope::Whole);
-            self.reduce(block.exchange.reduced);
+            let (gathered, reduced) = (block.exchange.gathered, block.exchange.reduced);
+            self.piecewise(name, &block.forward, Scope::Whole, [gathered, reduced]);
         }
     }
 
@@ -273,36 +275,91 @@ impl<'a> Builder<'a> {
         let time = &block.backward;
         let (name, weight) = (self.own.backward, self.own.weight_gradient);
         let (input, output) = (block.exchange.gathered, block.exchange.reduced);
-        self.gather(output);
         if scope == Scope::InputGradient {
-            self.pieces(self.own.input_gradient, &time.pieces, scope);
-            self.reduce(input);
+            self.piecewise(self.own.input_gradient, time, scope, [output, input]);
             return;
         }
         if self.shape.shard.tensor_parallel == 1 || input == 0.0 {
-            self.pieces(name, &time.pieces, scope);
+            self.piecewise(name, time, scope, [output, 0.0]);
             self.strand.compute(name, time.first_weight);
             return;
         }
         if !self.shape.overlap_weight_gradient {
-            self.pieces(name, &time.pieces, scope);
+            self.piecewise(name, time, scope, [output, 0.0]);
             self.gather(input);
             self.reduce(input);
             self.strand.compute(weight, time.first_weight);
             return;
         }
-        let gathered = self
-            .shape
-            .shard
-            .sequence_parallel
-            .then(|| self.begin_tensor(CollectiveKind::AllGather, input));
-        self.pieces(name, &time.pieces, scope);
+        let again = self.shape.shard.sequence_parallel;
+        let gathered = if self.cuts(output, time.ends[0]) {
+            // The input waits behind what the first product needs.
+            self.gathered_piecewise(name, time, scope, output);
+            again.then(|| self.begin_tensor(CollectiveKind::AllGather, input))
+        } else {
+            self.gather(output);
+            let gathered = again.then(|| self.begin_tensor(CollectiveKind::AllGather, input));
+            self.pieces(name, &time.pieces, scope);
+            gathered
+        };
         let reduced = self.begin_tensor(self.reduction(), input);
         if let Some(gathered) = gathered {
             self.finish(ProcessGroup::Tensor, gathered);
         }
         self.strand.compute(weight, time.first_weight);
         self.finish(ProcessGroup::Tensor, reduced);
+    }
+
+    /// Whether what is exchanged at an end of a pass travels beside the product there, piece by piece.
+    fn cuts(&self, elements: f64, product: Option<CutProduct>) -> bool {
+        self.shape.overlap_tensor && elements > 0.0 && product.is_some()
+    }
+
+    /// A pass through a block between what is gathered before it and added up after it.
+    ///
+    /// Where these overlap with the products that read and write them, a rank begins with its own
+    /// piece, and with the others as they come; what is added up leaves piece by piece (user buffers
+    /// in Transformer Engine, `--tp-comm-overlap`). The last piece's product comes after the gather,
+    /// the first one's before the reduction.
+    fn piecewise(
+        &mut self,
+        name: NameId,
+        pass: &BlockPass,
+        scope: Scope,
+        [gathered, reduced]: [f64; 2],
+    ) {
+        let [first, last] = pass.ends;
+        let (cuts_first, cuts_last) = (self.cuts(gathered, first), self.cuts(reduced, last));
+        let reduced_piecewise = last.filter(|_| cuts_last);
+        let pieces = without(&pass.pieces, reduced_piecewise, End::Last);
+        if cuts_first {
+            let pass = BlockPass { pieces, ..pass.clone() };
+            self.gathered_piecewise(name, &pass, scope, gathered);
+        } else {
+            self.gather(gathered);
+            self.pieces(name, &pieces, scope);
+        }
+        match reduced_piecewise {
+            None => self.reduce(reduced),
+            Some(product) => {
+                let pieces = self.shape.shard.tensor_parallel;
+                self.strand.compute(name, KernelRun { time: product.piece, kernels: 1 });
+                let begun = self.begin_tensor(self.reduction(), reduced);
+                self.strand.compute(name, product.times(pieces - 1));
+                self.finish(ProcessGroup::Tensor, begun);
+            }
+        }
+    }
+
+    /// A pass whose first product is computed piece by piece while its operand is gathered.
+    fn gathered_piecewise(&mut self, name: NameId, pass: &BlockPass, scope: Scope, gathered: f64) {
+        let Some(product) = pass.ends[0] else { return };
+        let pieces = self.shape.shard.tensor_parallel;
+        let begun = self.begin_tensor(CollectiveKind::AllGather, gathered);
+        self.strand.compute(name, product.times(pieces - 1));
+        self.finish(ProcessGroup::Tensor, begun);
+        self.strand.compute(name, KernelRun { time: product.piece, kernels: 1 });
+        self.pieces(name, &without(&pass.pieces, Some(product), End::First), scope);
     }
 
     /// The kernels of a pass through a block, with what is exchanged in the middle of it.
@@ -491,6 +548,32 @@ impl<'a> Builder<'a> {
         let position = self.slots.iter().position(|&slot| slot == wanted);
         Slot(position.expect("a shape lists every slot that its program uses") as u16)
     }
+}
+
+/// An end of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+/// Pieces without the product at one end, which is computed apart from them.
+fn without(pieces: &[BlockPiece], product: Option<CutProduct>, end: End) -> Vec<BlockPiece> {
+    let mut left = pieces.to_vec();
+    let Some(product) = product else { return left };
+    let mut runs = left.iter_mut().filter_map(|piece| match piece {
+        BlockPiece::Run { main, .. } if main.time >= product.whole => Some(main),
+        _ => None,
+    });
+    let run = match end {
+        End::First => runs.next(),
+        End::Last => runs.next_back(),
+    };
+    if let Some(main) = run {
+        main.time = main.time - product.whole;
+        main.kernels = main.kernels.saturating_sub(1);
+    }
+    left
 }
 
 /// The call of so many bytes, entered at its first use.

@@ -436,6 +436,7 @@ mod tests {
         StageShape {
             shard: Shard::new(2, false, 1),
             overlap_weight_gradient: true,
+            overlap_tensor: false,
             recompute: Recompute::None,
             chunks: vec![chunk],
             routes: 1,

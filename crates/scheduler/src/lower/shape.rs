@@ -18,6 +18,8 @@ pub(super) struct StageShape {
     /// What one card works on.
     pub shard: Shard,
     pub overlap_weight_gradient: bool,
+    /// See [`crate::Plan::overlap_tensor`].
+    pub overlap_tensor: bool,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
     /// How many routes the pipeline's micro-batches take in turn.

@@ -206,7 +206,7 @@ impl Observer for Account {
 /// Whether a class's calls queue behind each other, so that who waits for the last of them waits while
 /// others move.
 fn moves_between_replicas(class: Traffic) -> bool {
-    matches!(class, Traffic::DataParallel | Traffic::Parameters)
+    matches!(class, Traffic::DataParallel | Traffic::Parameters | Traffic::Host)
 }
 
 /// By communicator, what it carries.

@@ -32,6 +32,9 @@ pub struct Breakdown {
     /// norm included.
     #[serde(rename = "exposed_data_parallel_s", serialize_with = "seconds")]
     pub exposed_data_parallel: Time,
+    /// Waits while something is copied to the host or back.
+    #[serde(rename = "exposed_host_s", serialize_with = "seconds")]
+    pub exposed_host: Time,
     /// Dependency waits that the schedule has even if compute is balanced.
     #[serde(rename = "bubble_s", serialize_with = "seconds")]
     pub bubble: Time,
@@ -105,7 +108,11 @@ pub(crate) fn waits_for_members(class: Traffic) -> bool {
         | Traffic::ExpertParallel
         | Traffic::DataParallel
         | Traffic::Parameters => true,
-        Traffic::PipelineParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => false,
+        // Nobody else takes part in a rank's copies to and from its host.
+        Traffic::Host
+        | Traffic::PipelineParallel
+        | Traffic::TiedEmbedding
+        | Traffic::GradientNorm => false,
     }
 }
 
@@ -139,6 +146,7 @@ impl Breakdown {
                     + exposed(Traffic::Parameters)
                     + exposed(Traffic::TiedEmbedding)
                     + exposed(Traffic::GradientNorm),
+                exposed(Traffic::Host),
                 bubble,
                 totals.dependency - bubble + totals.members,
             ],
@@ -153,8 +161,9 @@ impl Breakdown {
             exposed_expert_parallel: part(3),
             exposed_pipeline_parallel: part(4),
             exposed_data_parallel: part(5),
-            bubble: part(6),
-            straggler_wait: part(7),
+            exposed_host: part(6),
+            bubble: part(7),
+            straggler_wait: part(8),
             computed: ComputeBreakdown {
                 forward: kind(ComputeKind::Forward),
                 backward: kind(ComputeKind::Backward),
@@ -165,7 +174,7 @@ impl Breakdown {
     }
 
     /// The parts, in the order of their fields.
-    pub fn parts(&self) -> [Time; 8] {
+    pub fn parts(&self) -> [Time; 9] {
         [
             self.compute,
             self.exposed_tensor_parallel,
@@ -173,6 +182,7 @@ impl Breakdown {
             self.exposed_expert_parallel,
             self.exposed_pipeline_parallel,
             self.exposed_data_parallel,
+            self.exposed_host,
             self.bubble,
             self.straggler_wait,
         ]

@@ -171,6 +171,7 @@ pub(crate) fn traffic_name(class: Traffic) -> &'static str {
         Traffic::PipelineParallel => "pipeline-parallel",
         Traffic::DataParallel => "data-parallel",
         Traffic::Parameters => "parameter",
+        Traffic::Host => "host",
         Traffic::TiedEmbedding => "tied-embedding",
         Traffic::GradientNorm => "gradient-norm",
     }

@@ -21,6 +21,8 @@ pub struct PlanSummary {
     pub sequence_parallel: bool,
     /// Weight gradients are computed while input gradients are reduced.
     pub overlap_weight_gradient: bool,
+    /// What is gathered and added up around products travels beside these.
+    pub overlap_tensor: bool,
     /// Bytes of a bucket if gradients are averaged while the backward pass runs, none if after it.
     pub gradient_bucket_bytes: Option<f64>,
     /// What replicas share out: 0 nothing, 1 optimizer states, 2 gradients too, 3 parameters too.
@@ -128,6 +130,7 @@ impl PlanSummary {
             idle_card_count: subject.cluster.gpu_count().saturating_sub(used),
             sequence_parallel: plan.sequence_parallel,
             overlap_weight_gradient: plan.overlap_weight_gradient,
+            overlap_tensor: plan.overlap_tensor,
             gradient_bucket_bytes: match plan.gradient_sync {
                 GradientSync::AtEnd => None,
                 GradientSync::Overlapped { bucket } => Some(bucket.0),

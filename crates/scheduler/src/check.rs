@@ -55,6 +55,15 @@ pub fn check_plan(
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         check_pipeline(plan, p, pipeline, model, &mut errors);
     }
+    if plan.overlap_tensor && !plan.sequence_parallel {
+        errors.push(
+            PlanError::new(
+                PlanPath::Field("overlap_tensor"),
+                "without sequence parallelism there is nothing to gather or to reduce piece by piece",
+            )
+            .help("set sequence_parallel: true"),
+        );
+    }
     check_cards(plan, cluster, &mut errors);
     check_sharding(plan, model, training, &mut errors);
     check_experts(plan, model, &mut errors);
@@ -428,6 +437,21 @@ fn check_expert_group(
 /// Whether replicas can share out their states so.
 fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
     let zero = plan.zero;
+    if (1..3).contains(&zero.stage()) {
+        for (p, pipeline) in plan.pipelines.iter().enumerate() {
+            if let Some(s) = pipeline.stages.iter().position(|stage| stage.offload.parameters) {
+                let message = format!(
+                    "parameters in the host's memory under ZeRO {}, which keeps them whole on cards",
+                    zero.stage()
+                );
+                errors
+                    .push(PlanError::new(PlanPath::StageField(p, s, "offload"), message).help(
+                        "share parameters out, too: `zero: (stage: 3)`, or leave `zero` out",
+                    ));
+                return;
+            }
+        }
+    }
     if zero.group == Some(0) {
         errors.push(PlanError::new(PlanPath::Field("zero"), "a group needs at least one rank"));
     }

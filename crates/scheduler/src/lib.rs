@@ -26,7 +26,9 @@ pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic};
 pub use motley_collectives::Fidelity;
-pub use plan::{ContextParallel, Dispatch, ExpertParallel, GradientSync, Pipeline, Plan, Stage};
+pub use plan::{
+    ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,
+};
 pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 pub use times::{
     BlockPass, BlockPiece, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartFlops,

@@ -35,7 +35,9 @@ use self::communicators::Communicators;
 use self::copies::Copies;
 use self::costs::{RankWork, StageWork, costs};
 use self::flops::stage_flops;
-use self::gradients::{GradientGroup, Holder, gradient_groups, stage_parameters};
+use self::gradients::{
+    GradientGroup, Holder, gradient_groups, part, stage_items, stage_parameters,
+};
 use self::names::{Names, streams};
 use self::portions::Portions;
 use self::programs::{PassesId, Programs};
@@ -97,6 +99,13 @@ pub fn lower(
             let shape = stage_shape(plan, at, (&groups, &copies), &words, (cluster, times));
             let parameters =
                 stage_parameters(times.model(), times.training(), pipeline, placement, s);
+            let (layers, offload) = (times.model().layer_count(), pipeline.stages[s].offload);
+            let items = stage_items(pipeline, placement, s, layers).into_iter();
+            let held = |item| {
+                let part = part(times.model(), item);
+                times.model().held_parameters(part, times.training()).per_rank(&shape.shard)
+            };
+            let largest = items.map(held).fold(0.0, f64::max);
             let first_rank = copies.first_rank((p, s));
             let mut passes = Vec::with_capacity(pipeline.stages[s].gpus.len());
             let mut own = shape.clone();
@@ -109,7 +118,8 @@ pub fn lower(
                     .filter(|(group, _)| group.is_held_by((p, s)))
                     .map(portion)
                     .collect();
-                own.states = States::new(parameters, &shape.shard, &held, plan.zero.in_effect());
+                let sharded = (plan.zero.in_effect(), offload);
+                own.states = States::new(parameters, &shape.shard, &held, sharded, largest);
                 passes.push(programs.passes(s, &own, times.kind(gpu)));
             }
             Work { shape, passes }
@@ -193,6 +203,7 @@ pub fn lower(
         communicators.pipeline(p, pipeline, &programs, &mut job)?;
     }
     communicators.experts(&programs, &mut job)?;
+    communicators.hosts(&programs, &mut job)?;
     communicators.gradients(&mut job)?;
     communicators.enter_ranks(&mut job);
     lowered.job = job.finish();
@@ -307,6 +318,7 @@ fn stage_shape(
     StageShape {
         shard,
         overlap_weight_gradient: plan.overlap_weight_gradient,
+        overlap_tensor: plan.overlap_tensor,
         recompute: stage.recompute,
         chunks: chunks.collect(),
         routes: placement.routes().len() as u32,
@@ -332,6 +344,12 @@ fn stage_shape(
         },
         norm: norm_shape(plan, pipeline, s),
         states: States::default(),
+        offload: stage.offload,
+        ranks_on_node: if stage.offload.optimizer {
+            copies.ranks_on_node(cluster, (p, s))
+        } else {
+            1
+        },
         reshard_bytes,
     }
 }

@@ -22,6 +22,8 @@ pub enum Traffic {
     DataParallel,
     /// Parameters of which replicas hold shares.
     Parameters,
+    /// Copies between cards and the memory of their hosts.
+    Host,
     /// Gradients of the tied embedding between the ends of a pipeline.
     TiedEmbedding,
     /// Agreement on the gradient norm, the barrier before the optimizer step.
@@ -30,13 +32,14 @@ pub enum Traffic {
 
 impl Traffic {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TensorParallel,
         Self::ContextParallel,
         Self::ExpertParallel,
         Self::PipelineParallel,
         Self::DataParallel,
         Self::Parameters,
+        Self::Host,
         Self::TiedEmbedding,
         Self::GradientNorm,
     ];

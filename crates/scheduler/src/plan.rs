@@ -26,6 +26,9 @@ pub struct Plan {
     /// In the backward pass of a tensor-parallel layer, run the weight-gradient product while the
     /// input gradient is all-reduced.
     pub overlap_weight_gradient: bool,
+    /// What tensor ranks gather and add up around products travels beside these, piece by piece (user
+    /// buffers in Transformer Engine). Takes sequence parallelism.
+    pub overlap_tensor: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// What replicas share out instead of keeping a copy each.
@@ -80,6 +83,21 @@ pub struct Stage {
     pub chunks: Vec<Range<u32>>,
     /// What is computed again in the backward pass instead of kept.
     pub recompute: Recompute,
+    /// What lies in the memory of hosts instead of the cards'.
+    pub offload: Offload,
+}
+
+/// What lies in the memory of hosts, to be copied over PCIe where it is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Optimizer states: gradients go to the host, which steps, and parameters come back (ZeRO-Offload:
+    /// Ren et al. 2021, arXiv 2101.06840).
+    pub optimizer: bool,
+    /// Parameters: each layer's come before it runs, one layer ahead.
+    pub parameters: bool,
+    /// What layers keep for the backward pass: it goes out behind the forward pass, and comes back one
+    /// layer ahead of the backward pass.
+    pub activations: bool,
 }
 
 impl Stage {

@@ -10,8 +10,8 @@ use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
     Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operator,
-    Part, Pass, Recompute, Shard, Training, blocks, card_path, flops, optimizer_step,
-    recomputed_flops,
+    Part, Pass, Recompute, Shard, Training, Work, blocks, card_path, flops, host_optimizer_step,
+    optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
@@ -45,6 +45,26 @@ pub struct BlockPass {
     /// The weight gradient of the first linear layer. It may wait as the others, or run while the
     /// input gradient travels.
     pub first_weight: KernelRun,
+    /// The first and the last product of the pass, if they can be cut along the tokens: what tensor
+    /// ranks gather before and add up after them can then travel beside them, piece by piece.
+    pub ends: [Option<CutProduct>; 2],
+}
+
+/// A product in one piece, and in as many pieces as there are tensor ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutProduct {
+    /// Time of the whole product.
+    pub whole: Time,
+    /// Time of a piece.
+    pub piece: Time,
+}
+
+impl CutProduct {
+    /// So many pieces.
+    pub fn times(self, pieces: u32) -> KernelRun {
+        let time = Time::from_picos(self.piece.as_picos() * u64::from(pieces));
+        KernelRun { time, kernels: u16::try_from(pieces).unwrap_or(u16::MAX) }
+    }
 }
 
 impl BlockPass {
@@ -274,8 +294,9 @@ impl<'a> KernelTimes<'a> {
         }
         let path = self.path(kind);
         let list = blocks(self.model, part, self.training, path, &shard);
+        let pieces = if shard.sequence_parallel { shard.tensor_parallel } else { 1 };
         let times = Rc::new(PartTimes {
-            blocks: list.iter().map(|block| self.block(kind, block)).collect(),
+            blocks: list.iter().map(|block| self.block(kind, block, pieces)).collect(),
             activations: Activations::of(self.model, part, self.training, path, &shard, &list),
             flops: PartFlops::new(self.model, part, self.training, *path),
         });
@@ -283,21 +304,43 @@ impl<'a> KernelTimes<'a> {
         times
     }
 
-    fn block(&self, kind: CardKind, block: &Block) -> BlockTimes {
+    fn block(&self, kind: CardKind, block: &Block, pieces: u32) -> BlockTimes {
+        let pass = |pass: Pass| {
+            let operators = block.operators(pass);
+            let ends = self.ends(kind, operators, pieces);
+            BlockPass { ends, ..self.pass(kind, operators, block.exchanges(pass)) }
+        };
         BlockTimes {
-            forward: self.pass(
-                kind,
-                block.operators(Pass::Forward),
-                block.exchanges(Pass::Forward),
-            ),
-            backward: self.pass(
-                kind,
-                block.operators(Pass::Backward),
-                block.exchanges(Pass::Backward),
-            ),
+            forward: pass(Pass::Forward),
+            backward: pass(Pass::Backward),
             recomputed: self.sum(kind, &block.recomputed),
             exchange: block.exchange,
         }
+    }
+
+    /// The first and the last product among kernels that must be done in order, cut in `pieces`. Where
+    /// experts multiply, nothing is cut: their rows are in no order of tokens.
+    fn ends(&self, kind: CardKind, operators: &[Operator], pieces: u32) -> [Option<CutProduct>; 2] {
+        let experts = |operator: &Operator| matches!(operator.work, Work::GroupedGemm(_));
+        if pieces <= 1 || operators.iter().any(experts) {
+            return [None; 2];
+        }
+        let kernels = &self.kernels[kind.0 as usize];
+        let cut = |operator: &Operator| {
+            let Work::Gemm { m, n, k, batch: 1 } = operator.work else { return None };
+            let m = m.div_ceil(u64::from(pieces));
+            let piece = Operator { work: Work::Gemm { m, n, k, batch: 1 }, ..operator.clone() };
+            let time = |operator: &Operator| Time::from(kernels.time(operator));
+            Some(CutProduct { whole: time(operator), piece: time(&piece) })
+        };
+        let product = |operator: &&Operator| {
+            operator.deferral == Deferral::None && matches!(operator.work, Work::Gemm { .. })
+        };
+        let first = operators.iter().position(|operator| product(&operator));
+        let last = operators.iter().rposition(|operator| product(&operator));
+        // A product at both ends is cut once.
+        let last = last.filter(|_| last != first);
+        [first, last].map(|position| position.and_then(|position| cut(&operators[position])))
     }
 
     /// Time of the optimizer step on so many parameters of one card.
@@ -305,11 +348,19 @@ impl<'a> KernelTimes<'a> {
         self.sum(kind, &optimizer_step(self.training, parameters))
     }
 
+    /// Time of the optimizer step on so many parameters of one card by the processors of its node, which
+    /// step for `ranks` cards at once.
+    pub fn host_optimizer(&self, parameters: f64, ranks: u32) -> KernelRun {
+        let mut run = KernelRun::default();
+        run.add(host_optimizer_step(self.training.optimizer, parameters * f64::from(ranks)));
+        run
+    }
+
     /// Time of a kernel that streams so many bytes through the card's memory.
     pub fn stream_bytes(&self, kind: CardKind, bytes: f64) -> KernelRun {
         let copy = Operator {
             name: "copy",
-            work: motley_workload::Work::Elementwise { bytes: Bytes(bytes) },
+            work: Work::Elementwise { bytes: Bytes(bytes) },
             deferral: Deferral::None,
         };
         self.sum(kind, &[copy])

@@ -11,7 +11,7 @@ use motley_units::Seconds;
 use motley_workload::{Model, Part, Recompute, Shard};
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{ContextParallel, ExpertParallel, GradientSync, Pipeline, Plan, Stage};
+use crate::plan::{ContextParallel, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
 use crate::zero::Zero;
@@ -39,10 +39,14 @@ pub struct UniformPlan {
     pub chunks: u32,
     /// What is computed again in the backward pass.
     pub recompute: Recompute,
+    /// What lies in the memory of hosts.
+    pub offload: Offload,
     /// Split norms and residuals along the sequence.
     pub sequence_parallel: bool,
     /// Run the weight-gradient product while the input gradient is all-reduced.
     pub overlap_weight_gradient: bool,
+    /// Gather and add up around products piece by piece beside these.
+    pub overlap_tensor: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// How layers are split over stages.
@@ -135,6 +139,7 @@ impl UniformPlan {
             schedule: self.schedule,
             sequence_parallel: self.sequence_parallel,
             overlap_weight_gradient: self.overlap_weight_gradient,
+            overlap_tensor: self.overlap_tensor,
             gradient_sync: self.gradient_sync,
             zero: self.zero,
         })
@@ -375,6 +380,7 @@ impl UniformPlan {
                 experts: self.experts,
                 chunks,
                 recompute: self.recompute,
+                offload: self.offload,
             }
         };
         groups.into_iter().enumerate().map(stage).collect()
@@ -524,8 +530,10 @@ mod tests {
             schedule: Schedule::Interleaved,
             chunks: u32::MAX,
             recompute: Recompute::None,
+            offload: Offload::default(),
             sequence_parallel: false,
             overlap_weight_gradient: false,
+            overlap_tensor: false,
             gradient_sync: GradientSync::AtEnd,
             layers: LayerSplit::Proportional,
             micro_batches: MicroBatchSplit::Equal,

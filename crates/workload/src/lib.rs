@@ -53,7 +53,7 @@ pub use model::{
 pub use operator::{
     ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work,
 };
-pub use optimizer::optimizer_step;
+pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use shard::{ContextExchange, Shard, ShardError, sequence_limits, shard_limits};
 pub use training::{

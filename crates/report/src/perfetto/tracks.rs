@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Pipeline,
     Data,
     Parameters,
+    Host,
 }
 
 impl Kind {
@@ -39,6 +40,7 @@ impl Kind {
             Traffic::ExpertParallel => Self::Expert,
             Traffic::PipelineParallel => Self::Pipeline,
             Traffic::Parameters => Self::Parameters,
+            Traffic::Host => Self::Host,
             Traffic::DataParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => Self::Data,
         }
     }
@@ -50,6 +52,7 @@ impl Kind {
             Self::Expert => "expert-parallel",
             Self::Pipeline => "pipeline-parallel",
             Self::Parameters => "parameters",
+            Self::Host => "host",
             Self::Data => "data-parallel",
         }
     }

@@ -10,10 +10,10 @@ use crate::fixture::{DATA, Fixture, Hand, Stages, mixed, plan, run};
 
 const MICRO: u64 = 1_000_000;
 
-/// Nothing moves in context- and expert-parallel groups.
-fn micros([compute, tensor, pipeline, data, bubble, straggling]: [u64; 6]) -> [Time; 8] {
+/// Nothing moves in context- and expert-parallel groups, or to hosts.
+fn micros([compute, tensor, pipeline, data, bubble, straggling]: [u64; 6]) -> [Time; 9] {
     // Doubled, because the mean of two ranks may end in half a microsecond.
-    [compute, tensor, 0, 0, pipeline, data, bubble, straggling]
+    [compute, tensor, 0, 0, pipeline, data, 0, bubble, straggling]
         .map(|half| Time::from_picos(half * MICRO / 2))
 }
 

@@ -8,8 +8,8 @@ use motley_job::{
 };
 use motley_report::{Account, Published, Run, Subject};
 use motley_scheduler::{
-    ContextParallel, ExpertParallel, Fidelity, GradientSync, Lowered, Pipeline, Place, Plan,
-    Schedule, Stage, Traffic, Zero,
+    ContextParallel, ExpertParallel, Fidelity, GradientSync, Lowered, Offload, Pipeline, Place,
+    Plan, Schedule, Stage, Traffic, Zero,
 };
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
@@ -222,6 +222,7 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
                 experts: ExpertParallel::NONE,
                 chunks: std::iter::once(next - layers..next).collect(),
                 recompute: Recompute::None,
+                offload: Offload::default(),
             }
         });
         Pipeline { micro_batches, micro_batch_size: 1, stages: stages.collect() }
@@ -231,6 +232,7 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
         schedule: Schedule::OneFOneB,
         sequence_parallel: false,
         overlap_weight_gradient: false,
+        overlap_tensor: false,
         gradient_sync: GradientSync::AtEnd,
         zero: Zero::NONE,
     }

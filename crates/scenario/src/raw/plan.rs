@@ -47,12 +47,19 @@ pub enum RawPlan {
         /// What is computed again in the backward pass; `None` unless given.
         #[serde(default = "nothing")]
         recompute: Recompute,
+        /// What lies in the memory of hosts; nothing unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        offload: Vec<RawOffload>,
         /// Norms and residuals are split along the sequence.
         #[serde(default)]
         sequence_parallel: bool,
         /// Weight gradients are computed while input gradients are all-reduced; the default.
         #[serde(default = "yes")]
         overlap_weight_gradient: bool,
+        /// What tensor ranks gather and add up around products travels beside these, piece by piece;
+        /// takes `sequence_parallel`.
+        #[serde(default, skip_serializing_if = "is_default")]
+        overlap_tensor: bool,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -77,6 +84,10 @@ pub enum RawPlan {
         /// Weight gradients are computed while input gradients are all-reduced; the default.
         #[serde(default = "yes")]
         overlap_weight_gradient: bool,
+        /// What tensor ranks gather and add up around products travels beside these, piece by piece;
+        /// takes `sequence_parallel`.
+        #[serde(default, skip_serializing_if = "is_default")]
+        overlap_tensor: bool,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -175,6 +186,21 @@ pub struct RawStage {
     /// What is computed again in the backward pass; `None` unless given.
     #[serde(default = "nothing")]
     pub recompute: Recompute,
+    /// What lies in the memory of hosts; nothing unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub offload: Vec<RawOffload>,
+}
+
+/// What can lie in the memory of hosts instead of the cards'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Offload")]
+pub enum RawOffload {
+    /// Optimizer states; the host steps.
+    Optimizer,
+    /// Parameters; each layer's are copied before it runs.
+    Parameters,
+    /// What layers keep for the backward pass.
+    Activations,
 }
 
 /// How tokens travel to experts on other ranks.

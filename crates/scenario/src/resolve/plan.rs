@@ -2,7 +2,7 @@
 
 use motley_scheduler::{
     ActivationLimit, ContextParallel, Dispatch, ExpertParallel, GradientSync, LayerSplit,
-    MicroBatchSplit, OptimizerStep, ParameterGather, Pipeline, Plan, PlanError, PlanPath,
+    MicroBatchSplit, Offload, OptimizerStep, ParameterGather, Pipeline, Plan, PlanError, PlanPath,
     RankOrder, Schedule, Sharded, Shares, Speed, Stage, UniformPlan, Zero, ZeroBubble,
     ZeroBubbleOrder, check_plan, check_precision,
 };
@@ -15,8 +15,9 @@ use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::document::Document;
 use crate::raw::{
-    RawActivations, RawDispatch, RawGradientSync, RawOptimizerStep, RawOrder, RawPipeline, RawPlan,
-    RawScenario, RawSchedule, RawShares, RawSplit, RawStage, RawZero, RawZeroBubble,
+    RawActivations, RawDispatch, RawGradientSync, RawOffload, RawOptimizerStep, RawOrder,
+    RawPipeline, RawPlan, RawScenario, RawSchedule, RawShares, RawSplit, RawStage, RawZero,
+    RawZeroBubble,
 };
 use crate::scenario::PlanChoice;
 use crate::source::SourceFile;
@@ -52,8 +53,10 @@ impl Resolver<'_> {
                 micro_batch_size,
                 schedule,
                 recompute,
+                offload,
                 sequence_parallel,
                 overlap_weight_gradient,
+                overlap_tensor,
                 gradient_sync,
                 layers,
                 micro_batches,
@@ -84,8 +87,10 @@ impl Resolver<'_> {
                     schedule,
                     chunks,
                     recompute: *recompute,
+                    offload: offloaded(offload),
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
+                    overlap_tensor: *overlap_tensor,
                     gradient_sync: self.gradient_sync(*gradient_sync),
                     layers: match layers {
                         RawSplit::Equal => LayerSplit::Equal,
@@ -107,6 +112,7 @@ impl Resolver<'_> {
                 schedule,
                 sequence_parallel,
                 overlap_weight_gradient,
+                overlap_tensor,
                 gradient_sync,
                 zero,
                 pipelines,
@@ -119,6 +125,7 @@ impl Resolver<'_> {
                     schedule,
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
+                    overlap_tensor: *overlap_tensor,
                     gradient_sync,
                     zero: self.zero(*zero),
                 })
@@ -407,6 +414,14 @@ fn experts(ep: u32, etp: Option<u32>, dispatch: RawDispatch, overlap: bool) -> E
     ExpertParallel { degree: ep, tensor: etp, dispatch, overlap_shared: overlap }
 }
 
+fn offloaded(raw: &[RawOffload]) -> Offload {
+    Offload {
+        optimizer: raw.contains(&RawOffload::Optimizer),
+        parameters: raw.contains(&RawOffload::Parameters),
+        activations: raw.contains(&RawOffload::Activations),
+    }
+}
+
 /// Every card as fast as every other.
 struct Even;
 
@@ -428,6 +443,7 @@ fn shifted(raw: &RawStage, offset: u32) -> Stage {
         experts: experts(raw.ep, raw.etp, raw.dispatch, raw.overlap_shared_expert),
         chunks: raw.layers.0.clone(),
         recompute: raw.recompute,
+        offload: offloaded(&raw.offload),
     }
 }
 

@@ -91,6 +91,7 @@ mod tests {
     use super::super::shape::{BucketShape, ChunkShape, GradientShape, NormShape};
     use super::super::states::States;
     use super::*;
+    use crate::plan::Offload;
     use crate::zero::Sharded;
 
     fn shape(chunks: &[(u32, u32)], groups: &[&[&[Item]]]) -> StageShape {
@@ -112,6 +113,7 @@ mod tests {
         StageShape {
             shard: Shard::new(1, false, 1),
             overlap_weight_gradient: false,
+            overlap_tensor: false,
             recompute: Recompute::None,
             chunks: chunks.iter().map(chunk).collect(),
             routes: 1,
@@ -123,6 +125,8 @@ mod tests {
             embedding_shards: 0,
             norm: NormShape::Alone,
             states: States::default(),
+            offload: Offload::default(),
+            ranks_on_node: 1,
             reshard_bytes: 0.0,
         }
     }

@@ -1,7 +1,7 @@
 //! Communicators: the process groups and point-to-point boundaries of a plan, laid over the
 //! cluster's routes.
 
-use motley_collectives::{CollectiveKind, Fidelity, Layouts};
+use motley_collectives::{CollectiveKind, Fidelity, HostCopy, Layouts};
 use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
@@ -168,6 +168,50 @@ impl<'a> Communicators<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Each rank's copies between its card and the host, where something is offloaded.
+    pub(super) fn hosts(
+        &mut self,
+        programs: &Programs,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
+        for rank in (0..self.places.len()).map(|rank| RankId(rank as u32)) {
+            let stage = self.stage_of(rank);
+            let own = (rank.0 - stage.first_rank) as usize;
+            let passes = programs.get(stage.passes[own]);
+            for &slot in &stage.slots {
+                let (direction, bytes) = match slot {
+                    SlotUse::Host(direction) => (direction, passes.copies(direction)),
+                    SlotUse::HostParameters => (HostCopy::ToCard, passes.fetches()),
+                    _ => continue,
+                };
+                let comm = self.host_copies(rank, direction, bytes, job)?;
+                self.connect(&[rank], stage, slot, comm);
+            }
+        }
+        Ok(())
+    }
+
+    fn host_copies(
+        &mut self,
+        rank: RankId,
+        direction: HostCopy,
+        bytes: &[f64],
+        job: &mut JobBuilder,
+    ) -> Result<CommId, RouteError> {
+        let card = [self.gpu(rank)];
+        let laid = self.layouts.host(self.cluster, &card, direction, 0.0, self.fidelity)?;
+        let connections = laid.connections();
+        let calls = bytes.iter().map(|&each| laid.clone().carrying(each).call).collect();
+        let footprint = job.expanded_footprint(laid.footprint, connections);
+        let calls = job.call_set(CallSet { calls });
+        Ok(job.communicator(Communicator {
+            members: vec![rank],
+            calls,
+            footprints: vec![footprint],
+            class: Traffic::Host.class(),
+        }))
     }
 
     /// A group in which passes exchange what they work on: all its ranks make the same calls.

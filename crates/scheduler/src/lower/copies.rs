@@ -1,7 +1,7 @@
 //! Which ranks hold one copy of the same parameters together.
 
 use motley_job::RankId;
-use motley_topology::GpuId;
+use motley_topology::{Cluster, GpuId};
 use motley_workload::{ProcessGroup, Shard};
 
 use super::gradients::Holder;
@@ -110,6 +110,12 @@ impl Copies {
             }
         }
         leaders
+    }
+
+    /// Ranks of the plan on the node of a stage's first rank.
+    pub(super) fn ranks_on_node(&self, cluster: &Cluster, (p, s): Holder) -> u32 {
+        let node = cluster.node_of(self.gpus[self.first[p][s] as usize]);
+        self.gpus.iter().filter(|&&gpu| cluster.node_of(gpu) == node).count() as u32
     }
 
     /// By process group, the cards of that which a stage's first rank is in.

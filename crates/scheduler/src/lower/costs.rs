@@ -153,6 +153,8 @@ fn price(strand: &Strand, calls: &Calls) -> Time {
             Piece::Finish { begun: which, .. } => now = now.max(begun[usize::from(which)]),
             Piece::Receive { .. }
             | Piece::Send { .. }
+            | Piece::Copy { .. }
+            | Piece::Copied
             | Piece::Parameters(_)
             | Piece::Gradients(_) => {}
         }

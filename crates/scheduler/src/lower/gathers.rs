@@ -1,28 +1,45 @@
-//! When a rank gathers the parameters that it holds shares of.
+//! When a rank fetches parameters that lie elsewhere: shares on other ranks, or in the host's memory.
 //!
-//! Under ZeRO 3 each layer's parameters are gathered before it runs, some layers ahead of the one that
-//! runs; what is needed twice in a row is not gathered again. Under ZeRO 1 and 2 all are gathered once,
-//! in the order of the forward pass.
+//! Under ZeRO 3, and where parameters are offloaded, each layer's are fetched before it runs, some
+//! layers ahead of the one that runs; what is needed twice in a row is not fetched again. Under ZeRO 1
+//! and 2 all are gathered once, in the order of the forward pass.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::buckets::BucketId;
 use super::gradients::Item;
 use super::shape::StageShape;
 use crate::zero::Sharded;
 
-/// A gather by group, and the how-many-th of its group.
-type Gather = (usize, u32);
+/// Where parameters come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetch {
+    /// The host's memory, by the number of the call.
+    Copy(u16),
+    /// The ranks that share a bucket.
+    Gather(BucketId),
+}
 
-/// The gathers of a rank, in the order in which they are issued.
+/// What a rank waits for: the how-many-th copy, or gather of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    Copy(u32),
+    Gather { group: usize, sequence: u32 },
+}
+
+/// The fetches of a rank, in the order in which they are issued.
 pub(super) struct Gathers<'a> {
     shape: &'a StageShape,
-    /// What has yet to be gathered, in the order in which it is needed.
+    /// Of parameters in the host's memory, the call that brings each item.
+    copies: &'a BTreeMap<Item, u16>,
+    /// What has yet to be fetched, in the order in which it is needed.
     needs: VecDeque<Item>,
-    /// What is under way or there: items and the gathers that they need.
-    begun: VecDeque<(Item, Vec<Gather>)>,
-    /// By group, how many have been issued.
-    issued: Vec<u32>,
+    /// What is under way or there: items and what they need.
+    begun: VecDeque<(Item, Vec<Fetched>)>,
+    /// By group, how many gathers have been issued.
+    gathered: Vec<u32>,
+    /// How many copies have been issued.
+    copied: u32,
     /// What has been waited for last, and is still there.
     held: Option<Item>,
     /// What the program has asked for so far.
@@ -31,17 +48,24 @@ pub(super) struct Gathers<'a> {
 
 /// What an item's parameters take.
 pub(super) struct Needed {
-    /// Gathers to issue.
-    pub begun: Vec<BucketId>,
-    /// Gathers to wait for.
-    pub awaited: Vec<Gather>,
+    /// To issue.
+    pub begun: Vec<Fetch>,
+    /// To wait for.
+    pub awaited: Vec<Fetched>,
 }
 
 impl<'a> Gathers<'a> {
-    pub(super) fn new(shape: &'a StageShape) -> Self {
-        let issued = vec![0; shape.gradients.len()];
-        let (needs, begun) = (VecDeque::new(), VecDeque::new());
-        Self { shape, needs, begun, issued, held: None, asked: Vec::new() }
+    pub(super) fn new(shape: &'a StageShape, copies: &'a BTreeMap<Item, u16>) -> Self {
+        Self {
+            shape,
+            copies,
+            needs: VecDeque::new(),
+            begun: VecDeque::new(),
+            gathered: vec![0; shape.gradients.len()],
+            copied: 0,
+            held: None,
+            asked: Vec::new(),
+        }
     }
 
     /// What the program has asked for, in order.
@@ -49,7 +73,15 @@ impl<'a> Gathers<'a> {
         self.asked
     }
 
-    /// Everything, in the order of the forward pass.
+    /// Layers that are fetched ahead, if parameters are fetched layer by layer.
+    fn prefetch(&self) -> Option<u32> {
+        match self.shape.sharded {
+            Sharded::Parameters { prefetch, .. } => Some(prefetch),
+            _ => self.shape.offload.parameters.then_some(1),
+        }
+    }
+
+    /// Every bucket, in the order of the forward pass.
     pub(super) fn all(&self) -> Vec<BucketId> {
         let mut all: Vec<(Item, BucketId)> = Vec::new();
         for (g, group) in self.shape.gradients.iter().enumerate().filter(|(_, group)| group.shared)
@@ -62,37 +94,35 @@ impl<'a> Gathers<'a> {
     }
 
     /// The program begins: `items` are needed one after the other. What is to be issued at once.
-    pub(super) fn begin(&mut self, items: Vec<Item>) -> Vec<BucketId> {
-        match self.shape.sharded {
-            Sharded::Parameters { prefetch, .. } => {
-                let mut needs = items;
-                needs.retain(|item| !self.buckets_of(*item).is_empty());
-                needs.dedup();
-                self.needs = needs.into();
-                (0..prefetch).flat_map(|_| self.issue_next()).collect()
-            }
-            _ if self.shape.gathers_forward() => {
-                let all = self.all();
-                for &(group, bucket) in &all {
-                    let gather = self.count(group);
-                    for &item in self.shape.gradients[group].buckets[bucket].items.iter().rev() {
-                        match self.begun.iter_mut().find(|(known, _)| *known == item) {
-                            Some((_, gathers)) => gathers.push(gather),
-                            None => self.begun.push_back((item, vec![gather])),
-                        }
-                    }
-                }
-                all
-            }
-            _ => Vec::new(),
+    pub(super) fn begin(&mut self, items: Vec<Item>) -> Vec<Fetch> {
+        if let Some(prefetch) = self.prefetch() {
+            let mut needs = items;
+            needs.retain(|item| !self.sources_of(*item).is_empty());
+            needs.dedup();
+            self.needs = needs.into();
+            return (0..prefetch).flat_map(|_| self.issue_next()).collect();
         }
+        if !self.shape.gathers_forward() {
+            return Vec::new();
+        }
+        let all = self.all();
+        for &(group, bucket) in &all {
+            let gather = self.count(Fetch::Gather((group, bucket)));
+            for &item in self.shape.gradients[group].buckets[bucket].items.iter().rev() {
+                match self.begun.iter_mut().find(|(known, _)| *known == item) {
+                    Some((_, gathers)) => gathers.push(gather),
+                    None => self.begun.push_back((item, vec![gather])),
+                }
+            }
+        }
+        all.into_iter().map(Fetch::Gather).collect()
     }
 
     /// The program needs an item; nothing if its parameters are there.
     pub(super) fn need(&mut self, item: Item) -> Option<Needed> {
         self.asked.push(item);
-        if let Sharded::Parameters { .. } = self.shape.sharded {
-            if self.held == Some(item) || self.buckets_of(item).is_empty() {
+        if self.prefetch().is_some() {
+            if self.held == Some(item) || self.sources_of(item).is_empty() {
                 return None;
             }
             let begun = self.issue_next();
@@ -105,29 +135,42 @@ impl<'a> Gathers<'a> {
         Some(Needed { begun: Vec::new(), awaited })
     }
 
-    /// Issues the gathers of what is needed next of what has not been issued.
-    fn issue_next(&mut self) -> Vec<BucketId> {
+    /// Issues what is needed next of what has not been issued.
+    fn issue_next(&mut self) -> Vec<Fetch> {
         let Some(item) = self.needs.pop_front() else { return Vec::new() };
-        let buckets = self.buckets_of(item);
-        let gathers = buckets.iter().map(|&(group, _)| self.count(group)).collect();
-        self.begun.push_back((item, gathers));
-        buckets
+        let sources = self.sources_of(item);
+        let mut fetched: Vec<Fetched> = sources.iter().map(|&source| self.count(source)).collect();
+        // One stream carries both, so that what has been gathered has been copied.
+        if fetched.iter().any(|fetched| matches!(fetched, Fetched::Gather { .. })) {
+            fetched.retain(|fetched| matches!(fetched, Fetched::Gather { .. }));
+        }
+        self.begun.push_back((item, fetched));
+        sources
     }
 
-    fn count(&mut self, group: usize) -> Gather {
-        self.issued[group] += 1;
-        (group, self.issued[group] - 1)
+    fn count(&mut self, fetch: Fetch) -> Fetched {
+        match fetch {
+            Fetch::Copy(_) => {
+                self.copied += 1;
+                Fetched::Copy(self.copied - 1)
+            }
+            Fetch::Gather((group, _)) => {
+                self.gathered[group] += 1;
+                Fetched::Gather { group, sequence: self.gathered[group] - 1 }
+            }
+        }
     }
 
-    /// The buckets with an item that the rank holds only shares of.
-    fn buckets_of(&self, item: Item) -> Vec<BucketId> {
-        let groups = self.shape.gradients.iter().enumerate().filter(|(_, group)| group.shared);
-        groups
-            .flat_map(|(g, group)| {
-                let with = group.buckets.iter().enumerate();
-                with.filter(move |(_, bucket)| bucket.items.contains(&item))
-                    .map(move |(b, _)| (g, b))
-            })
-            .collect()
+    /// Where an item's parameters come from, in the order of the fetches.
+    fn sources_of(&self, item: Item) -> Vec<Fetch> {
+        let copy = self.copies.get(&item).copied().map(Fetch::Copy);
+        let whole = matches!(self.shape.sharded, Sharded::Parameters { .. });
+        let groups = self.shape.gradients.iter().enumerate();
+        let gathers = groups.filter(|(_, group)| group.shared && whole).flat_map(|(g, group)| {
+            let with = group.buckets.iter().enumerate();
+            with.filter(move |(_, bucket)| bucket.items.contains(&item))
+                .map(move |(b, _)| Fetch::Gather((g, b)))
+        });
+        copy.into_iter().chain(gathers).collect()
     }
 }

@@ -10,7 +10,7 @@ pub(super) mod streams {
     use motley_job::Stream;
     use motley_workload::ProcessGroup;
 
-    use crate::plan::Plan;
+    use crate::plan::{Offload, Plan};
 
     /// Tensor-parallel collectives that run beside compute.
     pub(crate) const TENSOR: Stream = Stream(0);
@@ -27,6 +27,9 @@ pub(super) mod streams {
     pub(crate) const EXPERT_TENSOR: Stream = Stream(6);
     /// Parameters on their way to those who use them.
     pub(crate) const PARAMETERS: Stream = Stream(7);
+    /// Copies to the host's memory, and back.
+    pub(crate) const TO_HOST: Stream = Stream(8);
+    pub(crate) const TO_CARD: Stream = Stream(9);
 
     /// The stream of what a process group exchanges beside compute.
     pub(crate) fn of_group(group: ProcessGroup) -> Stream {
@@ -41,7 +44,9 @@ pub(super) mod streams {
     /// How many a plan needs: the first four, unless it has more to run side by side.
     pub(crate) fn count(plan: &Plan) -> u8 {
         let mut stages = plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
-        if plan.zero.stage() > 0 {
+        if stages.clone().any(|stage| stage.offload != Offload::default()) {
+            TO_CARD.0 + 1
+        } else if plan.zero.stage() > 0 {
             PARAMETERS.0 + 1
         } else if stages.clone().any(|stage| !stage.keeps_tokens()) {
             EXPERT_TENSOR.0 + 1
@@ -70,6 +75,9 @@ pub(super) struct Names {
     pub(super) gradient: NameId,
     pub(super) gradient_shard: NameId,
     pub(super) parameters: NameId,
+    pub(super) to_host: NameId,
+    pub(super) to_card: NameId,
+    pub(super) host_optimizer: NameId,
     pub(super) embedding_gradient: NameId,
     pub(super) gradient_norm: NameId,
 }
@@ -111,6 +119,9 @@ impl Names {
             gradient: job.name("gradient all-reduce"),
             gradient_shard: job.name("gradient reduce-scatter"),
             parameters: job.name("parameter all-gather"),
+            to_host: job.name("copy to host"),
+            to_card: job.name("copy to card"),
+            host_optimizer: job.name("optimizer on host"),
             embedding_gradient: job.name("tied embedding all-reduce"),
             gradient_norm: job.name("gradient norm"),
         }

@@ -1,9 +1,10 @@
 //! From the layers of a stage to the strands of its passes: which kernels run, and where which process
 //! group exchanges what.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use motley_collectives::{CollectiveKind, Crossing};
+use motley_collectives::{CollectiveKind, Crossing, HostCopy};
 use motley_job::{NameId, Slot, Stream};
 use motley_workload::{ExchangeKind, InnerExchange, Part, ProcessGroup, Recompute, Spread};
 
@@ -13,18 +14,28 @@ use super::shape::{ChunkShape, NormShape, Routing, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
 use crate::plan::Dispatch;
 use crate::schedule::{Pass, Step};
-use crate::times::{BlockPiece, BlockTimes, CardKind, KernelTimes, PartTimes, recompute_of};
+use crate::times::{
+    BlockPass, BlockPiece, BlockTimes, CardKind, CutProduct, KernelRun, KernelTimes, PartTimes,
+    recompute_of,
+};
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
 pub(super) const NORM_BYTES: f64 = 8.0;
 
 /// The strands of all passes of a stage.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Passes {
     /// By chunk: forward passes, whole backward passes, input gradients, weight gradients.
     strands: Vec<[Strand; 4]>,
     /// What the strands want of each process group, by call number.
     calls: [Vec<Request>; ProcessGroup::ALL.len()],
+    /// What the strands copy to the host and back, bytes by call number.
+    copies: [Vec<f64>; 2],
+    /// The same of parameters that lie in the host's memory, and the call that brings each item.
+    fetches: Vec<f64>,
+    pub parameter_copies: BTreeMap<Item, u16>,
+    /// What goes to the host before the optimizer steps there, and what comes back.
+    pub step_copies: Option<[u16; 2]>,
     /// The call by which the group agrees on what it hands on about the gradient norm.
     pub norm_call: Option<u16>,
 }
@@ -46,6 +57,7 @@ impl Passes {
             slots: shape.slots(),
             strand: Strand::default(),
             calls: Default::default(),
+            copies: Default::default(),
         };
         let mut strands = Vec::with_capacity(shape.chunks.len());
         for chunk in 0..shape.chunks.len() as u32 {
@@ -61,12 +73,32 @@ impl Passes {
             matches!(shape.norm, NormShape::Chain { .. }) && shape.shard.tensor_parallel > 1;
         let norm_call = hands_on
             .then(|| builder.call(ProcessGroup::Tensor, CollectiveKind::AllReduce, NORM_BYTES));
-        Self { strands, calls: builder.calls, norm_call }
+        let (fetches, parameter_copies) = builder.parameter_copies();
+        let step_copies = shape.offload.optimizer.then(|| builder.step_copies());
+        Self {
+            strands,
+            calls: builder.calls,
+            copies: builder.copies,
+            fetches,
+            parameter_copies,
+            step_copies,
+            norm_call,
+        }
+    }
+
+    /// What the rank copies between card and host, bytes by call number.
+    pub(super) fn copies(&self, direction: HostCopy) -> &[f64] {
+        &self.copies[direction as usize]
     }
 
     /// What the strands want of a process group, by call number.
     pub(super) fn calls(&self, group: ProcessGroup) -> &[Request] {
         &self.calls[group as usize]
+    }
+
+    /// The parameters that the rank copies from its host, bytes by call number.
+    pub(super) fn fetches(&self) -> &[f64] {
+        &self.fetches
     }
 
     /// The strand of a step.
@@ -101,6 +133,7 @@ struct Builder<'a> {
     /// The strand under construction.
     strand: Strand,
     calls: [Vec<Request>; ProcessGroup::ALL.len()],
+    copies: [Vec<f64>; 2],
 }
 
 impl<'a> Builder<'a> {
@@ -124,6 +157,10 @@ impl<'a> Builder<'a> {
                 self.strand.push(Piece::Parameters(item));
             }
             self.part_forward(part, self.own.forward);
+            if let Some(bytes) = self.offloaded(part) {
+                let call = self.copy_call(HostCopy::ToHost, bytes);
+                self.strand.push(Piece::Copy { direction: HostCopy::ToHost, call });
+            }
         }
         if chunk.head {
             self.loss_exchange();
@@ -134,20 +171,72 @@ impl<'a> Builder<'a> {
         std::mem::take(&mut self.strand)
     }
 
+    /// Bytes that a part keeps in the host's memory from its forward to its backward pass.
+    fn offloaded(&self, part: Part) -> Option<f64> {
+        let layer = matches!(part, Part::Layer(_)) && self.shape.offload.activations;
+        layer.then(|| self.part(part).activations.bytes(self.shape.recompute).0)
+    }
+
+    fn fetch(&mut self, bytes: Option<f64>) {
+        if let Some(bytes) = bytes {
+            let call = self.copy_call(HostCopy::ToCard, bytes);
+            self.strand.push(Piece::Copy { direction: HostCopy::ToCard, call });
+        }
+    }
+
+    /// The copies that bring the parameters of each item: bytes by call number, calls by item.
+    fn parameter_copies(&self) -> (Vec<f64>, BTreeMap<Item, u16>) {
+        let (mut bytes, mut copies) = (Vec::new(), BTreeMap::new());
+        if !self.shape.offload.parameters {
+            return (bytes, copies);
+        }
+        let (model, training) = (self.times.model(), self.times.training());
+        let element = f64::from(self.times.path(self.kind).precision.element_bytes());
+        for chunk in &self.shape.chunks {
+            for (item, part) in self.items(*chunk) {
+                let held = model.held_parameters(part, training).per_rank(&self.shape.shard);
+                let own = held * self.shape.states.own_share;
+                copies.insert(item, call_of(&mut bytes, element * own));
+            }
+        }
+        (bytes, copies)
+    }
+
+    /// Gradients to the host; parameters back, unless they stay there.
+    fn step_copies(&mut self) -> [u16; 2] {
+        let stepped = self.shape.states.stepped;
+        let gradients = f64::from(self.times.training().gradient_bytes) * stepped;
+        let element = f64::from(self.times.path(self.kind).precision.element_bytes());
+        let back = if self.shape.offload.parameters { 0.0 } else { element * stepped };
+        [self.copy_call(HostCopy::ToHost, gradients), self.copy_call(HostCopy::ToCard, back)]
+    }
+
+    fn copy_call(&mut self, direction: HostCopy, bytes: f64) -> u16 {
+        call_of(&mut self.copies[direction as usize], bytes)
+    }
+
     fn part_forward(&mut self, part: Part, name: NameId) {
         for block in &self.part(part).blocks {
-            self.gather(block.exchange.gathered);
-            self.pieces(name, &block.forward.pieces, Scope::Whole);
-            self.reduce(block.exchange.reduced);
+            let (gathered, reduced) = (block.exchange.gathered, block.exchange.reduced);
+            self.piecewise(name, &block.forward, Scope::Whole, [gathered, reduced]);
         }
     }
 
     fn backward(&mut self, index: u32, scope: Scope) -> Strand {
         let chunk = self.shape.chunks[index as usize];
+        // What comes back from the host is fetched one layer ahead.
+        let offloaded: Vec<f64> =
+            self.items(chunk).filter_map(|(_, part)| self.offloaded(part)).collect();
+        let mut fetched = offloaded.into_iter();
+        self.fetch(fetched.next());
         if chunk.sends {
             self.receive(SlotUse::BackwardIn(index), chunk.layers().end);
         }
         for (item, part) in self.items(chunk) {
+            if self.offloaded(part).is_some() {
+                self.fetch(fetched.next());
+                self.strand.push(Piece::Copied);
+            }
             if self.shape.gathers_backward() {
                 self.strand.push(Piece::Parameters(item));
             }
@@ -186,36 +275,91 @@ impl<'a> Builder<'a> {
         let time = &block.backward;
         let (name, weight) = (self.own.backward, self.own.weight_gradient);
         let (input, output) = (block.exchange.gathered, block.exchange.reduced);
-        self.gather(output);
         if scope == Scope::InputGradient {
-            self.pieces(self.own.input_gradient, &time.pieces, scope);
-            self.reduce(input);
+            self.piecewise(self.own.input_gradient, time, scope, [output, input]);
             return;
         }
         if self.shape.shard.tensor_parallel == 1 || input == 0.0 {
-            self.pieces(name, &time.pieces, scope);
+            self.piecewise(name, time, scope, [output, 0.0]);
             self.strand.compute(name, time.first_weight);
             return;
         }
         if !self.shape.overlap_weight_gradient {
-            self.pieces(name, &time.pieces, scope);
+            self.piecewise(name, time, scope, [output, 0.0]);
             self.gather(input);
             self.reduce(input);
             self.strand.compute(weight, time.first_weight);
             return;
         }
-        let gathered = self
-            .shape
-            .shard
-            .sequence_parallel
-            .then(|| self.begin_tensor(CollectiveKind::AllGather, input));
-        self.pieces(name, &time.pieces, scope);
+        let again = self.shape.shard.sequence_parallel;
+        let gathered = if self.cuts(output, time.ends[0]) {
+            // The input waits behind what the first product needs.
+            self.gathered_piecewise(name, time, scope, output);
+            again.then(|| self.begin_tensor(CollectiveKind::AllGather, input))
+        } else {
+            self.gather(output);
+            let gathered = again.then(|| self.begin_tensor(CollectiveKind::AllGather, input));
+            self.pieces(name, &time.pieces, scope);
+            gathered
+        };
         let reduced = self.begin_tensor(self.reduction(), input);
         if let Some(gathered) = gathered {
             self.finish(ProcessGroup::Tensor, gathered);
         }
         self.strand.compute(weight, time.first_weight);
         self.finish(ProcessGroup::Tensor, reduced);
+    }
+
+    /// Whether what is exchanged at an end of a pass travels beside the product there, piece by piece.
+    fn cuts(&self, elements: f64, product: Option<CutProduct>) -> bool {
+        self.shape.overlap_tensor && elements > 0.0 && product.is_some()
+    }
+
+    /// A pass through a block between what is gathered before it and added up after it.
+    ///
+    /// Where these overlap with the products that read and write them, a rank begins with its own
+    /// piece, and with the others as they come; what is added up leaves piece by piece (user buffers
+    /// in Transformer Engine, `--tp-comm-overlap`). The last piece's product comes after the gather,
+    /// the first one's before the reduction.
+    fn piecewise(
+        &mut self,
+        name: NameId,
+        pass: &BlockPass,
+        scope: Scope,
+        [gathered, reduced]: [f64; 2],
+    ) {
+        let [first, last] = pass.ends;
+        let (cuts_first, cuts_last) = (self.cuts(gathered, first), self.cuts(reduced, last));
+        let reduced_piecewise = last.filter(|_| cuts_last);
+        let pieces = without(&pass.pieces, reduced_piecewise, End::Last);
+        if cuts_first {
+            let pass = BlockPass { pieces, ..pass.clone() };
+            self.gathered_piecewise(name, &pass, scope, gathered);
+        } else {
+            self.gather(gathered);
+            self.pieces(name, &pieces, scope);
+        }
+        match reduced_piecewise {
+            None => self.reduce(reduced),
+            Some(product) => {
+                let pieces = self.shape.shard.tensor_parallel;
+                self.strand.compute(name, KernelRun { time: product.piece, kernels: 1 });
+                let begun = self.begin_tensor(self.reduction(), reduced);
+                self.strand.compute(name, product.times(pieces - 1));
+                self.finish(ProcessGroup::Tensor, begun);
+            }
+        }
+    }
+
+    /// A pass whose first product is computed piece by piece while its operand is gathered.
+    fn gathered_piecewise(&mut self, name: NameId, pass: &BlockPass, scope: Scope, gathered: f64) {
+        let Some(product) = pass.ends[0] else { return };
+        let pieces = self.shape.shard.tensor_parallel;
+        let begun = self.begin_tensor(CollectiveKind::AllGather, gathered);
+        self.strand.compute(name, product.times(pieces - 1));
+        self.finish(ProcessGroup::Tensor, begun);
+        self.strand.compute(name, KernelRun { time: product.piece, kernels: 1 });
+        self.pieces(name, &without(&pass.pieces, Some(product), End::First), scope);
     }
 
     /// The kernels of a pass through a block, with what is exchanged in the middle of it.
@@ -404,6 +548,41 @@ impl<'a> Builder<'a> {
         let position = self.slots.iter().position(|&slot| slot == wanted);
         Slot(position.expect("a shape lists every slot that its program uses") as u16)
     }
+}
+
+/// An end of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+/// Pieces without the product at one end, which is computed apart from them.
+fn without(pieces: &[BlockPiece], product: Option<CutProduct>, end: End) -> Vec<BlockPiece> {
+    let mut left = pieces.to_vec();
+    let Some(product) = product else { return left };
+    let mut runs = left.iter_mut().filter_map(|piece| match piece {
+        BlockPiece::Run { main, .. } if main.time >= product.whole => Some(main),
+        _ => None,
+    });
+    let run = match end {
+        End::First => runs.next(),
+        End::Last => runs.next_back(),
+    };
+    if let Some(main) = run {
+        main.time = main.time - product.whole;
+        main.kernels = main.kernels.saturating_sub(1);
+    }
+    left
+}
+
+/// The call of so many bytes, entered at its first use.
+fn call_of(calls: &mut Vec<f64>, bytes: f64) -> u16 {
+    let known = calls.iter().position(|&other| other.to_bits() == bytes.to_bits());
+    known.unwrap_or_else(|| {
+        calls.push(bytes);
+        calls.len() - 1
+    }) as u16
 }
 
 /// Of the copies of tokens for ranks of other nodes, the share that crosses the network where each node

@@ -1,11 +1,12 @@
 //! The program of one stage on one kind of card: its passes in the order of the schedule, then the
 //! end of the iteration.
 
+use motley_collectives::HostCopy;
 use motley_job::{NameId, Op, Program, Slot, Stream, Tag};
 use motley_workload::ProcessGroup;
 
 use super::buckets::{BucketId, Buckets};
-use super::gathers::Gathers;
+use super::gathers::{Fetch, Fetched, Gathers};
 use super::gradients::Item;
 use super::names::{Names, streams};
 use super::passes::Passes;
@@ -26,14 +27,14 @@ pub(super) fn build(
     names: &Names,
 ) -> Program {
     let layers = times.model().layer_count();
-    let mut writer = Writer::new(shape, names, layers);
+    let mut writer = Writer::new(shape, passes, names, layers);
     if shape.gathers_forward() {
         // In what order passes that run together come to their parameters shows when they are
         // written.
-        let mut ahead = Writer::new(shape, names, layers);
+        let mut ahead = Writer::new(shape, passes, names, layers);
         ahead.passes(passes, order);
         let begun = writer.gathers.begin(ahead.gathers.asked());
-        writer.issue_gathers(&begun);
+        writer.fetch(&begun);
     }
     writer.passes(passes, order);
     writer.finish_iteration(passes, kind, times);
@@ -50,18 +51,24 @@ struct Writer<'a> {
     ops: Vec<Op>,
     /// Calls of each process group so far.
     instances: [u32; ProcessGroup::ALL.len()],
+    /// Copies to the host and to the card so far.
+    copies: [u32; 2],
+    /// Copies to the card that have been waited for.
+    awaited_copies: u32,
 }
 
 impl<'a> Writer<'a> {
-    fn new(shape: &'a StageShape, names: &'a Names, model_layers: u32) -> Self {
+    fn new(shape: &'a StageShape, passes: &'a Passes, names: &'a Names, model_layers: u32) -> Self {
         Self {
             shape,
             names,
             slots: shape.slots(),
             buckets: Buckets::new(shape, model_layers),
-            gathers: Gathers::new(shape),
+            gathers: Gathers::new(shape, &passes.parameter_copies),
             ops: Vec::new(),
             instances: Default::default(),
+            copies: Default::default(),
+            awaited_copies: 0,
         }
     }
 
@@ -135,6 +142,11 @@ impl<'a> Writer<'a> {
                 self.ops.push(Op::Await { tag: tagged(name), slot, sequence });
             }
             Piece::Send { name, slot, stream } => self.issue(tagged(name), slot, 0, stream),
+            Piece::Copy { direction, call } => self.copy(direction, call, walk.index),
+            Piece::Copied => {
+                self.await_copy(HostCopy::ToCard, self.awaited_copies, walk.index);
+                self.awaited_copies += 1;
+            }
             Piece::Parameters(item) => self.await_parameters(walk.index, item),
             Piece::Gradients(item) => self.gradients(walk, item),
         }
@@ -172,22 +184,78 @@ impl<'a> Writer<'a> {
     /// Waits for the parameters of an item, and begins to gather what is needed next.
     fn await_parameters(&mut self, index: u16, item: Item) {
         let Some(needed) = self.gathers.need(item) else { return };
-        self.issue_gathers(&needed.begun);
+        self.fetch(&needed.begun);
         let tag = Tag { name: self.names.parameters, index };
-        for (group, sequence) in needed.awaited {
-            for shard in 0..self.shape.gradients[group].shards {
-                let slot = self.slot(SlotUse::Parameters { group, shard });
-                self.ops.push(Op::Await { tag, slot, sequence });
+        for fetched in needed.awaited {
+            match fetched {
+                Fetched::Copy(sequence) => {
+                    let slot = self.slot(SlotUse::HostParameters);
+                    self.ops.push(Op::Await { tag, slot, sequence });
+                }
+                Fetched::Gather { group, sequence } => {
+                    for shard in 0..self.shape.gradients[group].shards {
+                        let slot = self.slot(SlotUse::Parameters { group, shard });
+                        self.ops.push(Op::Await { tag, slot, sequence });
+                    }
+                }
             }
         }
     }
 
-    fn issue_gathers(&mut self, buckets: &[BucketId]) {
-        for &(group, bucket) in buckets {
-            for shard in 0..self.shape.gradients[group].shards {
-                let slot = self.slot(SlotUse::Parameters { group, shard });
-                let tag = whole(self.names.parameters);
-                self.issue(tag, slot, bucket as u16, streams::PARAMETERS);
+    fn fetch(&mut self, sources: &[Fetch]) {
+        for &source in sources {
+            match source {
+                Fetch::Copy(call) => {
+                    let slot = self.slot(SlotUse::HostParameters);
+                    self.issue(whole(self.names.to_card), slot, call, streams::PARAMETERS);
+                }
+                Fetch::Gather(bucket) => self.gather(bucket),
+            }
+        }
+    }
+
+    fn gather(&mut self, (group, bucket): BucketId) {
+        for shard in 0..self.shape.gradients[group].shards {
+            let slot = self.slot(SlotUse::Parameters { group, shard });
+            let tag = whole(self.names.parameters);
+            self.issue(tag, slot, bucket as u16, streams::PARAMETERS);
+        }
+    }
+
+    /// Begins a copy between card and host.
+    fn copy(&mut self, direction: HostCopy, call: u16, index: u16) {
+        let (name, stream) = match direction {
+            HostCopy::ToHost => (self.names.to_host, streams::TO_HOST),
+            HostCopy::ToCard => (self.names.to_card, streams::TO_CARD),
+        };
+        let slot = self.slot(SlotUse::Host(direction));
+        self.issue(Tag { name, index }, slot, call, stream);
+        self.copies[direction as usize] += 1;
+    }
+
+    fn await_copy(&mut self, direction: HostCopy, sequence: u32, index: u16) {
+        let name = match direction {
+            HostCopy::ToHost => self.names.to_host,
+            HostCopy::ToCard => self.names.to_card,
+        };
+        let slot = self.slot(SlotUse::Host(direction));
+        self.ops.push(Op::Await { tag: Tag { name, index }, slot, sequence });
+    }
+
+    /// Steps the optimizer, on the card or on its host.
+    fn step(&mut self, passes: &Passes, kind: CardKind, times: &KernelTimes) {
+        let stepped = self.shape.states.stepped;
+        let Some([gradients, parameters]) = passes.step_copies else {
+            self.compute(whole(self.names.optimizer), times.optimizer(kind, stepped));
+            return;
+        };
+        for (direction, call) in [(HostCopy::ToHost, gradients), (HostCopy::ToCard, parameters)] {
+            self.copy(direction, call, Tag::NO_INDEX);
+            let last = self.copies[direction as usize] - 1;
+            self.await_copy(direction, last, Tag::NO_INDEX);
+            if direction == HostCopy::ToHost {
+                let step = times.host_optimizer(stepped, self.shape.ranks_on_node);
+                self.compute(whole(self.names.host_optimizer), step);
             }
         }
     }
@@ -218,14 +286,14 @@ impl<'a> Writer<'a> {
             });
         }
         self.agree_on_norm(passes);
-        let optimizer = times.optimizer(kind, self.shape.states.stepped);
-        self.compute(whole(self.names.optimizer), optimizer);
+        self.step(passes, kind, times);
         if matches!(
             self.shape.sharded,
             Sharded::Optimizer(ParameterGather::AtEnd) | Sharded::Gradients(ParameterGather::AtEnd)
         ) {
-            let all = self.gathers.all();
-            self.issue_gathers(&all);
+            for bucket in self.gathers.all() {
+                self.gather(bucket);
+            }
             for (group, gradient) in self.shape.gradients.iter().enumerate() {
                 let Some(last) = gradient.buckets.len().checked_sub(1) else { continue };
                 if !gradient.shared {
@@ -354,6 +422,7 @@ mod tests {
     use crate::lower::shape::ChunkShape;
     use crate::lower::states::States;
     use crate::lower::strand::Strand;
+    use crate::plan::Offload;
     use crate::schedule::Pass;
 
     /// A stage with a tensor-parallel group and nothing else.
@@ -369,6 +438,7 @@ mod tests {
         StageShape {
             shard: Shard::new(2, false, 1),
             overlap_weight_gradient: true,
+            overlap_tensor: false,
             recompute: Recompute::None,
             chunks: vec![chunk],
             routes: 1,
@@ -380,6 +450,8 @@ mod tests {
             embedding_shards: 0,
             norm: NormShape::Alone,
             states: States::default(),
+            offload: Offload::default(),
+            ranks_on_node: 1,
             reshard_bytes: 0.0,
         }
     }
@@ -406,7 +478,8 @@ mod tests {
         };
         let shape = shape();
         let last = LastContributions::of(&[], 1);
-        let mut writer = Writer::new(&shape, &names, 1);
+        let passes = Passes::default();
+        let mut writer = Writer::new(&shape, &passes, &names, 1);
         let (one, other) = (strand(one), strand(other));
         let step = |micro_batch| Step { pass: Pass::Forward, micro_batch, chunk: 0 };
         let walks =

@@ -3,11 +3,12 @@
 
 use std::ops::Range;
 
+use motley_collectives::HostCopy;
 use motley_workload::{Extent, ProcessGroup, Recompute, Shard, Training};
 
 use super::gradients::Item;
 use super::states::States;
-use crate::plan::{Dispatch, Pipeline};
+use crate::plan::{Dispatch, Offload, Pipeline};
 use crate::schedule::{Placement, Position};
 use crate::zero::{ParameterGather, Sharded};
 
@@ -17,6 +18,8 @@ pub(super) struct StageShape {
     /// What one card works on.
     pub shard: Shard,
     pub overlap_weight_gradient: bool,
+    /// See [`crate::Plan::overlap_tensor`].
+    pub overlap_tensor: bool,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
     /// How many routes the pipeline's micro-batches take in turn.
@@ -34,6 +37,9 @@ pub(super) struct StageShape {
     pub embedding_shards: u32,
     pub norm: NormShape,
     pub states: States,
+    pub offload: Offload,
+    /// Ranks of the plan on the node, which share its processors where these step the optimizer.
+    pub ranks_on_node: u32,
     /// Gradient bytes that one card copies into shard order because other holders have another
     /// degree.
     pub reshard_bytes: f64,
@@ -153,6 +159,10 @@ pub(super) enum SlotUse {
     Replicas { group: usize, shard: u32 },
     /// Those that gather the parameters of such a shard.
     Parameters { group: usize, shard: u32 },
+    /// The rank's own copies between card and host.
+    Host(HostCopy),
+    /// Those of parameters to the card.
+    HostParameters,
     /// The tied embedding's other end.
     Embedding { shard: u32 },
     /// All ranks of the pipeline.
@@ -182,8 +192,11 @@ impl StageShape {
         }
     }
 
-    /// Whether a forward pass waits for parameters that others hold shares of.
+    /// Whether a forward pass waits for parameters that lie elsewhere.
     pub(super) fn gathers_forward(&self) -> bool {
+        if self.offload.parameters {
+            return true;
+        }
         let ahead = ParameterGather::Overlapped;
         match self.sharded {
             Sharded::Nothing => false,
@@ -199,12 +212,17 @@ impl StageShape {
 
     /// Whether a backward pass does.
     pub(super) fn gathers_backward(&self) -> bool {
-        matches!(self.sharded, Sharded::Parameters { reshard_after_forward: true, .. })
+        self.offload.parameters
+            || matches!(self.sharded, Sharded::Parameters { reshard_after_forward: true, .. })
     }
 
     /// The slots of the program, in order.
     pub(super) fn slots(&self) -> Vec<SlotUse> {
         let mut slots: Vec<SlotUse> = self.process_groups().map(SlotUse::Group).collect();
+        if self.offload != Offload::default() {
+            slots.extend([HostCopy::ToHost, HostCopy::ToCard].map(SlotUse::Host));
+            slots.extend(self.offload.parameters.then_some(SlotUse::HostParameters));
+        }
         for (c, chunk) in self.chunks.iter().enumerate() {
             let c = c as u32;
             if chunk.receives {

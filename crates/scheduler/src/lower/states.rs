@@ -3,6 +3,7 @@
 use motley_workload::{ParameterCount, Shard};
 
 use super::gradients::{Bucket, GradientGroup};
+use crate::plan::Offload;
 use crate::zero::Sharded;
 
 /// Counts of parameters, by what one card holds of them.
@@ -16,18 +17,22 @@ pub(super) struct States {
     pub gradients: f64,
     /// Parameters whose gradients are being averaged, beside that buffer.
     pub reduced: f64,
-    /// Parameters whose optimizer states are on the card.
+    /// Parameters whose optimizer states are the card's to step.
     pub stepped: f64,
+    /// Of the parameters that the card computes with, the share that it keeps.
+    pub own_share: f64,
 }
 
 impl States {
     /// Of a rank of a stage that holds `held` parameters, of which `trained` are trained; each of
-    /// `groups` comes with the portion of its shards that the rank takes.
+    /// `groups` comes with the portion of its shards that the rank takes, and `largest` is how many
+    /// parameters the stage's largest item has on a rank.
     pub(super) fn new(
         [held, trained]: [ParameterCount; 2],
         shard: &Shard,
         groups: &[(&GradientGroup, f64)],
-        sharded: Sharded,
+        (sharded, offload): (Sharded, Offload),
+        largest_item: f64,
     ) -> Self {
         let (held, trained) = (held.per_rank(shard), trained.per_rank(shard));
         let mut states = Self {
@@ -36,6 +41,7 @@ impl States {
             gradients: trained,
             reduced: 0.0,
             stepped: trained,
+            own_share: 1.0,
         };
         for &(group, portion) in groups {
             let on_rank = f64::from(group.shards_on_rank(shard));
@@ -59,10 +65,16 @@ impl States {
             }
         }
         let positive = |count: f64| count.max(0.0);
+        let own = positive(states.parameters);
+        if offload.parameters {
+            // What runs, and what is fetched for the next.
+            states.gathered = states.gathered.max((2.0 * largest_item).min(held));
+        }
         Self {
-            parameters: positive(states.parameters),
+            parameters: if offload.parameters { 0.0 } else { own },
             gradients: positive(states.gradients),
             stepped: positive(states.stepped),
+            own_share: if held > 0.0 { own / held } else { 1.0 },
             ..states
         }
     }

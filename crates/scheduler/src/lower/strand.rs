@@ -4,7 +4,7 @@
 //! program as often as the schedule says. A strand is a straight list of pieces; it says where it
 //! waits for a process group, so that something else can run there.
 
-use motley_collectives::CollectiveKind;
+use motley_collectives::{CollectiveKind, HostCopy};
 use motley_job::{NameId, Slot, Stream};
 use motley_workload::ProcessGroup;
 
@@ -34,6 +34,11 @@ pub(super) enum Piece {
     Receive { name: NameId, slot: Slot },
     /// To the neighbouring virtual stage.
     Send { name: NameId, slot: Slot, stream: Stream },
+    /// A copy between card and host, of so many bytes by the number of its call, runs beside what
+    /// follows.
+    Copy { direction: HostCopy, call: u16 },
+    /// What follows needs the first copy to the card that has not been waited for.
+    Copied,
     /// What follows needs the parameters of an item.
     Parameters(Item),
     /// This micro-batch's gradients of an item's parameters are there.

@@ -89,6 +89,9 @@ fn check_parameters(prepared: &Prepared<'_>) {
     for (rank, place) in lowered.places.iter().enumerate().filter(|_| whole) {
         let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
         let stage = &pipeline.stages[place.stage as usize];
+        if stage.offload.parameters {
+            continue;
+        }
         let element = f64::from(lowered.paths[rank].precision.element_bytes());
         let own = lowered.memory[rank].parameters.0 / element;
         let items = holdings(prepared, pipeline, place.stage as usize);
@@ -148,11 +151,13 @@ fn sharing(prepared: &Prepared<'_>, copies: usize) -> usize {
     zero.group.map_or(copies, |group| copies.min(group as usize))
 }
 
-/// Every sharing group holds the optimizer's states once, whatever each of its ranks takes.
+/// Every sharing group holds the optimizer's states once, whatever each of its ranks takes, unless they
+/// lie in the memory of hosts.
 fn check_optimizer(prepared: &Prepared<'_>) {
     let training = &prepared.scenario.training;
     let stages = stages(prepared);
-    if words_lie_unlike(prepared, &stages) {
+    let on_hosts = stages.iter().any(|(stage, _)| stage.offload.optimizer);
+    if on_hosts || words_lie_unlike(prepared, &stages) {
         return;
     }
     let lowered = &prepared.lowered;

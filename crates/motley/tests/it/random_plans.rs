@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use motley::load_text;
+use motley::{load_text, prepare};
 use motley_scheduler::schedule::Position;
 use motley_scheduler::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestRunner;
 
 use crate::setup::{Setup, near, report, seconds};
-use crate::{conservation, fidelity};
+use crate::{conservation, fidelity, folding};
 
 /// Cards of the cluster.
 const CARDS: u32 = 24;
@@ -75,7 +75,7 @@ fn translator(tied: bool) -> String {
     )
 }
 
-/// Tensor-parallel degree, where its layers end, recomputation, and how experts are dealt out.
+/// Tensor-parallel degree, where its layers end, recomputation, and what else it has.
 type Stage = (u32, Index, &'static str, &'static str);
 
 /// Groups of micro-batches, their size, context-parallel degree, how often the pipeline stands in the
@@ -87,7 +87,8 @@ type Pipeline = (u32, u32, u32, usize, Vec<Stage>);
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
     contexts: &'static [u32],
-    experts: &'static [&'static str],
+    /// Fields of stages.
+    stages: &'static [&'static str],
     /// How often a pipeline stands in the plan.
     copies: &'static [usize],
     /// Unlike pipelines at most.
@@ -97,8 +98,8 @@ struct Wanted {
 fn stages(wanted: Wanted) -> impl Strategy<Value = Vec<Stage>> {
     let degree = select(vec![1, 1, 2, 2, 3, 4]);
     let recompute = select(vec!["None", "Selective", "Full"]);
-    let experts = select(wanted.experts);
-    prop::collection::vec((degree, any::<Index>(), recompute, experts), 1..4)
+    let more = select(wanted.stages);
+    prop::collection::vec((degree, any::<Index>(), recompute, more), 1..4)
 }
 
 fn pipelines(wanted: Wanted) -> impl Strategy<Value = Vec<Pipeline>> {
@@ -154,7 +155,7 @@ fn plan(
         batch += count * size;
         let rows: Vec<String> = (0..)
             .zip(stages)
-            .map(|(s, (degree, _, recompute, experts))| {
+            .map(|(s, (degree, _, recompute, more))| {
                 let cards = (degree * context) as usize;
                 let gpus: Vec<u32> = free.by_ref().take(cards).copied().collect();
                 let layers: Vec<String> = (0..chunks)
@@ -167,7 +168,7 @@ fn plan(
                 let layers = layers.join(", ");
                 format!(
                     "(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute}, cp: {context}, \
-                     context_exchange: {exchange}, {experts})"
+                     context_exchange: {exchange}, {more})"
                 )
             })
             .collect();
@@ -295,6 +296,7 @@ fn check(pipelines: &[Pipeline], cards: &[u32], drawn: &Draw) -> bool {
         }
     };
     conservation::check(&scenario);
+    folding::check(&prepare(&scenario).unwrap());
     let pairwise = fidelity::pairwise(&scenario);
     conservation::check(&pairwise);
     let [bundles, apart] = [&scenario, &pairwise].map(|each| seconds(&report(each)));
@@ -334,6 +336,7 @@ const ZEROS: &[&str] = &[
 /// How a stage deals experts out.
 const DEALT: &[&str] = &[
     "",
+    "offload: [Optimizer, Activations]",
     "ep: 2",
     "ep: 2, etp: 1, dispatch: Forwarded",
     "ep: 4, etp: 1, overlap_shared_expert: true",
@@ -343,20 +346,21 @@ const DEALT: &[&str] = &[
 
 #[test]
 fn plans_of_unlike_pipelines() {
-    let wanted = Wanted { contexts: &[1], experts: &[""], copies: &[1], unlike: 4 };
+    let wanted = Wanted { contexts: &[1], stages: &[""], copies: &[1], unlike: 4 };
     check_many(320, 150, wanted, draw(&[dense, experts, translator], NO_ZERO));
 }
 
 #[test]
 fn plans_that_cut_sequences_and_states() {
+    let hosts = &["", "", "offload: [Optimizer]", "offload: [Parameters, Activations]"];
     let wanted =
-        Wanted { contexts: &[1, 1, 2, 3], experts: &[""], copies: &[1, 2, 2, 3], unlike: 2 };
+        Wanted { contexts: &[1, 1, 2, 3], stages: hosts, copies: &[1, 2, 2, 3], unlike: 2 };
     check_many(240, 60, wanted, draw(&[dense, dense, translator], ZEROS));
 }
 
 #[test]
 fn plans_that_deal_out_experts() {
-    let wanted = Wanted { contexts: &[1, 1, 2], experts: DEALT, copies: &[1, 2, 2, 4], unlike: 2 };
+    let wanted = Wanted { contexts: &[1, 1, 2], stages: DEALT, copies: &[1, 2, 2, 4], unlike: 2 };
     let zeros = &["", "", "zero: (stage: 1),", "zero: (stage: 3),", "zero: (stage: 1, group: 2),"];
     let drawn = draw(&[experts], zeros).prop_map(|mut drawn| {
         drawn.flags[0] = true;

@@ -178,6 +178,8 @@ impl Copies {
             .copied()
             .filter(|&(p, s)| plan.pipelines[p].stages[s].keeps_tokens())
             .collect();
-        self.dense(plan, &inside).into_iter().chain(apart).collect()
+        let mut all: Vec<CopyRanks> = self.dense(plan, &inside).into_iter().chain(apart).collect();
+        all.sort_by_key(|copy| copy.ranks[0]);
+        all
     }
 }

@@ -85,10 +85,10 @@ fn two_ranks_halve_the_work() {
         for cp in [2, 4, 8] {
             let (part, same) = of(&format!("0..{cp}"), cp, exchange);
             near(same, flops, 1e-12, exchange);
-            // A ring cuts attention into steps, whose kernels are the shorter the more there are.
+            // Smaller products run a little less efficiently, and the steps of a ring more so.
             let more = part / whole * f64::from(cp) - 1.0;
-            let limit = if exchange == "Ring" { 0.03 * f64::from(cp) } else { 0.02 };
-            assert!((-0.02..limit).contains(&more), "{exchange} over {cp}: {more}");
+            let limit = f64::from(cp) * if exchange == "Ring" { 0.03 } else { 0.015 };
+            assert!((-0.005..limit).contains(&more), "{exchange} over {cp}: {more}");
         }
     }
 }

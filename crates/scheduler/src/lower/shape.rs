@@ -210,10 +210,13 @@ impl StageShape {
         matches!(self.sharded, Sharded::Gradients(_) | Sharded::Parameters { .. })
     }
 
-    /// Whether a backward pass does.
+    /// Whether a backward pass does. What is kept on the card after the forward pass, it finds there,
+    /// wherever the shares lie.
     pub(super) fn gathers_backward(&self) -> bool {
-        self.offload.parameters
-            || matches!(self.sharded, Sharded::Parameters { reshard_after_forward: true, .. })
+        match self.sharded {
+            Sharded::Parameters { reshard_after_forward, .. } => reshard_after_forward,
+            _ => self.offload.parameters,
+        }
     }
 
     /// The slots of the program, in order.

@@ -490,6 +490,21 @@ fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
             errors.push(refuse(p, message));
             return;
         }
+        // Where they wait decides how two passes are woven, and in which order they come to parameters.
+        let woven = |pipeline: &Pipeline| -> Vec<_> {
+            let of = |stage: &Stage| (stage.shard(plan.sequence_parallel, 1), stage.recompute);
+            pipeline.stages.iter().map(of).collect()
+        };
+        let weaves = matches!(plan.schedule, Schedule::DualPipe | Schedule::DualPipeV);
+        if stage == 3 && weaves && woven(pipeline) != woven(first) {
+            let message = format!(
+                "differs from the first pipeline in tp, cp, ep or recomputation: under ZeRO 3 the two \
+                 passes that {} overlaps would come to their parameters in another order",
+                plan.schedule.name()
+            );
+            errors.push(refuse(p, message));
+            return;
+        }
         let cut = |pipeline: &Pipeline| -> Vec<_> {
             pipeline.stages.iter().map(|stage| stage.chunks.clone()).collect()
         };

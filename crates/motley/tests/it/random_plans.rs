@@ -300,7 +300,7 @@ fn check(pipelines: &[Pipeline], cards: &[u32], drawn: &Draw) -> bool {
     let pairwise = fidelity::pairwise(&scenario);
     conservation::check(&pairwise);
     let [bundles, apart] = [&scenario, &pairwise].map(|each| seconds(&report(each)));
-    // Of 2,875 such plans one differed by 5.2 %, all others by 3.2 % at most.
+    // Of 2,833 such plans three differed by 5 % to 7.4 %, all others by 3.9 % at most.
     near(apart, bundles, 0.1, "pairwise");
     true
 }

@@ -208,7 +208,8 @@ fn stage_shape(
             parameters * on_card * f64::from(times.training().gradient_bytes)
         })
         .sum();
-    let [held, trained] = stage_parameters(times.model(), times.training(), pipeline, placement, s);
+    let [held, trained, quantised] =
+        stage_parameters(times.model(), times.training(), pipeline, placement, s);
     let shard = Shard::new(tensor_parallel, plan.sequence_parallel, pipeline.micro_batch_size);
     StageShape {
         micro_batch_size: pipeline.micro_batch_size,
@@ -234,6 +235,7 @@ fn stage_shape(
         norm: norm_shape(plan, pipeline, s),
         parameters: held.per_rank(&shard),
         trained_parameters: trained.per_rank(&shard),
+        quantised_parameters: quantised.per_rank(&shard),
         reshard_bytes,
     }
 }

@@ -9,8 +9,8 @@ use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Activations, Block, CardPath, Deferral, Exchange, KernelModel, Model, Operator, Part, Pass,
-    Recompute, Shard, Training, blocks, card_path, flops, optimizer_step, recomputed_flops,
+    Activations, Block, CardPath, Deferral, Exchange, KernelModel, Model, Operands, Operator, Part,
+    Pass, Recompute, Shard, Training, blocks, card_path, flops, optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
@@ -263,9 +263,10 @@ impl<'a> KernelTimes<'a> {
         }
     }
 
-    /// Time of the optimizer step on so many parameters of one card.
-    pub fn optimizer(&self, kind: CardKind, parameters: f64) -> KernelRun {
-        self.sum(kind, &optimizer_step(self.training, parameters)).main
+    /// Time of the optimizer step on so many parameters of one card, `quantised` of which linear
+    /// layers multiply in copies.
+    pub fn optimizer(&self, kind: CardKind, parameters: f64, quantised: f64) -> KernelRun {
+        self.sum(kind, &optimizer_step(self.training, self.path(kind), parameters, quantised)).main
     }
 
     /// Time of a kernel that streams so many bytes through the card's memory.
@@ -273,6 +274,7 @@ impl<'a> KernelTimes<'a> {
         let copy = Operator {
             name: "copy",
             work: motley_workload::Work::Elementwise { bytes: Bytes(bytes) },
+            operands: Operands::Stored,
             deferral: Deferral::None,
         };
         self.sum(kind, &[copy]).main

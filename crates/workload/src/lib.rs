@@ -29,6 +29,7 @@ mod model;
 mod operator;
 mod optimizer;
 mod preset;
+mod quantisation;
 mod shard;
 mod training;
 
@@ -50,11 +51,14 @@ pub use model::{
     Projection, Projections, QkNorm, Residual, Router, SharedExpert, TokenEmbedding, Transformer,
 };
 pub use operator::{
-    ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work,
+    ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operands, Operator,
+    Pass, Work,
 };
 pub use optimizer::optimizer_step;
 pub use preset::{ActiveCount, Preset, PublishedCount};
+pub use quantisation::Quantisation;
 pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};
 pub use training::{
-    AttentionKernel, Capacity, ExpertLoad, Optimizer, Precision, Recompute, Training,
+    AttentionKernel, Capacity, ExpertDispatch, ExpertLoad, Fp8Recipe, MasterWeights, Moments,
+    Optimizer, Precision, Recompute, Training,
 };

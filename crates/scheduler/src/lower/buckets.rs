@@ -96,6 +96,7 @@ mod tests {
             norm: NormShape::Alone,
             parameters: 0.0,
             trained_parameters: 0.0,
+            quantised_parameters: 0.0,
             reshard_bytes: 0.0,
         }
     }

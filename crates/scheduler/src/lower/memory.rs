@@ -79,6 +79,7 @@ fn memory_of(
     let load = StageLoad {
         parameters: shape.parameters,
         trained_parameters: shape.trained_parameters,
+        quantised_parameters: shape.quantised_parameters,
         activations: Bytes(
             sum(&held.kept, &in_flight.kept) + sum(&held.deferred, &in_flight.deferred),
         ),

@@ -173,7 +173,8 @@ impl<'a> Writer<'a> {
             });
         }
         self.agree_on_norm(passes);
-        let optimizer = times.optimizer(kind, self.shape.trained_parameters);
+        let Self { shape, .. } = self;
+        let optimizer = times.optimizer(kind, shape.trained_parameters, shape.quantised_parameters);
         self.compute(whole(self.names.optimizer), optimizer);
     }
 
@@ -279,6 +280,7 @@ mod tests {
             norm: NormShape::Alone,
             parameters: 0.0,
             trained_parameters: 0.0,
+            quantised_parameters: 0.0,
             reshard_bytes: 0.0,
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct StageShape {
     pub parameters: f64,
     /// Those of them that are trained.
     pub trained_parameters: f64,
+    /// Parameters on a card that linear layers multiply in quantised copies, on cards that do so.
+    pub quantised_parameters: f64,
     /// Gradient bytes that one card copies into shard order because other holders have another
     /// tensor-parallel degree.
     pub reshard_bytes: f64,

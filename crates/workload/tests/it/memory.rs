@@ -102,6 +102,7 @@ fn states_take_the_bytes_that_each_precision_needs() {
         let load = StageLoad {
             parameters: 1e9,
             trained_parameters: 1e9,
+            quantised_parameters: 1e9,
             activations: Bytes(3e9),
             workspace: Bytes(2e9),
         };

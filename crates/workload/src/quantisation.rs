@@ -61,8 +61,8 @@ impl Quantisation {
     pub fn operand_bytes(self) -> f64 {
         match self.format {
             Format::Delayed | Format::Current => 1.0,
-            Format::Block => 1.0 + 4.0 / 128.0,
-            Format::Mxfp8 => 1.0 + 1.0 / 32.0,
+            // An fp32 scale for 128 elements, an 8-bit one for 32.
+            Format::Block | Format::Mxfp8 => 1.0 + 1.0 / 32.0,
             Format::Nvfp4 => 0.5 + 1.0 / 16.0,
         }
     }

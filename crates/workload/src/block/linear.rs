@@ -271,8 +271,9 @@ pub(super) fn quantise(
 }
 
 /// The same product of quantised operands.
-pub(super) fn quantised(product: Operator) -> Operator {
-    Operator { operands: Operands::Quantised, ..product }
+pub(super) fn quantised(mut product: Operator) -> Operator {
+    product.operands = Operands::Quantised;
+    product
 }
 
 pub(super) fn gemm(name: &'static str, m: u64, n: u64, k: u64, batch: u64) -> Operator {

@@ -234,10 +234,11 @@ fn stage_shape(
             group.trained() * on_rank * f64::from(training.gradient_bytes)
         })
         .sum();
-    let parameters = stage_parameters(model, training, pipeline, placement, s);
+    let [held, trained, quantised] = stage_parameters(model, training, pipeline, placement, s);
+    let parameters = [held, trained];
     let items = stage_items(pipeline, placement, s, model.layer_count());
-    let held = items.iter().map(|&item| model.held_parameters(part(model, item), training));
-    let largest = held.map(|held| held.per_rank(&shard)).fold(0.0, f64::max);
+    let of_items = items.iter().map(|&item| model.held_parameters(part(model, item), training));
+    let largest = of_items.map(|held| held.per_rank(&shard)).fold(0.0, f64::max);
     let weight = |&(p, s): &Holder| {
         let gpus = plan.pipelines[p].stages[s].gpus.iter();
         gpus.map(|&gpu| times.memory(times.kind(gpu)).0).fold(f64::INFINITY, f64::min)
@@ -283,6 +284,11 @@ fn stage_shape(
             nodes.dedup();
             Routing {
                 dispatch: stage.experts.dispatch,
+                element_bytes: stage
+                    .gpus
+                    .iter()
+                    .map(|&gpu| training.dispatch_bytes(times.path(times.kind(gpu))))
+                    .fold(0.0, f64::max),
                 ranks: group.len() as u32,
                 nodes: nodes.len() as u32,
             }
@@ -311,6 +317,7 @@ fn stage_shape(
         } else {
             1
         },
+        quantised_parameters: quantised.per_rank(&shard),
         reshard_bytes,
     }
 }

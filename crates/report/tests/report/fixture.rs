@@ -14,8 +14,8 @@ use motley_scheduler::{
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, CardPath, Description, ExpertLoad, MemoryUse, Model, Optimizer, Precision,
-    Recompute, Training,
+    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, MasterWeights, MemoryUse,
+    Model, Moments, Optimizer, Precision, Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -168,7 +168,12 @@ fn path(cluster: &Cluster, gpu: GpuId) -> CardPath {
         "fast-16" => MathPath::Fp16Tensor,
         _ => MathPath::Fp16Vector,
     };
-    CardPath { precision: Precision::Fp16, math, attention: AttentionKernel::Unfused }
+    CardPath {
+        precision: Precision::Fp16,
+        math,
+        quantisation: None,
+        attention: AttentionKernel::Unfused,
+    }
 }
 
 pub(crate) fn memory(gib: f64) -> MemoryUse {
@@ -199,10 +204,12 @@ fn training() -> Training {
         fallback: None,
         attention: AttentionKernel::Unfused,
         attention_fallback: false,
-        optimizer: Optimizer::Adam { fused: true },
+        optimizer: Optimizer::Adam { fused: true, moments: Moments::Fp32 },
         gradient_bytes: 2,
+        master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
+        expert_dispatch: ExpertDispatch::Stored,
         adapters: None,
     }
 }

@@ -242,6 +242,8 @@ fn nodes_have_the_known_fabric_bandwidth() {
     check("dgx-b200", 3200.0);
     check("dgx-b300", 6400.0);
     check("gb200-tray", 1600.0);
+    check("gb200-nvl8", 3200.0);
+    check("gb200-nvl64", 25_600.0);
     check("gb200-nvl72", 28_800.0);
     check("gb300-nvl72", 57_600.0);
     check("gh200-quad", 800.0);

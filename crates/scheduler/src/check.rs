@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_workload::{
-    AttentionKernel, ContextExchange, Model, Shard, ShardError, Training, card_path,
+    AttentionKernel, ContextExchange, LayerKind, Model, Shard, ShardError, Training, card_path,
     sequence_limits, shard_limits,
 };
 
 use crate::error::{PlanError, PlanPath};
 use crate::experts::expert_holders;
+use crate::lower::uneven_copies;
 use crate::plan::{Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Refused, Schedule};
 
@@ -67,9 +68,12 @@ pub fn check_plan(
     check_sharding(plan, model, training, &mut errors);
     check_experts(plan, model, &mut errors);
     check_zero(plan, &mut errors);
+    if errors.is_empty() {
+        errors.extend(check_sharing(plan, model, training));
+    }
     let unsupported = check_precision(cluster, catalog, training, plan.gpus());
     if unsupported.is_empty() {
-        check_rings(plan, cluster, catalog, training, &mut errors);
+        check_rings(plan, cluster, catalog, (model, training), &mut errors);
     }
     errors.extend(unsupported);
     errors
@@ -305,9 +309,10 @@ fn check_rings(
     plan: &Plan,
     cluster: &Cluster,
     catalog: &Catalog,
-    training: &Training,
+    (model, training): (&Model, &Training),
     errors: &mut Vec<PlanError>,
 ) {
+    let biased = model.kinds().iter().any(LayerKind::has_biased_scores);
     let unfused = |gpu: &GpuId| {
         let known = gpu.0 < cluster.gpu_count();
         let device = known.then(|| cluster.device(*gpu))?;
@@ -321,11 +326,15 @@ fn check_rings(
             if stage.context.degree < 2 || !ring {
                 continue;
             }
-            if let Some(device) = stage.gpus.iter().find_map(unfused) {
+            let device = stage.gpus.iter().find_map(unfused);
+            let who = match device {
+                _ if biased => Some("a learned bias of scores takes unfused attention".to_owned()),
+                Some(device) => Some(format!("{} runs unfused attention", device.name)),
+                None => None,
+            };
+            if let Some(who) = who {
                 let message = format!(
-                    "ring attention joins the results of its steps, which takes FlashAttention; {} \
-                     runs unfused attention",
-                    device.name
+                    "ring attention joins the results of its steps, which takes FlashAttention; {who}"
                 );
                 errors.push(
                     PlanError::new(PlanPath::StageField(p, s, "cp"), message)
@@ -345,6 +354,17 @@ fn check_experts(plan: &Plan, model: &Model, errors: &mut Vec<PlanError>) {
         stage.chunks.iter().all(|chunk| chunk.is_empty() || layers.contains(&(chunk.end - 1)))
             && stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part))
     };
+    let mut stages = plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
+    if !plan.sequence_parallel && stages.any(|stage| stage.tensor_parallel() > 1 && parts(stage)) {
+        errors.push(
+            PlanError::new(
+                PlanPath::Field("sequence_parallel"),
+                "experts on several tensor ranks take sequence parallelism: without it each of these \
+                 ranks would route all tokens",
+            )
+            .help("set sequence_parallel: true"),
+        );
+    }
     for holders in expert_holders(plan) {
         let (p, s) = holders.stages[0];
         let stage = &plan.pipelines[p].stages[s];
@@ -357,16 +377,6 @@ fn check_experts(plan: &Plan, model: &Model, errors: &mut Vec<PlanError>) {
         }
         if !parts(stage) {
             continue;
-        }
-        if stage.tensor_parallel() > 1 && !plan.sequence_parallel {
-            errors.push(
-                PlanError::new(
-                    PlanPath::Field("sequence_parallel"),
-                    "tensor ranks that route tokens to experts on other ranks must share out the \
-                     tokens among themselves",
-                )
-                .help("set sequence_parallel: true, or split experts as other matrices: ep 1"),
-            );
         }
         let block = u64::from(holders.block());
         if !holders.ranks.is_multiple_of(block) {
@@ -397,7 +407,9 @@ fn check_expert_group(
     let brings = |&(p, s): &(usize, usize)| {
         let (pipeline, stage) = (&plan.pipelines[p], &plan.pipelines[p].stages[s]);
         let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
-        (pipeline.micro_batches, shard, stage.recompute)
+        // From the number of stages and its own a stage's order of passes follows.
+        let place = (s, pipeline.stages.len(), pipeline.micro_batches);
+        (place, shard, stage.recompute, stage.experts.dispatch)
     };
     // Ranks so far: a stage that does not begin a group shares one with the stage before.
     let mut ranks = 0_u64;
@@ -410,8 +422,8 @@ fn check_expert_group(
                 PlanError::new(
                     PlanPath::Stage(p, s),
                     format!(
-                        "shares experts with stage {} of pipeline {}, but differs from it in \
-                         micro-batches, their size, tp, cp or recomputation",
+                        "shares experts with stage {} of pipeline {}, but differs from it in its \
+                         place, micro-batches, their size, tp, cp, dispatch or recomputation",
                         pair[0].1, pair[0].0
                     ),
                 )
@@ -445,21 +457,6 @@ fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
     }
     if zero.stage() == 0 {
         return;
-    }
-    if let Some(size) = zero.group.filter(|&size| size > 0) {
-        let copies: u64 = plan
-            .pipelines
-            .iter()
-            .map(|pipeline| {
-                u64::from(pipeline.stages.first().map_or(1, |stage| stage.context.degree))
-            })
-            .sum();
-        if copies > u64::from(size) && !copies.is_multiple_of(u64::from(size)) {
-            errors.push(PlanError::new(
-                PlanPath::Field("zero"),
-                format!("{copies} replicas do not divide into sharding groups of {size}"),
-            ));
-        }
     }
     if zero.stage() < 2 {
         return;
@@ -503,6 +500,17 @@ fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
             return;
         }
     }
+}
+
+/// Whether copies of parameters divide into the groups that share them. The plan must be sound
+/// otherwise.
+fn check_sharing(plan: &Plan, model: &Model, training: &Training) -> Option<PlanError> {
+    let size = plan.zero.group.filter(|_| plan.zero.stage() > 0)?;
+    let (copies, experts) = uneven_copies(plan, model, training)?;
+    let what = if experts { "copies of experts" } else { "replicas" };
+    let message = format!("{copies} {what} do not divide into sharding groups of {size}");
+    let help = "choose a group that divides them, or leave it out";
+    Some(PlanError::new(PlanPath::Field("zero"), message).help(help))
 }
 
 /// Whether each kind of card among `gpus` can run the training's precision and attention, or the

@@ -17,6 +17,7 @@ mod gradients;
 mod memory;
 mod names;
 mod passes;
+mod portions;
 mod program;
 mod programs;
 mod shape;
@@ -25,19 +26,20 @@ mod strand;
 mod walk;
 
 use motley_collectives::{Fidelity, Layouts};
-use motley_job::{Job, JobBuilder, Link, ProgramId};
+use motley_job::{Job, JobBuilder, Link, ProgramId, RankId};
 use motley_topology::{Cluster, GpuId, LinkId, RouteError};
-use motley_workload::ProcessGroup;
+use motley_workload::{Model, ProcessGroup, Training};
 
 use self::classes::Classes;
 use self::communicators::Communicators;
 use self::copies::Copies;
-use self::costs::{StageWork, costs};
+use self::costs::{RankWork, StageWork, costs};
 use self::flops::stage_flops;
 use self::gradients::{
     GradientGroup, Holder, gradient_groups, part, stage_items, stage_parameters,
 };
 use self::names::{Names, streams};
+use self::portions::Portions;
 use self::programs::{PassesId, Programs};
 use self::shape::{
     BucketShape, ChunkShape, GradientShape, NormShape, Routing, SlotUse, StageShape,
@@ -45,9 +47,8 @@ use self::shape::{
 use self::states::States;
 use crate::lowered::{Lowered, Place};
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
-use crate::schedule::{OptimizerStep, Placement, Position};
+use crate::schedule::{Costs, OptimizerStep, Placement, Position};
 use crate::times::KernelTimes;
-use crate::zero::Shares;
 
 /// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
 /// asks.
@@ -83,42 +84,90 @@ pub fn lower(
         fidelity,
         orders: Vec::new(),
     };
+    let placements: Vec<Placement> =
+        plan.pipelines.iter().map(|pipeline| pipeline.placement(plan.schedule)).collect();
+    let memory = |rank: RankId| times.memory(times.kind(copies.gpu(rank))).0;
+    let portions: Vec<Portions> =
+        groups.iter().map(|group| Portions::new(plan.zero, group, memory)).collect();
+    let mut works: Vec<Vec<Work>> = Vec::with_capacity(plan.pipelines.len());
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
-        let placement = pipeline.placement(plan.schedule);
+        let placement = &placements[p];
         let words =
-            communicators::words_shared(pipeline, &placement, times.model(), times.training());
-        let works: Vec<Work> = (0..pipeline.stages.len())
-            .map(|s| {
-                let shape = stage_shape(
-                    plan,
-                    &placement,
-                    (p, s),
-                    (&groups, &copies),
-                    &words,
-                    (cluster, times),
-                );
-                let gpus = pipeline.stages[s].gpus.iter();
-                let passes = gpus.map(|&gpu| programs.passes(s, &shape, times.kind(gpu))).collect();
-                Work { shape, passes }
-            })
-            .collect();
-        let first_order =
-            classes.first_order(plan.schedule, &placement, pipeline.micro_batches, || {
-                let works: Vec<StageWork> = works
+            communicators::words_shared(pipeline, placement, times.model(), times.training());
+        let work = |s: usize| {
+            let at = (placement, (p, s));
+            let shape = stage_shape(plan, at, (&groups, &copies), &words, (cluster, times));
+            let [held, trained, _] =
+                stage_parameters(times.model(), times.training(), pipeline, placement, s);
+            let parameters = [held, trained];
+            let (layers, offload) = (times.model().layer_count(), pipeline.stages[s].offload);
+            let items = stage_items(pipeline, placement, s, layers).into_iter();
+            let held = |item| {
+                let part = part(times.model(), item);
+                times.model().held_parameters(part, times.training()).per_rank(&shape.shard)
+            };
+            let largest = items.map(held).fold(0.0, f64::max);
+            let first_rank = copies.first_rank((p, s));
+            let mut passes = Vec::with_capacity(pipeline.stages[s].gpus.len());
+            let mut own = shape.clone();
+            for (rank, &gpu) in (first_rank..).zip(&pipeline.stages[s].gpus) {
+                let portion =
+                    |(group, portions): (_, &Portions)| (group, portions.of(RankId(rank)));
+                let held: Vec<(&GradientGroup, f64)> = groups
                     .iter()
-                    .zip(&pipeline.stages)
-                    .enumerate()
-                    .map(|(s, (work, stage))| {
-                        let groups = copies.first_groups((p, s), &work.shape.shard);
-                        work.priced(stage, groups, &programs, times)
-                    })
+                    .zip(&portions)
+                    .filter(|(group, _)| group.is_held_by((p, s)))
+                    .map(portion)
                     .collect();
-                costs(pipeline, &placement, plan.schedule, &works, cluster, times, layouts)
-            })?;
+                let sharded = (plan.zero.in_effect(), offload);
+                own.states = States::new(parameters, &shape.shard, &held, sharded, largest);
+                passes.push(programs.passes(s, &own, times.kind(gpu)));
+            }
+            Work { shape, passes }
+        };
+        works.push((0..pipeline.stages.len()).map(work).collect());
+    }
+
+    // Then the orders of their passes. Pipelines that meet in their passes follow one order, which
+    // an automatic schedule makes for the slowest of them.
+    let mut costs_of: Vec<Option<Costs>> = vec![None; plan.pipelines.len()];
+    if plan.schedule.is_automatic() {
+        let leaders = copies.leaders(plan);
+        for (p, pipeline) in plan.pipelines.iter().enumerate() {
+            let priced: Vec<StageWork> = works[p]
+                .iter()
+                .zip(&pipeline.stages)
+                .enumerate()
+                .map(|(s, (work, stage))| {
+                    let groups = copies.first_groups((p, s), &work.shape.shard);
+                    work.priced(stage, groups, &programs, times)
+                })
+                .collect();
+            let own =
+                costs(pipeline, &placements[p], plan.schedule, &priced, cluster, times, layouts)?;
+            let leader = leaders[p];
+            costs_of[leader] = Some(match costs_of[leader].take() {
+                Some(known) => known.slower(own),
+                None => own,
+            });
+        }
+        for p in 0..plan.pipelines.len() {
+            costs_of[p] = costs_of[leaders[p]].clone();
+        }
+    }
+
+    for (p, (pipeline, works)) in plan.pipelines.iter().zip(works).enumerate() {
+        let placement = &placements[p];
+        let first_order = classes.first_order(
+            plan.schedule,
+            placement,
+            pipeline.micro_batches,
+            costs_of[p].take(),
+        );
         for (s, (Work { shape, passes }, stage)) in
             works.into_iter().zip(&pipeline.stages).enumerate()
         {
-            let flops = stage_flops(pipeline, &placement, s, &shape, times);
+            let flops = stage_flops(pipeline, placement, s, &shape, times);
             let order = first_order + s as u32;
             let first_rank = lowered.places.len() as u32;
             let mut members = Vec::with_capacity(stage.gpus.len());
@@ -163,9 +212,23 @@ pub fn lower(
     Ok(lowered)
 }
 
+/// How many copies of the same parameters a plan has, and whether they are experts, where they do not
+/// divide into the groups that share out their states.
+pub(crate) fn uneven_copies(
+    plan: &Plan,
+    model: &Model,
+    training: &Training,
+) -> Option<(usize, bool)> {
+    let groups = gradient_groups(plan, model, training, &Copies::new(plan));
+    let uneven =
+        |group: &&GradientGroup| !group.copies.len().is_multiple_of(group.sharing(plan.zero.group));
+    groups.iter().find(uneven).map(|group| (group.copies.len(), group.experts))
+}
+
 /// What a stage does, before it is known in which order.
 #[derive(Debug)]
 struct Work {
+    /// What all its ranks have in common.
     shape: StageShape,
     /// By rank of the stage.
     passes: Vec<PassesId>,
@@ -180,8 +243,12 @@ impl Work {
         times: &KernelTimes,
     ) -> StageWork<'a> {
         let kinds = stage.gpus.iter().map(|&gpu| times.kind(gpu));
-        let passes = self.passes.iter().map(|&id| programs.get(id));
-        StageWork { shape: &self.shape, groups, ranks: kinds.zip(passes).collect() }
+        let ranks = kinds.zip(&self.passes).map(|(kind, &id)| RankWork {
+            kind,
+            shape: programs.shape(id),
+            passes: programs.get(id),
+        });
+        StageWork { shape: &self.shape, groups, ranks: ranks.collect() }
     }
 }
 
@@ -213,8 +280,7 @@ fn element_bytes(stage: &Stage, times: &KernelTimes) -> u32 {
 
 fn stage_shape(
     plan: &Plan,
-    placement: &Placement,
-    (p, s): Holder,
+    (placement, (p, s)): (&Placement, Holder),
     (groups, copies): (&[GradientGroup], &Copies),
     (sharing_words, word_shards): &(Vec<usize>, u32),
     (cluster, times): (&Cluster, &KernelTimes),
@@ -234,25 +300,7 @@ fn stage_shape(
             group.trained() * on_rank * f64::from(training.gradient_bytes)
         })
         .sum();
-    let [held, trained, quantised] = stage_parameters(model, training, pipeline, placement, s);
-    let parameters = [held, trained];
-    let items = stage_items(pipeline, placement, s, model.layer_count());
-    let of_items = items.iter().map(|&item| model.held_parameters(part(model, item), training));
-    let largest = of_items.map(|held| held.per_rank(&shard)).fold(0.0, f64::max);
-    let weight = |&(p, s): &Holder| {
-        let gpus = plan.pipelines[p].stages[s].gpus.iter();
-        gpus.map(|&gpu| times.memory(times.kind(gpu)).0).fold(f64::INFINITY, f64::min)
-    };
-    let share = |group: &GradientGroup, holder: Holder| {
-        let sharing = group.sharing(plan.zero.group) as f64;
-        match plan.zero.shares {
-            Shares::Equal => 1.0 / sharing,
-            Shares::Memory => {
-                let all: f64 = group.holders.iter().map(weight).sum();
-                weight(&holder) * group.holders.len() as f64 / all / sharing
-            }
-        }
-    };
+    let [_, _, quantised] = stage_parameters(model, training, pipeline, placement, s);
     let shared =
         |group: &GradientGroup| plan.zero.stage() > 0 && group.sharing(plan.zero.group) > 1;
     let gradient = |group: &&GradientGroup| GradientShape {
@@ -295,22 +343,14 @@ fn stage_shape(
         }),
         gradients: mine.iter().map(gradient).collect(),
         overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
-        sharded: plan.zero.sharded,
+        sharded: plan.zero.in_effect(),
         embedding_shards: if sharing_words.contains(&s) {
             word_shards / stage.tensor_parallel()
         } else {
             0
         },
         norm: norm_shape(plan, pipeline, s),
-        states: States::new(
-            (p, s),
-            parameters,
-            &shard,
-            &mine,
-            (plan.zero.sharded, stage.offload),
-            largest,
-            share,
-        ),
+        states: States::default(),
         offload: stage.offload,
         ranks_on_node: if stage.offload.optimizer {
             copies.ranks_on_node(cluster, (p, s))

@@ -63,9 +63,14 @@ impl Zero {
     /// Every replica keeps all.
     pub const NONE: Self = Self { sharded: Sharded::Nothing, group: None, shares: Shares::Equal };
 
+    /// What is really cut: nothing among groups of one.
+    pub fn in_effect(self) -> Sharded {
+        if self.group == Some(1) { Sharded::Nothing } else { self.sharded }
+    }
+
     /// DeepSpeed's number of the stage.
     pub fn stage(self) -> u32 {
-        match self.sharded {
+        match self.in_effect() {
             Sharded::Nothing => 0,
             Sharded::Optimizer(_) => 1,
             Sharded::Gradients(_) => 2,

@@ -15,7 +15,7 @@ impl Observer for EveryRank {}
 
 /// Holds the replays of a scenario's fold against those of the whole job, and says into how many
 /// ranks it folds.
-fn check(prepared: &Prepared<'_>) -> Option<usize> {
+pub(crate) fn check(prepared: &Prepared<'_>) -> Option<usize> {
     let replays = prepared.replay(&mut Silent, &|| {}).unwrap();
     let whole = prepared.replay(&mut EveryRank, &|| {}).unwrap();
     let runs = |replays: &Replays| {

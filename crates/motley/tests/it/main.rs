@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, with the value in the message")]
 
 mod conservation;
+mod context;
+mod experts;
 mod explicit;
 mod families;
 mod fidelity;
 mod folding;
+mod megatron;
 mod mixing;
 mod network;
 mod published;
@@ -16,3 +19,4 @@ mod schedules;
 mod setup;
 mod split_backward;
 mod symmetry;
+mod zero;

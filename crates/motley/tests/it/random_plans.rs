@@ -1,12 +1,16 @@
 //! Every plan that is accepted runs to its end and conserves what plans conserve.
 
+use std::cell::Cell;
+
+use motley::{load_text, prepare};
 use motley_scheduler::schedule::Position;
 use motley_scheduler::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::test_runner::TestRunner;
 
-use crate::setup::{Setup, near, report, scenario, seconds};
-use crate::{conservation, fidelity};
+use crate::setup::{Setup, near, report, seconds};
+use crate::{conservation, fidelity, folding};
 
 /// Cards of the cluster.
 const CARDS: u32 = 24;
@@ -71,21 +75,36 @@ fn translator(tied: bool) -> String {
     )
 }
 
-/// Tensor-parallel degree, where its layers end, recomputation.
-type Stage = (u32, Index, &'static str);
+/// Tensor-parallel degree, where its layers end, recomputation, and what else it has.
+type Stage = (u32, Index, &'static str, &'static str);
 
-/// Groups of micro-batches, their size, stages. A group has as many micro-batches as there are
-/// stages, which the interleaved schedule wants.
-type Pipeline = (u32, u32, Vec<Stage>);
+/// Groups of micro-batches, their size, context-parallel degree, how often the pipeline stands in the
+/// plan, stages. A group has as many micro-batches as there are stages, which the interleaved schedule
+/// wants.
+type Pipeline = (u32, u32, u32, usize, Vec<Stage>);
 
-fn stages() -> impl Strategy<Value = Vec<Stage>> {
-    let degree = select(vec![1, 1, 2, 2, 3, 4]);
-    let recompute = select(vec!["None", "Selective", "Full"]);
-    prop::collection::vec((degree, any::<Index>(), recompute), 1..4)
+/// What a test lets plans have.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    contexts: &'static [u32],
+    /// Fields of stages.
+    stages: &'static [&'static str],
+    /// How often a pipeline stands in the plan.
+    copies: &'static [usize],
+    /// Unlike pipelines at most.
+    unlike: usize,
 }
 
-fn pipelines() -> impl Strategy<Value = Vec<Pipeline>> {
-    prop::collection::vec((1..4_u32, 1..4_u32, stages()), 1..5)
+fn stages(wanted: Wanted) -> impl Strategy<Value = Vec<Stage>> {
+    let degree = select(vec![1, 1, 2, 2, 3, 4]);
+    let recompute = select(vec!["None", "Selective", "Full"]);
+    let more = select(wanted.stages);
+    prop::collection::vec((degree, any::<Index>(), recompute, more), 1..4)
+}
+
+fn pipelines(wanted: Wanted) -> impl Strategy<Value = Vec<Pipeline>> {
+    let (contexts, copies) = (select(wanted.contexts), select(wanted.copies));
+    prop::collection::vec((1..4_u32, 1..4_u32, contexts, copies, stages(wanted)), 1..=wanted.unlike)
 }
 
 /// Cuts `0..LAYERS` into `count` ranges, none of them empty.
@@ -105,13 +124,15 @@ fn plan(
     pipelines: &[Pipeline],
     cards: &[u32],
     (schedule, chunks): (Schedule, u32),
+    exchange: &str,
     options: &str,
 ) -> Option<(String, u32)> {
     let mut free = cards.iter();
     let mut batch = 0;
     let mut written = Vec::new();
-    for (groups, size, stages) in pipelines {
-        let wanted: u32 = stages.iter().map(|stage| stage.0).sum();
+    let pipelines = pipelines.iter().flat_map(|each| std::iter::repeat_n(each, each.3));
+    for (groups, size, context, _, stages) in pipelines {
+        let wanted: u32 = stages.iter().map(|stage| stage.0 * context).sum();
         // DualPipe wants two micro-batches for each stage.
         let several =
             if matches!(schedule, Schedule::DualPipe | Schedule::DualPipeV) { 2 } else { 1 };
@@ -134,8 +155,9 @@ fn plan(
         batch += count * size;
         let rows: Vec<String> = (0..)
             .zip(stages)
-            .map(|(s, (degree, _, recompute))| {
-                let gpus: Vec<u32> = free.by_ref().take(*degree as usize).copied().collect();
+            .map(|(s, (degree, _, recompute, more))| {
+                let cards = (degree * context) as usize;
+                let gpus: Vec<u32> = free.by_ref().take(cards).copied().collect();
                 let layers: Vec<String> = (0..chunks)
                     .map(|chunk| {
                         let (route, place) = placement.place(Position { stage: s, chunk });
@@ -144,7 +166,10 @@ fn plan(
                     })
                     .collect();
                 let layers = layers.join(", ");
-                format!("(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute})")
+                format!(
+                    "(gpus: {gpus:?}, layers: [{layers}], recompute: {recompute}, cp: {context}, \
+                     context_exchange: {exchange}, {more})"
+                )
             })
             .collect();
         let rows = rows.join(",\n");
@@ -189,58 +214,157 @@ fn schedules() -> impl Strategy<Value = (Schedule, u32, &'static str)> {
     ])
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 320,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+/// One machine of three unlike nodes, and one on which every card has FlashAttention.
+const MACHINES: [&str; 2] = [
+    r#"(design: "dgx1-v100", count: 1), (design: "pcie8-dual-root", count: 1),
+       (design: "dgx-a100", count: 1)"#,
+    r#"(design: "dgx-a100", count: 2), (design: "dgx-h100", count: 1)"#,
+];
 
-    #[test]
-    fn accepted_plans_run(
-        pipelines in pipelines(),
-        cards in Just((0..CARDS).collect::<Vec<u32>>()).prop_shuffle(),
-        shuffled in any::<bool>(),
-        (schedule, chunks, name) in schedules(),
-        sync in select(vec![
-            "AtEnd",
-            "Overlapped(bucket: B(1))",
-            "Overlapped(bucket: MiB(3))",
-            "Overlapped(bucket: GiB(1))",
-        ]),
-        sequence_parallel in any::<bool>(),
-        overlap in any::<bool>(),
-        tied in any::<bool>(),
-        family in select(vec![dense as fn(bool) -> String, experts, translator]),
-        adapters in select(vec!["None", "None", "(rank: 12, targets: [Query, Output])"]),
-    ) {
-        let cards = if shuffled { cards } else { (0..CARDS).collect() };
-        let options = format!(
-            "schedule: {name}, gradient_sync: {sync}, \
-             sequence_parallel: {sequence_parallel}, overlap_weight_gradient: {overlap}"
-        );
-        let Some((plan, batch)) = plan(&pipelines, &cards, (schedule, chunks), &options) else {
-            return Ok(());
-        };
-        let model = family(tied);
-        let training = format!(
-            "global_batch: {batch}, sequence_length: 384, precision: Fp16, gradient_bytes: 2, \
-             adapters: {adapters}"
-        );
-        let setup = Setup {
-            groups: r#"(design: "dgx1-v100", count: 1), (design: "pcie8-dual-root", count: 1),
-                       (design: "dgx-a100", count: 1)"#,
-            shape: "LeafSpine(nodes_per_leaf: 2, spines: 2), oversubscription: 2.0",
-            model: &model,
-            training: &training,
-            plan: &plan,
-        };
-        let scenario = scenario(&setup.text());
-        conservation::check(&scenario);
-        // 1,907 such plans differed by 1.0 % at most if every connection moved by itself.
-        let pairwise = fidelity::pairwise(&scenario);
-        conservation::check(&pairwise);
-        let [bundles, apart] = [&scenario, &pairwise].map(|each| seconds(&report(each)));
-        near(apart, bundles, 0.05, "pairwise");
-    }
+/// What is drawn beside pipelines and cards.
+#[derive(Clone, Debug)]
+struct Draw {
+    schedule: (Schedule, u32, &'static str),
+    sync: &'static str,
+    flags: [bool; 3],
+    family: fn(bool) -> String,
+    adapters: &'static str,
+    machine: &'static str,
+    exchange: &'static str,
+    zero: &'static str,
+    load: &'static str,
+}
+
+fn draw(
+    families: &'static [fn(bool) -> String],
+    zeros: &'static [&'static str],
+) -> impl Strategy<Value = Draw> {
+    let sync = select(vec![
+        "AtEnd",
+        "Overlapped(bucket: B(1))",
+        "Overlapped(bucket: MiB(3))",
+        "Overlapped(bucket: GiB(1))",
+    ]);
+    let adapters = select(vec!["None", "None", "(rank: 12, targets: [Query, Output])"]);
+    let exchange = select(vec!["Ring", "AllGather", "AllGather", "AllToAll"]);
+    let load = select(vec![
+        "",
+        "expert_load: (imbalance: 1.7),",
+        "expert_load: (capacity: Padded(1.25)),",
+    ]);
+    let of_training = (sync, adapters, load, select(families));
+    let of_plan = (schedules(), any::<[bool; 3]>(), exchange, select(zeros), select(&MACHINES[..]));
+    (of_training, of_plan).prop_map(|(training, plan)| {
+        let (sync, adapters, load, family) = training;
+        let (schedule, flags, exchange, zero, machine) = plan;
+        Draw { schedule, sync, flags, family, adapters, machine, exchange, zero, load }
+    })
+}
+
+/// Whether the plan is accepted: then it runs to its end and all laws hold; else it is refused in words.
+fn check(pipelines: &[Pipeline], cards: &[u32], drawn: &Draw) -> bool {
+    let Draw { schedule: (schedule, chunks, name), sync, flags, zero, exchange, .. } = drawn;
+    let [sequence_parallel, overlap, tied] = *flags;
+    let options = format!(
+        "schedule: {name}, gradient_sync: {sync}, {zero} sequence_parallel: {sequence_parallel}, \
+         overlap_weight_gradient: {overlap}"
+    );
+    let Some((plan, batch)) = plan(pipelines, cards, (*schedule, *chunks), exchange, &options)
+    else {
+        return false;
+    };
+    let model = (drawn.family)(tied);
+    let training = format!(
+        "global_batch: {batch}, sequence_length: 384, precision: Fp16, gradient_bytes: 2, \
+         adapters: {}, {}",
+        drawn.adapters,
+        if model.contains("Experts(") { drawn.load } else { "" }
+    );
+    let setup = Setup {
+        groups: drawn.machine,
+        shape: "LeafSpine(nodes_per_leaf: 2, spines: 2), oversubscription: 2.0",
+        model: &model,
+        training: &training,
+        plan: &plan,
+    };
+    let scenario = match load_text("test.ron", &setup.text(), &[]) {
+        Ok(scenario) => scenario,
+        Err(rejected) => {
+            let words = rejected.to_string();
+            assert!(words.contains("test.ron:") && !words.contains("panic"), "{words}");
+            return false;
+        }
+    };
+    conservation::check(&scenario);
+    folding::check(&prepare(&scenario).unwrap());
+    let pairwise = fidelity::pairwise(&scenario);
+    conservation::check(&pairwise);
+    let [bundles, apart] = [&scenario, &pairwise].map(|each| seconds(&report(each)));
+    near(apart, bundles, 0.05, "pairwise");
+    true
+}
+
+/// Tries so many plans, of which at least some must be accepted.
+fn check_many(cases: u32, least: u32, wanted: Wanted, drawn: impl Strategy<Value = Draw>) {
+    let accepted = Cell::new(0);
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let cards = Just((0..CARDS).collect::<Vec<u32>>());
+    let cards = prop_oneof![cards.clone(), cards.prop_shuffle()];
+    TestRunner::new(config)
+        .run(&(pipelines(wanted), cards, drawn), |(pipelines, cards, drawn)| {
+            accepted.set(accepted.get() + u32::from(check(&pipelines, &cards, &drawn)));
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(accepted.get() > least, "only {} of {cases} are accepted", accepted.get());
+}
+
+const NO_ZERO: &[&str] = &[""];
+
+const ZEROS: &[&str] = &[
+    "zero: (stage: 1),",
+    "zero: (stage: 1, overlap_gather: true, shares: Memory),",
+    "zero: (stage: 1, group: 2, shares: Memory),",
+    "zero: (stage: 2, group: 1),",
+    "zero: (stage: 2),",
+    "zero: (stage: 2, overlap_gather: true, group: 2),",
+    "zero: (stage: 3, prefetch: 0),",
+    "zero: (stage: 3, prefetch: 2, shares: Memory),",
+    "zero: (stage: 3, group: 2, reshard_after_forward: false),",
+];
+
+/// How a stage deals experts out.
+const DEALT: &[&str] = &[
+    "",
+    "offload: [Optimizer, Activations]",
+    "ep: 2",
+    "ep: 2, etp: 1, dispatch: Forwarded",
+    "ep: 4, etp: 1, overlap_shared_expert: true",
+    "ep: 1, etp: 1",
+    "ep: 8, etp: 1",
+];
+
+#[test]
+fn plans_of_unlike_pipelines() {
+    let wanted = Wanted { contexts: &[1], stages: &[""], copies: &[1], unlike: 4 };
+    check_many(320, 150, wanted, draw(&[dense, experts, translator], NO_ZERO));
+}
+
+#[test]
+fn plans_that_cut_sequences_and_states() {
+    let hosts = &["", "", "offload: [Optimizer]", "offload: [Parameters, Activations]"];
+    let wanted =
+        Wanted { contexts: &[1, 1, 2, 3], stages: hosts, copies: &[1, 2, 2, 3], unlike: 2 };
+    check_many(240, 60, wanted, draw(&[dense, dense, translator], ZEROS));
+}
+
+#[test]
+fn plans_that_deal_out_experts() {
+    let wanted = Wanted { contexts: &[1, 1, 2], stages: DEALT, copies: &[1, 2, 2, 4], unlike: 2 };
+    let zeros = &["", "", "zero: (stage: 1),", "zero: (stage: 3),", "zero: (stage: 1, group: 2),"];
+    let drawn = draw(&[experts], zeros).prop_map(|mut drawn| {
+        drawn.flags[0] = true;
+        drawn
+    });
+    check_many(360, 60, wanted, drawn);
 }

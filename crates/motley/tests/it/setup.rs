@@ -2,6 +2,10 @@
 
 use motley::{Prepared, Replays, Report, Scenario, load_text, prepare};
 use motley_engine::Silent;
+use motley_job::RankId;
+use motley_report::LinkTraffic;
+use motley_scheduler::Traffic;
+use motley_topology::LinkId;
 
 /// A scenario in parts; a test changes the part that it is about.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +87,21 @@ pub(crate) fn seconds(report: &Report) -> f64 {
 /// The fingerprint of the first iteration.
 pub(crate) fn digest(scenario: &Scenario) -> u64 {
     played(scenario).1.runs[0].outcome.digest
+}
+
+/// Bytes of one class over all links in an iteration; what crosses several links counts on each.
+pub(crate) fn moved(scenario: &Scenario, class: Traffic) -> f64 {
+    let (prepared, replays) = played(scenario);
+    let traffic = LinkTraffic::new(&prepared.lowered, &replays.runs[0].account);
+    let links = (0..prepared.cluster.link_count()).map(LinkId);
+    links.map(|link| traffic.bytes_of(link, class)).sum()
+}
+
+/// Time in which the first rank stands still for one class.
+pub(crate) fn exposed(scenario: &Scenario, class: Traffic) -> f64 {
+    let (_, replays) = played(scenario);
+    let account = &replays.runs[0].account;
+    (account.exposed(RankId(0), class) + account.waiting(RankId(0), class)).as_secs_f64()
 }
 
 /// `found` is within `tolerance` of `expected`, relative to it.

@@ -1,7 +1,5 @@
 //! Pipelines whose stages follow the same orders.
 
-use motley_topology::RouteError;
-
 use crate::schedule::{Costs, Order, Placement, Schedule};
 
 /// The orders of a plan's pipelines, each kept once.
@@ -23,29 +21,28 @@ struct Class {
 }
 
 impl Classes {
-    /// The number of the first stage's order; those of the others follow. `costs` is asked for by
-    /// automatic schedules only.
+    /// The number of the first stage's order; those of the others follow. Automatic schedules come
+    /// with `costs`.
     pub(super) fn first_order(
         &mut self,
         schedule: Schedule,
         placement: &Placement,
         micro_batches: u32,
-        costs: impl FnOnce() -> Result<Costs, RouteError>,
-    ) -> Result<u32, RouteError> {
-        let costs = if schedule.is_automatic() { Some(costs()?) } else { None };
+        costs: Option<Costs>,
+    ) -> u32 {
         let known = self.known.iter().find(|class| {
             class.micro_batches == micro_batches
                 && class.placement == *placement
                 && class.costs == costs
         });
         if let Some(class) = known {
-            return Ok(class.first);
+            return class.first;
         }
         let first = self.orders.len() as u32;
         self.orders.extend(schedule.orders(placement, micro_batches, || {
             costs.clone().expect("automatic schedules come with costs")
         }));
         self.known.push(Class { placement: placement.clone(), micro_batches, costs, first });
-        Ok(first)
+        first
     }
 }

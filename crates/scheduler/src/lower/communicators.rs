@@ -377,7 +377,8 @@ impl<'a> Communicators<'a> {
         slots: Slots,
         job: &mut JobBuilder,
     ) -> Result<(), RouteError> {
-        let ranks: Vec<RankId> = members.iter().map(|&(rank, _)| rank).collect();
+        let mut ranks: Vec<RankId> = members.iter().map(|&(rank, _)| rank).collect();
+        ranks.sort_unstable();
         let traffic = match slots {
             Slots::Gradient | Slots::Replicas => Traffic::DataParallel,
             Slots::Parameters => Traffic::Parameters,

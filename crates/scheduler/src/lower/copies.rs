@@ -8,6 +8,23 @@ use super::gradients::Holder;
 use crate::experts::expert_holders;
 use crate::plan::{Pipeline, Plan};
 
+/// The ranks that hold one copy of some parameters together, and how it is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CopyRanks {
+    /// The parts of each matrix one after the other; for experts, a run of such for each rank among
+    /// which these are dealt out.
+    pub ranks: Vec<RankId>,
+    /// Ranks that split each matrix.
+    pub split: u32,
+}
+
+impl CopyRanks {
+    /// Ranks among which experts are dealt out.
+    pub(super) fn dealt(&self) -> u32 {
+        self.ranks.len() as u32 / self.split
+    }
+}
+
 /// The ranks of a plan, numbered in plan order, by what they hold together.
 #[derive(Clone, Debug)]
 pub(super) struct Copies {
@@ -61,6 +78,40 @@ impl Copies {
         copies
     }
 
+    /// The card of a rank.
+    pub(super) fn gpu(&self, rank: RankId) -> GpuId {
+        self.gpus[rank.0 as usize]
+    }
+
+    /// The first rank of a stage.
+    pub(super) fn first_rank(&self, (p, s): Holder) -> u32 {
+        self.first[p][s]
+    }
+
+    /// By pipeline, the first of those that its passes meet, directly or through others: where every
+    /// micro-batch's gradients are averaged, or where ranks of several pipelines share experts.
+    pub(super) fn leaders(&self, plan: &Plan) -> Vec<usize> {
+        if plan.zero.reduces_each_micro_batch() {
+            return vec![0; plan.pipelines.len()];
+        }
+        let mut leaders: Vec<usize> = (0..plan.pipelines.len()).collect();
+        let mut last_of_group: Vec<Option<usize>> = vec![None; self.expert_groups.len()];
+        for (p, stages) in self.expert_groups_of.iter().enumerate() {
+            for &group in stages.iter().flatten() {
+                if let Some(before) = last_of_group[group].replace(p) {
+                    let (one, other) = (leaders[before], leaders[p]);
+                    let first = one.min(other);
+                    for leader in &mut leaders {
+                        if *leader == one || *leader == other {
+                            *leader = first;
+                        }
+                    }
+                }
+            }
+        }
+        leaders
+    }
+
     /// Ranks of the plan on the node of a stage's first rank.
     pub(super) fn ranks_on_node(&self, cluster: &Cluster, (p, s): Holder) -> u32 {
         let node = cluster.node_of(self.gpus[self.first[p][s] as usize]);
@@ -97,13 +148,13 @@ impl Copies {
     }
 
     /// What is not an expert: each tensor-parallel group of each holder has a copy.
-    pub(super) fn dense(&self, plan: &Plan, holders: &[Holder]) -> Vec<Vec<RankId>> {
+    pub(super) fn dense(&self, plan: &Plan, holders: &[Holder]) -> Vec<CopyRanks> {
         let of_stage = |&(p, s): &Holder| {
             let stage = &plan.pipelines[p].stages[s];
             let (first, degree) = (self.first[p][s], stage.tensor_parallel());
             (0..stage.context.degree).map(move |part| {
                 let first = first + part * degree;
-                (first..first + degree).map(RankId).collect()
+                CopyRanks { ranks: (first..first + degree).map(RankId).collect(), split: degree }
             })
         };
         holders.iter().flat_map(of_stage).collect()
@@ -111,17 +162,24 @@ impl Copies {
 
     /// Experts: each group of the holders' ranks has a copy. Stages whose experts are split as other
     /// matrices are have one for each of their tensor-parallel groups.
-    pub(super) fn experts(&self, plan: &Plan, holders: &[Holder]) -> Vec<Vec<RankId>> {
-        let mut numbers: Vec<usize> =
-            holders.iter().flat_map(|&(p, s)| &self.expert_groups_of[p][s]).copied().collect();
+    pub(super) fn experts(&self, plan: &Plan, holders: &[Holder]) -> Vec<CopyRanks> {
+        let of_stage = |&(p, s): &Holder| {
+            let (_, split) = plan.pipelines[p].stages[s].expert_degrees();
+            self.expert_groups_of[p][s].iter().map(move |&number| (number, split))
+        };
+        let mut numbers: Vec<(usize, u32)> = holders.iter().flat_map(of_stage).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        let apart = numbers.into_iter().map(|number| self.expert_groups[number].clone());
+        let apart = numbers
+            .into_iter()
+            .map(|(number, split)| CopyRanks { ranks: self.expert_groups[number].clone(), split });
         let inside: Vec<Holder> = holders
             .iter()
             .copied()
             .filter(|&(p, s)| plan.pipelines[p].stages[s].keeps_tokens())
             .collect();
-        self.dense(plan, &inside).into_iter().chain(apart).collect()
+        let mut all: Vec<CopyRanks> = self.dense(plan, &inside).into_iter().chain(apart).collect();
+        all.sort_by_key(|copy| copy.ranks[0]);
+        all
     }
 }

@@ -22,8 +22,17 @@ pub(super) struct StageWork<'a> {
     pub shape: &'a StageShape,
     /// By process group, the cards of that which the stage's first rank is in.
     pub groups: [Vec<GpuId>; ProcessGroup::ALL.len()],
-    /// By tensor rank: kind of card, and its passes.
-    pub ranks: Vec<(CardKind, &'a Passes)>,
+    /// Its ranks.
+    pub ranks: Vec<RankWork<'a>>,
+}
+
+/// One rank of a stage.
+#[derive(Clone, Copy)]
+pub(super) struct RankWork<'a> {
+    pub kind: CardKind,
+    /// That of the stage, with what the rank holds.
+    pub shape: &'a StageShape,
+    pub passes: &'a Passes,
 }
 
 /// The costs of a pipeline.
@@ -42,7 +51,7 @@ pub(super) fn costs(
     let mut priced = Vec::with_capacity(stages.len());
     for work in stages {
         let mut calls: Calls = Default::default();
-        if let Some((_, passes)) = work.ranks.first() {
+        if let Some(RankWork { passes, .. }) = work.ranks.first() {
             for group in work.shape.process_groups() {
                 let requests = passes.calls(group);
                 let kinds = requests.iter().map(|request| request.kind);
@@ -62,9 +71,9 @@ pub(super) fn costs(
                 factor * stages.len() as f64 * stage.micro_batch()
             }
             Some(ActivationLimit::Available) => {
-                let left = |&(kind, _): &(CardKind, &Passes)| {
-                    let idle = idle_memory(work.shape, kind, times).total().0;
-                    times.memory(kind).0 - idle
+                let left = |rank: &RankWork| {
+                    let idle = idle_memory(rank.shape, rank.kind, times).total().0;
+                    times.memory(rank.kind).0 - idle
                 };
                 work.ranks.iter().map(left).fold(f64::INFINITY, f64::min)
             }
@@ -105,10 +114,10 @@ fn stage_costs(work: &StageWork, calls: &Calls, times: &KernelTimes) -> StageCos
         let slowest = |pass: Pass| {
             let step = Step { pass, micro_batch: 0, chunk };
             let ranks = work.ranks.iter();
-            ranks.map(|(_, passes)| price(passes.strand(step), calls)).max().unwrap_or(Time::ZERO)
+            ranks.map(|rank| price(rank.passes.strand(step), calls)).max().unwrap_or(Time::ZERO)
         };
         let fullest = |held: &dyn Fn(&Held) -> f64| {
-            let of = |&(kind, _): &(CardKind, &Passes)| held(&Held::new(work.shape, kind, times));
+            let of = |rank: &RankWork| held(&Held::new(work.shape, rank.kind, times));
             work.ranks.iter().map(of).fold(0.0, f64::max)
         };
         ChunkCosts {

@@ -42,6 +42,8 @@ pub(super) struct Gathers<'a> {
     copied: u32,
     /// What has been waited for last, and is still there.
     held: Option<Item>,
+    /// What the program has asked for so far.
+    asked: Vec<Item>,
 }
 
 /// What an item's parameters take.
@@ -62,7 +64,13 @@ impl<'a> Gathers<'a> {
             gathered: vec![0; shape.gradients.len()],
             copied: 0,
             held: None,
+            asked: Vec::new(),
         }
+    }
+
+    /// What the program has asked for, in order.
+    pub(super) fn asked(self) -> Vec<Item> {
+        self.asked
     }
 
     /// Layers that are fetched ahead, if parameters are fetched layer by layer.
@@ -86,10 +94,10 @@ impl<'a> Gathers<'a> {
     }
 
     /// The program begins: `items` are needed one after the other. What is to be issued at once.
-    pub(super) fn begin(&mut self, items: impl Iterator<Item = Item>) -> Vec<Fetch> {
+    pub(super) fn begin(&mut self, items: Vec<Item>) -> Vec<Fetch> {
         if let Some(prefetch) = self.prefetch() {
-            let mut needs: Vec<Item> =
-                items.filter(|item| !self.sources_of(*item).is_empty()).collect();
+            let mut needs = items;
+            needs.retain(|item| !self.sources_of(*item).is_empty());
             needs.dedup();
             self.needs = needs.into();
             return (0..prefetch).flat_map(|_| self.issue_next()).collect();
@@ -112,6 +120,7 @@ impl<'a> Gathers<'a> {
 
     /// The program needs an item; nothing if its parameters are there.
     pub(super) fn need(&mut self, item: Item) -> Option<Needed> {
+        self.asked.push(item);
         if self.prefetch().is_some() {
             if self.held == Some(item) || self.sources_of(item).is_empty() {
                 return None;

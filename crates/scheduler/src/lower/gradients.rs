@@ -5,14 +5,16 @@
 //! parallelism once for each part of the sequence. Parameters that are held by the same stages form a
 //! *gradient group*, experts apart from the rest, as other ranks hold a copy of these together.
 //! A group's parameters are cut into as many *shards* as the least common multiple of its copies'
-//! degrees; shard `s` of `n` lies on the copy's rank `s * t / n` of `t`. One communicator a shard
-//! joins exactly the cards that hold it, so unlike degrees need no second exchange, only a copy into
-//! shard order. Under ZeRO the members of these communicators share out what belongs to the shard.
+//! degrees; shard `s` of `n` lies on the copy's rank `s * t / n` of `t`. Experts are cut twice: into
+//! runs of experts, and each of these along its matrices, so that copies that deal out and copies that
+//! split have shards in common. One communicator a shard joins exactly the cards that hold it, so
+//! unlike degrees need no second exchange, only a copy into shard order. Under ZeRO the members of
+//! these communicators share out what belongs to the shard.
 
 use motley_job::RankId;
 use motley_workload::{Model, ParameterCount, Part, Shard, Training};
 
-use super::copies::Copies;
+use super::copies::{Copies, CopyRanks};
 use super::shape::ChunkShape;
 use crate::plan::{GradientSync, Pipeline, Plan};
 use crate::schedule::{Placement, Position};
@@ -25,12 +27,14 @@ pub(super) type Holder = (usize, usize);
 pub(super) struct GradientGroup {
     /// The holders, ascending.
     pub holders: Vec<Holder>,
-    /// The ranks that hold each copy together, at least two copies.
-    pub copies: Vec<Vec<RankId>>,
+    /// Who holds each copy, at least two.
+    pub copies: Vec<CopyRanks>,
     /// Whether they are experts.
     pub experts: bool,
     /// Number of shards.
     pub shards: u32,
+    /// Shards along each matrix, of those.
+    pub split: u32,
     /// The parts in which gradients are averaged, in the order in which they get ready.
     pub buckets: Vec<Bucket>,
 }
@@ -53,9 +57,12 @@ impl GradientGroup {
 
     /// The ranks that hold a shard, one of each copy, and which of the rank's own shards it is.
     pub(super) fn members(&self, shard: u32) -> impl Iterator<Item = (RankId, u32)> {
-        self.copies.iter().map(move |ranks| {
-            let on_rank = self.shards / ranks.len() as u32;
-            (ranks[(shard / on_rank) as usize], shard % on_rank)
+        let (run, slice) = (shard / self.split, shard % self.split);
+        self.copies.iter().map(move |copy| {
+            let runs = self.shards / self.split / copy.dealt();
+            let slices = self.split / copy.split;
+            let rank = run / runs * copy.split + slice / slices;
+            (copy.ranks[rank as usize], run % runs * slices + slice % slices)
         })
     }
 
@@ -227,11 +234,6 @@ pub(super) fn gradient_groups(
     let layers = model.layer_count();
     let placements: Vec<Placement> =
         plan.pipelines.iter().map(|pipeline| pipeline.placement(plan.schedule)).collect();
-    let whole: usize = placements.iter().map(|placement| placement.routes().len()).sum();
-    let mut stages = plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
-    if whole < 2 && stages.all(|stage| stage.context.degree == 1) {
-        return Vec::new();
-    }
     let owners: Vec<Owners> = plan
         .pipelines
         .iter()
@@ -276,8 +278,9 @@ pub(super) fn gradient_groups(
         if copies.len() < 2 {
             return None;
         }
-        let degrees = copies.iter().map(|ranks| ranks.len() as u32);
-        let shards = degrees.fold(1, least_common_multiple);
+        let split = copies.iter().map(|copy| copy.split).fold(1, least_common_multiple);
+        let runs = copies.iter().map(CopyRanks::dealt).fold(1, least_common_multiple);
+        let shards = split.saturating_mul(runs);
         let share = |sized: Sized| Sized {
             held: sized.held / f64::from(shards),
             trained: sized.trained / f64::from(shards),
@@ -300,7 +303,7 @@ pub(super) fn gradient_groups(
                 })
         };
         let buckets = fill(&sized, capacity, ends);
-        Some(GradientGroup { holders, copies, experts, shards, buckets })
+        Some(GradientGroup { holders, copies, experts, shards, split, buckets })
     };
     by_holders.into_iter().filter_map(group).collect()
 }

@@ -13,7 +13,7 @@ use super::passes::Passes;
 use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::Piece;
 use super::walk::{Instance, LastContributions, Walk};
-use crate::schedule::{Step, Turn, steps};
+use crate::schedule::{Step, Turn};
 use crate::times::{CardKind, KernelRun, KernelTimes};
 use crate::zero::{ParameterGather, Sharded};
 
@@ -26,18 +26,17 @@ pub(super) fn build(
     times: &KernelTimes,
     names: &Names,
 ) -> Program {
-    let mut writer = Writer::new(shape, passes, names, times.model().layer_count());
-    writer.gather_ahead(passes, order);
-    let last = LastContributions::of(order, shape.chunks.len());
-    for &turn in order {
-        let walk = |step: Step| Walk::new(passes.strand(step), step, shape.routes, &last);
-        match turn {
-            Turn::Alone(step) => writer.alone(walk(step)),
-            Turn::Overlapped { forward, backward } => {
-                writer.together(walk(forward), walk(backward));
-            }
-        }
+    let layers = times.model().layer_count();
+    let mut writer = Writer::new(shape, passes, names, layers);
+    if shape.gathers_forward() {
+        // In what order passes that run together come to their parameters shows when they are
+        // written.
+        let mut ahead = Writer::new(shape, passes, names, layers);
+        ahead.passes(passes, order);
+        let begun = writer.gathers.begin(ahead.gathers.asked());
+        writer.fetch(&begun);
     }
+    writer.passes(passes, order);
     writer.finish_iteration(passes, kind, times);
     Program { ops: writer.ops }
 }
@@ -70,6 +69,20 @@ impl<'a> Writer<'a> {
             instances: Default::default(),
             copies: Default::default(),
             awaited_copies: 0,
+        }
+    }
+
+    /// All passes.
+    fn passes(&mut self, passes: &Passes, order: &[Turn]) {
+        let last = LastContributions::of(order, self.shape.chunks.len());
+        for &turn in order {
+            let walk = |step: Step| Walk::new(passes.strand(step), step, self.shape.routes, &last);
+            match turn {
+                Turn::Alone(step) => self.alone(walk(step)),
+                Turn::Overlapped { forward, backward } => {
+                    self.together(walk(forward), walk(backward));
+                }
+            }
         }
     }
 
@@ -166,17 +179,6 @@ impl<'a> Writer<'a> {
             let ready = self.buckets.contributed(item);
             self.issue_buckets(&ready);
         }
-    }
-
-    /// Begins to gather what the first passes need, if parameters are gathered while passes run.
-    fn gather_ahead(&mut self, passes: &Passes, order: &[Turn]) {
-        let needs = steps(order).flat_map(|step| &passes.strand(step).pieces);
-        let items = needs.filter_map(|piece| match piece {
-            Piece::Parameters(item) => Some(*item),
-            _ => None,
-        });
-        let begun = self.gathers.begin(items);
-        self.fetch(&begun);
     }
 
     /// Waits for the parameters of an item, and begins to gather what is needed next.

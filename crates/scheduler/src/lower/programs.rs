@@ -69,6 +69,11 @@ impl<'a> Programs<'a> {
         &self.made[id.0].passes
     }
 
+    /// The shape that passes were made of.
+    pub(super) fn shape(&self, id: PassesId) -> &StageShape {
+        &self.made[id.0].shape
+    }
+
     /// The program of passes in an order, built at its first use.
     pub(super) fn program(
         &mut self,

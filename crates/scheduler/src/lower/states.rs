@@ -2,7 +2,7 @@
 
 use motley_workload::{ParameterCount, Shard};
 
-use super::gradients::{Bucket, GradientGroup, Holder};
+use super::gradients::{Bucket, GradientGroup};
 use crate::plan::Offload;
 use crate::zero::Sharded;
 
@@ -24,17 +24,15 @@ pub(super) struct States {
 }
 
 impl States {
-    /// Of a stage that holds `held` parameters, of which `trained` are trained; `share` says how much
-    /// of a group's shards the stage takes, `largest` how many parameters its largest item has on a
-    /// rank.
+    /// Of a rank of a stage that holds `held` parameters, of which `trained` are trained; each of
+    /// `groups` comes with the portion of its shards that the rank takes, and `largest` is how many
+    /// parameters the stage's largest item has on a rank.
     pub(super) fn new(
-        holder: Holder,
         [held, trained]: [ParameterCount; 2],
         shard: &Shard,
-        groups: &[&GradientGroup],
+        groups: &[(&GradientGroup, f64)],
         (sharded, offload): (Sharded, Offload),
-        largest: f64,
-        share: impl Fn(&GradientGroup, Holder) -> f64,
+        largest_item: f64,
     ) -> Self {
         let (held, trained) = (held.per_rank(shard), trained.per_rank(shard));
         let mut states = Self {
@@ -45,9 +43,9 @@ impl States {
             stepped: trained,
             own_share: 1.0,
         };
-        for group in groups {
+        for &(group, portion) in groups {
             let on_rank = f64::from(group.shards_on_rank(shard));
-            let given_away = 1.0 - share(group, holder);
+            let given_away = 1.0 - portion;
             let of_group = on_rank * group.trained();
             let largest =
                 |of: fn(&Bucket) -> f64| on_rank * group.buckets.iter().map(of).fold(0.0, f64::max);
@@ -70,7 +68,7 @@ impl States {
         let own = positive(states.parameters);
         if offload.parameters {
             // What runs, and what is fetched for the next.
-            states.gathered = states.gathered.max((2.0 * largest).min(held));
+            states.gathered = states.gathered.max((2.0 * largest_item).min(held));
         }
         Self {
             parameters: if offload.parameters { 0.0 } else { own },

@@ -109,6 +109,30 @@ impl Costs {
         }
     }
 
+    /// Of two pipelines of one shape, what the slower and fuller one takes for each pass and hop.
+    pub(crate) fn slower(mut self, other: Self) -> Self {
+        for (stage, others) in self.stages.iter_mut().zip(other.stages) {
+            for (chunk, other) in stage.chunks.iter_mut().zip(others.chunks) {
+                *chunk = ChunkCosts {
+                    forward: chunk.forward.max(other.forward),
+                    input_gradient: chunk.input_gradient.max(other.input_gradient),
+                    weight_gradient: chunk.weight_gradient.max(other.weight_gradient),
+                    kept: chunk.kept.max(other.kept),
+                    deferred: chunk.deferred.max(other.deferred),
+                };
+            }
+            stage.limit = stage.limit.min(others.limit).max(stage.least_limit());
+        }
+        let hops = |own: &mut [Vec<Time>], others: Vec<Vec<Time>>| {
+            for (own, other) in own.iter_mut().flatten().zip(others.into_iter().flatten()) {
+                *own = (*own).max(other);
+            }
+        };
+        hops(&mut self.forward_hops, other.forward_hops);
+        hops(&mut self.backward_hops, other.backward_hops);
+        self
+    }
+
     /// The costs of a stage's chunk.
     pub fn chunk(&self, position: Position) -> &ChunkCosts {
         &self.stages[position.stage as usize].chunks[position.chunk as usize]

@@ -28,6 +28,8 @@ pub(super) struct Core<'a> {
     queries: u64,
     /// Tokens of a sequence that are asked.
     keys: u64,
+    /// Of those of all sequences, the ones whose keys and values are computed on this rank.
+    own_keys: u64,
     /// The encoder's tokens are asked.
     across: bool,
     projection: Linear<'a>,
@@ -39,11 +41,13 @@ impl<'a> Core<'a> {
         let heads = context.heads(rows.share(u64::from(attention.heads)));
         let (queries, keys) = (context.queries(rows), rows.sequence);
         let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
-        Self { rows, attention, context, heads, queries, keys, across: false, projection }
+        let own_keys = rows.tokens;
+        Self { rows, attention, context, heads, queries, keys, own_keys, across: false, projection }
     }
 
     pub(super) fn across(rows: &'a Rows<'a>, source: &Rows, attention: &'a Attention) -> Self {
-        Self { keys: source.sequence, across: true, ..Self::within(rows, attention) }
+        let (keys, own_keys) = (source.sequence, source.tokens);
+        Self { keys, own_keys, across: true, ..Self::within(rows, attention) }
     }
 
     /// Adds core and projection to a piece, at the place where their passes stand.
@@ -91,14 +95,14 @@ impl<'a> Core<'a> {
     /// Elements of this rank's own queries, of its keys and values, and of its outputs.
     pub(super) fn own_elements(&self) -> [f64; 3] {
         let (rows, attention) = (self.rows, self.attention);
-        let of = |heads: u32, width: u64| {
-            rows.share(u64::from(heads)) as f64 * width as f64 * rows.tokens as f64
+        let of = |heads: u32, width: u64, tokens: u64| {
+            rows.share(u64::from(heads)) as f64 * width as f64 * tokens as f64
         };
         let (key, value) = (attention.key_dim(), attention.value_dim());
         [
-            of(attention.heads, key),
-            of(attention.kv_heads(), key + value),
-            of(attention.heads, value),
+            of(attention.heads, key, rows.tokens),
+            of(attention.kv_heads(), key + value, self.own_keys),
+            of(attention.heads, value, rows.tokens),
         ]
     }
 

@@ -143,7 +143,7 @@ impl Group {
             protocol,
         )?;
         let latency = Time::from_secs_f64(latency);
-        let call = Call { bytes, latency, rate_cap, footprint: index as u8 };
+        let call = Call { bytes, latency, rate_cap, footprint: index as u8, processors: 0.0 };
         Some(CollectiveCall { algorithm, protocol, call })
     }
 
@@ -183,7 +183,13 @@ pub(crate) enum Scope {
 const ALONE: CollectiveCall = CollectiveCall {
     algorithm: Algorithm::Ring,
     protocol: Protocol::Simple,
-    call: Call { bytes: 0.0, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 },
+    call: Call {
+        bytes: 0.0,
+        latency: Time::ZERO,
+        rate_cap: f64::INFINITY,
+        footprint: 0,
+        processors: 0.0,
+    },
 };
 
 /// The algorithms that the members can run, the ring first; none for one member.

@@ -73,6 +73,6 @@ pub fn transfer(
     }
     let footprint = connections.footprint();
     let latency = Time::from_secs_f64(latency);
-    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
     Ok(Transfer { footprint, call, connections }.carrying(bytes_each))
 }

@@ -235,7 +235,7 @@ impl<'a> Communicators<'a> {
                 .into_iter()
                 .map(|comm| comm.expect("every slot of a shape is connected once"))
                 .collect();
-            job.rank(Rank { program, slowness: 1.0, slots });
+            job.rank(Rank { program, slowness: 1.0, processors: f64::INFINITY, slots });
         }
     }
 
@@ -350,7 +350,8 @@ impl<'a> Communicators<'a> {
 /// A communicator of the gradient norm. Its few bytes take no bandwidth that could be told from
 /// none: what counts is the latency and who waits for whom, so it crosses no links.
 fn norm_communicator(mut members: Vec<RankId>, latency: Time, job: &mut JobBuilder) -> CommId {
-    let barrier = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    let barrier =
+        Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
     let calls = job.call_set(CallSet { calls: vec![barrier] });
     let footprints = vec![job.footprint(Footprint::default())];
     members.sort_unstable();

@@ -66,6 +66,10 @@ impl Group {
             per_node: nodes.iter().map(|local| local.cards.len()).max().unwrap_or(0),
             generation,
             protocols: [false, false, true],
+            processors: members
+                .iter()
+                .map(|&card| f64::from(*cluster.device(card).sm_count.get()))
+                .fold(f64::INFINITY, f64::min),
             local_copy: LOCAL_COPY
                 * members
                     .iter()
@@ -136,14 +140,14 @@ impl Group {
     ) -> Option<CollectiveCall> {
         let index = self.algorithms.iter().position(|laid| laid.algorithm == algorithm)?;
         let laid = &self.algorithms[index];
-        let Cost { latency, bytes, rate_cap } = cost(
+        let Cost { latency, bytes, rate_cap, processors } = cost(
             &self.members,
             (algorithm, &laid.plan, laid.limit),
             (kind, bytes.max(0.0)),
             protocol,
         )?;
         let latency = Time::from_secs_f64(latency);
-        let call = Call { bytes, latency, rate_cap, footprint: index as u8, processors: 0.0 };
+        let call = Call { bytes, latency, rate_cap, footprint: index as u8, processors };
         Some(CollectiveCall { algorithm, protocol, call })
     }
 

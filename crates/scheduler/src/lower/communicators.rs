@@ -230,12 +230,15 @@ impl<'a> Communicators<'a> {
     /// Enters all ranks with their slots into the job.
     pub(super) fn enter_ranks(self, job: &mut JobBuilder) {
         let programs = self.stages.iter().flat_map(|stage| stage.programs.iter().copied());
-        for (program, slots) in programs.zip(self.slots) {
+        let stages = self.plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
+        let gpus = stages.flat_map(|stage| stage.gpus.iter().copied());
+        for ((program, gpu), slots) in programs.zip(gpus).zip(self.slots) {
             let slots = slots
                 .into_iter()
                 .map(|comm| comm.expect("every slot of a shape is connected once"))
                 .collect();
-            job.rank(Rank { program, slowness: 1.0, processors: f64::INFINITY, slots });
+            let processors = f64::from(*self.cluster.device(gpu).sm_count.get());
+            job.rank(Rank { program, slowness: 1.0, processors, slots });
         }
     }
 

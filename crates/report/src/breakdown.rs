@@ -13,9 +13,12 @@ use crate::{ComputeKind, Run};
 /// exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Breakdown {
-    /// Kernels run.
+    /// Kernels run, as long as they take by themselves.
     #[serde(rename = "compute_s", serialize_with = "seconds")]
     pub compute: Time,
+    /// What kernels take longer because communication runs beside them.
+    #[serde(rename = "overlap_slowdown_s", serialize_with = "seconds")]
+    pub overlap_slowdown: Time,
     /// Waits while tensor-parallel data moves.
     #[serde(rename = "exposed_tensor_parallel_s", serialize_with = "seconds")]
     pub exposed_tensor_parallel: Time,
@@ -64,6 +67,7 @@ pub(crate) fn seconds<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
     compute: [u128; ComputeKind::ALL.len()],
+    slowed: u128,
     exposed: [u128; Traffic::ALL.len()],
     /// At collectives of peers.
     members: u128,
@@ -77,6 +81,7 @@ impl Totals {
             for kind in ComputeKind::ALL {
                 self.compute[kind as usize] += picos(run.account.compute_of(rank, kind));
             }
+            self.slowed += picos(run.account.slowed(rank));
             for class in Traffic::ALL {
                 self.exposed[class as usize] += picos(run.account.exposed(rank, class));
                 let waiting = picos(run.account.waiting(rank, class));
@@ -121,6 +126,7 @@ impl Breakdown {
             mean.as_picos(),
             &[
                 totals.compute.iter().sum(),
+                totals.slowed,
                 exposed(Traffic::TensorParallel),
                 exposed(Traffic::PipelineParallel),
                 exposed(Traffic::DataParallel)
@@ -135,11 +141,12 @@ impl Breakdown {
         let kind = |kind: ComputeKind| Time::from_picos(computed[kind as usize]);
         Self {
             compute: part(0),
-            exposed_tensor_parallel: part(1),
-            exposed_pipeline_parallel: part(2),
-            exposed_data_parallel: part(3),
-            bubble: part(4),
-            straggler_wait: part(5),
+            overlap_slowdown: part(1),
+            exposed_tensor_parallel: part(2),
+            exposed_pipeline_parallel: part(3),
+            exposed_data_parallel: part(4),
+            bubble: part(5),
+            straggler_wait: part(6),
             computed: ComputeBreakdown {
                 forward: kind(ComputeKind::Forward),
                 backward: kind(ComputeKind::Backward),
@@ -150,9 +157,10 @@ impl Breakdown {
     }
 
     /// The parts, in the order of their fields.
-    pub fn parts(&self) -> [Time; 6] {
+    pub fn parts(&self) -> [Time; 7] {
         [
             self.compute,
+            self.overlap_slowdown,
             self.exposed_tensor_parallel,
             self.exposed_pipeline_parallel,
             self.exposed_data_parallel,

@@ -9,8 +9,9 @@ use crate::allot::allot;
 const LENGTH: u64 = 60;
 
 /// By part of the breakdown: what fills the bar, and the part's name.
-const PARTS: [(char, &str); 6] = [
+const PARTS: [(char, &str); 7] = [
     ('#', "compute"),
+    ('+', "overlap slow-down"),
     ('T', "tensor"),
     ('P', "pipeline"),
     ('D', "gradients"),
@@ -19,7 +20,7 @@ const PARTS: [(char, &str); 6] = [
 ];
 
 /// The lines of the legend: a heading and the parts that follow it.
-const LEGEND: [(&str, &[usize]); 2] = [("", &[0, 4, 5]), ("transfers: ", &[1, 2, 3])];
+const LEGEND: [(&str, &[usize]); 3] = [("", &[0, 5, 6]), ("transfers: ", &[2, 3, 4]), ("", &[1])];
 
 pub(super) fn time(report: &Report) -> Vec<String> {
     let weights: Vec<u128> =

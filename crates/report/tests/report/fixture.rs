@@ -276,7 +276,7 @@ impl Hand {
     ) -> u32 {
         let footprint = self.builder.footprint(footprint);
         let latency = Time::from_picos(micros * 1_000_000);
-        let call = Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0 };
+        let call = Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
         let calls = self.builder.call_set(CallSet { calls: vec![call] });
         self.builder.communicator(Communicator {
             members: members.iter().map(|&rank| RankId(rank)).collect(),
@@ -292,7 +292,7 @@ impl Hand {
     pub(crate) fn rank(&mut self, ops: Vec<Op>) {
         let program = self.builder.program(&Program { ops });
         let slots = (0..self.comms).map(motley_job::CommId).collect();
-        self.builder.rank(Rank { program, slowness: 1.0, slots });
+        self.builder.rank(Rank { program, slowness: 1.0, processors: f64::INFINITY, slots });
     }
 
     pub(crate) fn compute(&mut self, name: &str, index: u16, micros: u64) -> Op {

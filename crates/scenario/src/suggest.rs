@@ -2,7 +2,7 @@
 
 /// The name most like `found`, if one is like it at all: one begins with the other, or at most a
 /// third of the letters differ.
-pub(crate) fn nearest<'a>(
+pub fn nearest<'a>(
     found: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -80,18 +80,18 @@ fn take<'c>(counts: impl Iterator<Item = &'c mut u32>, mut slots: u32) {
 /// as much as several layers of a small model.
 fn nanotron(model: &Model, stages: u32, layers: u32) -> Result<Vec<u32>, Unsupported> {
     let known = |value: Option<u32>, field| {
-        value.map(u64::from).ok_or_else(|| Unsupported::not_stated(field))
+        value.map(u128::from).ok_or_else(|| Unsupported::not_stated(field))
     };
     let hidden = known(model.hidden, "model.hidden")?;
-    let layer = 4 * hidden * hidden + 3 * model.ffn.map_or(4 * hidden, u64::from) * hidden;
+    let layer = 4 * hidden * hidden + 3 * model.ffn.map_or(4 * hidden, u128::from) * hidden;
     let head = known(model.vocab, "model.vocab")? * hidden;
-    let total = u64::from(layers) * layer + head;
+    let total = u128::from(layers) * layer + head;
     let mut counts = vec![0; stages as usize];
     let (mut stage, mut sum) = (0, 0);
     for _ in 0..layers {
         counts[stage as usize] += 1;
         sum += layer;
-        if sum * u64::from(stages) > total * u64::from(stage + 1) {
+        if sum * u128::from(stages) > total * u128::from(stage + 1) {
             stage += 1;
         }
     }

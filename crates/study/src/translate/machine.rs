@@ -7,6 +7,7 @@ use motley_topology::FabricShape;
 use motley_units::BytesPerSec;
 
 use super::assumptions::Assumptions;
+use super::plan::CARDS;
 use super::{Concern, Unsupported};
 use crate::runs::{Fabric, Hardware, Row};
 
@@ -60,6 +61,11 @@ pub(super) fn machine(row: &Row, assumptions: &mut Assumptions) -> Result<Machin
         }
         _ => None,
     };
+    let cards: u64 = nodes.iter().map(|group| u64::from(group.count) * u64::from(group.used)).sum();
+    if cards > u64::from(CARDS) {
+        let reason = format!("{cards} cards are more than {CARDS}");
+        return Err(Unsupported::new(Concern::Hardware, reason));
+    }
     let mut groups: Vec<RawGroup> = Vec::new();
     let mut designs = Vec::new();
     let mut cards = Vec::new();
@@ -120,6 +126,10 @@ fn mixed(hardware: &Hardware) -> Result<Vec<Nodes<'_>>, Unsupported> {
         };
         let nodes = group.nodes.or_else(|| Some(group.gpus? / used.max(1)));
         let nodes = nodes.ok_or_else(|| Unsupported::not_stated("hardware.groups.nodes"))?;
+        if nodes > CARDS || used > CARDS {
+            let reason = format!("{nodes} nodes of {used} cards are more than {CARDS}");
+            return Err(Unsupported::new(Concern::Hardware, reason));
+        }
         match &group.node_index {
             Some(places) if places.len() == nodes as usize => {
                 placed.extend(places.iter().map(|&place| (place, device, used)));
@@ -129,7 +139,8 @@ fn mixed(hardware: &Hardware) -> Result<Vec<Nodes<'_>>, Unsupported> {
                 return Err(Unsupported::new(Concern::Contradiction, reason));
             }
             None => {
-                let next = placed.iter().map(|(place, ..)| place + 1).max().unwrap_or(0);
+                let next =
+                    placed.iter().map(|(place, ..)| place.saturating_add(1)).max().unwrap_or(0);
                 placed
                     .extend((next..next.saturating_add(nodes)).map(|place| (place, device, used)));
             }
@@ -303,7 +314,7 @@ impl Network {
             let rate = nic.rate.get().0;
             if self.node_rate.is_some() && !same(rate, wanted) {
                 let gigabits = rate.min(wanted) * 8.0 / 1e9;
-                assumptions.note(format!("{nics} NICs of {} at {gigabits} Gb/s", design.id));
+                assumptions.note(format!("NICs of {}: {nics} at {gigabits} Gb/s", design.id));
                 if rate > wanted {
                     port = Some(port.map_or(wanted, |port| port.min(wanted)));
                 }

@@ -12,6 +12,9 @@ use super::vocabulary::vocabulary;
 use super::{Concern, Software, Unsupported};
 use crate::runs::{Model, Row};
 
+/// More layers than any model has.
+const LAYERS: u32 = 10_000;
+
 /// BERT's position embedding.
 const BERT_POSITIONS: u32 = 512;
 
@@ -107,6 +110,10 @@ fn stack(
     let model = &row.model;
     let stated = |value: Option<u32>, field| value.ok_or_else(|| Unsupported::not_stated(field));
     let layers = stated(model.layers, "model.layers")?;
+    if layers > LAYERS {
+        let reason = format!("{layers} layers are more than {LAYERS}");
+        return Err(Unsupported::new(Concern::Model, reason));
+    }
     let hidden = stated(model.hidden, "model.hidden")?;
     let sequence = stated(model.seq, "model.seq")?;
     let family = Family::of(model, words);

@@ -15,6 +15,9 @@ use super::schedule::schedule;
 use super::{Concern, Software, Unsupported, context, experts, model, sharding};
 use crate::runs::{Row, Stage};
 
+/// More cards, or parts of a model, than any run has had.
+pub(super) const CARDS: u32 = 4_000_000;
+
 /// In how many parts things are split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Degrees {
@@ -50,12 +53,19 @@ impl Degrees {
             return Err(Unsupported::not_stated(field));
         };
         let cp = positive(stated.cp).unwrap_or(1);
-        let gpus = row.hardware.gpus.map(u64::from);
-        let model_cards = u64::from(tp) * u64::from(pp) * u64::from(cp);
-        let follows = gpus.map(|gpus| (gpus / model_cards).max(1) as u32);
-        let dp = positive(stated.dp).or(follows);
+        let vpp = positive(stated.vpp).filter(|_| pp > 1).unwrap_or(1);
+        let gpus = row.hardware.gpus;
+        let product = |degrees: &[u32]| degrees.iter().try_fold(1, |n: u32, d| n.checked_mul(*d));
+        let follows = || Some((gpus? / product(&[tp, pp, cp])?).max(1));
+        let dp = positive(stated.dp).or_else(follows);
         let dp = dp.ok_or_else(|| Unsupported::not_stated("parallel.dp"))?;
-        let cards = model_cards * u64::from(dp);
+        let cards = product(&[tp, pp, cp, dp]).filter(|cards| *cards <= CARDS);
+        let parts = product(&[pp, vpp]).filter(|parts| *parts <= CARDS);
+        let (Some(cards), Some(_)) = (cards, parts) else {
+            let reason =
+                format!("tp {tp}, pp {pp}, vpp {vpp}, cp {cp}, dp {dp}: more than {CARDS} parts");
+            return Err(Unsupported::new(Concern::Plan, reason));
+        };
         if gpus.is_some_and(|gpus| gpus != cards) {
             let reason = format!(
                 "tp {tp}, pp {pp}, cp {cp} and dp {dp} make {cards} cards, not {}",
@@ -69,7 +79,6 @@ impl Degrees {
         let gbs = gbs.or_else(|| mbs?.checked_mul(dp)?.checked_mul(accumulated.unwrap_or(1)));
         let gbs = gbs.ok_or_else(|| Unsupported::not_stated("parallel.gbs"))?;
         let mbs = assumptions.fill(mbs, 1, "micro-batch not stated: one sample");
-        let vpp = positive(stated.vpp).filter(|_| pp > 1).unwrap_or(1);
         let ep = positive(stated.ep).unwrap_or(1);
         let degrees = Self { dp, tp, pp, cp, ep, vpp, mbs, gbs };
         if !gbs.is_multiple_of(mbs.saturating_mul(dp)) {
@@ -77,14 +86,14 @@ impl Degrees {
             return Err(Unsupported::new(Concern::Contradiction, reason));
         }
         context::check(&degrees)?;
-        experts::check(&degrees)?;
+        experts::check(row, &degrees)?;
         sharding::check(row, software, &degrees, assumptions)?;
         Ok(degrees)
     }
 
     /// Micro-batches of a pipeline.
     fn micro_batches(&self) -> u32 {
-        self.gbs / (self.mbs * self.dp)
+        self.gbs / self.mbs.saturating_mul(self.dp)
     }
 }
 

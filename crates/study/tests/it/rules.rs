@@ -54,6 +54,10 @@ fn what_motley_cannot_express_is_refused_with_its_concern() {
     check(json!({"hardware": {"fabric": {"kind": "token ring"}}}), Concern::Hardware);
     check(json!({"hardware": {"gpus": 12}}), Concern::Contradiction);
     check(json!({"model": {"heads": 15}}), Concern::Contradiction);
+    check(
+        json!({"model": {"moe": {"experts": 8, "topk": 2, "moe_ffn": 1024}}, "parallel": {"etp": 2}}),
+        Concern::ExpertParallelism,
+    );
     check(json!({"model": {"heads": null}}), Concern::NotStated);
     check(json!({"model": {"attention": "MHA with cross attention"}}), Concern::Model);
     check(json!({"parallel": {"gbs": 33}}), Concern::Contradiction);
@@ -240,4 +244,62 @@ fn vocabulary_by_size() {
     check(Some(1.339_032), false, 32_256);
     check(Some(1.0), true, 51_200);
     check(None, true, 51_200);
+}
+
+/// Whatever number stands in whatever field, a row has a verdict.
+#[test]
+fn no_number_breaks_anything() {
+    let mixed = json!({
+        "hardware": {"device": null, "groups": [
+            {"device": "v100-sxm2-16", "nodes": 1, "gpus_per_node": 8, "gpus": 8},
+            {"device": "t4", "nodes": 2, "gpus_per_node": 4, "gpus": 8}]},
+        "parallel": {"pipeline_partition": [10, 14], "vpp": 1, "cp": 1, "ep": 1, "grad_accum": 16},
+        "model": {"ffn": 8192, "kv_heads": 16, "params_b": 1.3,
+                  "moe": {"experts": 8, "topk": 2, "moe_ffn": 512, "shared": 1, "dense_layers": 1}},
+        "measured": {"iter_s": 1.0, "mem_gb": 10.0}
+    });
+    let mut bases = vec![plain(), plain(), plain()];
+    merge(&mut bases[1], mixed);
+    merge(&mut bases[2], json!({"source": {"name": "nanotron"}}));
+    let mut text = String::new();
+    let mut count = 0;
+    for base in bases {
+        let mut places = Vec::new();
+        numbers(&base, String::new(), &mut places);
+        for place in places {
+            for number in [0, 1, 3, 4_000_001, u32::MAX] {
+                let mut row = base.clone();
+                row["id"] = json!(format!("{place}-{number}"));
+                *row.pointer_mut(&place).unwrap() = json!(number);
+                text.push_str(&row.to_string());
+                text.push('\n');
+                count += 1;
+            }
+        }
+    }
+    let verdicts = crate::validated(&text).verdicts;
+    assert_eq!(verdicts.len(), count);
+    for verdict in verdicts {
+        assert_ne!(verdict.concern, Some(Concern::Defect), "{}: {:?}", verdict.id, verdict.reason);
+        assert!(verdict.predicted_s.is_none_or(f64::is_finite), "{}", verdict.id);
+    }
+}
+
+/// The places of all numbers.
+fn numbers(value: &Value, place: String, places: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => places.push(place),
+        Value::Object(object) => {
+            object
+                .iter()
+                .for_each(|(name, inner)| numbers(inner, format!("{place}/{name}"), places));
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, inner)| numbers(inner, format!("{place}/{i}"), places));
+        }
+        _ => {}
+    }
 }

@@ -3,7 +3,7 @@
 //! What a row states is taken as it stands. What it leaves open is filled in by a rule of its
 //! software stack ([`Software`]) or its machine, and said so in [`Scenario::assumptions`].
 //! `docs/runs.md` lists the rules. One file holds one concern; what motley cannot express yet is
-//! refused in the file whose concern it is: [`sharding`] ZeRO, `context` context parallelism,
+//! refused in the file whose concern it is: `sharding` ZeRO, `context` context parallelism,
 //! `experts` expert parallelism, `precision` low precision.
 
 mod assumptions;

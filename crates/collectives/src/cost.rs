@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::tuning::{self, Generation, Hop};
 use crate::{Algorithm, CollectiveKind, Protocol};
 
-const MICRO: f64 = 1e-6;
+pub(crate) const MICRO: f64 = 1e-6;
 
 /// What the cost depends on beside the links.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Members {
     pub(crate) generation: Generation,
     /// Whether the cards, paths and NICs allow LL, LL128 and Simple.
     pub(crate) protocols: [bool; 3],
-    /// Bytes per second at which the card with the slowest memory copies its own part.
-    pub(crate) local_copy: f64,
+    /// Bandwidth of the slowest memory of a card, bytes per second.
+    pub(crate) memory: f64,
 }
 
 /// What a call amounts to.
@@ -42,15 +42,19 @@ fn enabled(
     algorithm: Algorithm,
     protocol: Protocol,
 ) -> bool {
-    let protocol_fits = match algorithm {
-        Algorithm::Ring | Algorithm::Tree => members.protocols[protocol as usize],
-        Algorithm::Nvls | Algorithm::NvlsTree => protocol == Protocol::Simple,
-    };
-    protocol_fits && (algorithm == Algorithm::Ring || kind == CollectiveKind::AllReduce)
+    match (algorithm, kind) {
+        (Algorithm::Ring, _) | (Algorithm::Tree, CollectiveKind::AllReduce) => {
+            members.protocols[protocol as usize]
+        }
+        (Algorithm::Nvls | Algorithm::NvlsTree, CollectiveKind::AllReduce) => {
+            protocol == Protocol::Simple
+        }
+        _ => false,
+    }
 }
 
-/// The cost of `bytes` by one algorithm and protocol; `limit` is what the algorithm allows a
-/// connection beside links and protocol. `None` where NCCL does not run it.
+/// The cost of `bytes` by a ring, trees or NVLS and one protocol; `limit` is what the algorithm allows
+/// a connection beside links and protocol. `None` where NCCL does not run it.
 pub(crate) fn cost(
     members: &Members,
     (algorithm, plan, limit): (Algorithm, &Plan, f64),
@@ -66,15 +70,15 @@ pub(crate) fn cost(
         Algorithm::Ring => {
             let volume = match kind {
                 CollectiveKind::AllReduce => 2.0 * (n - 1.0) / n,
-                CollectiveKind::AllGather | CollectiveKind::ReduceScatter => (n - 1.0) / n,
                 CollectiveKind::Broadcast => 1.0,
+                _ => (n - 1.0) / n,
             };
             (plan.channels, volume * bytes / plan.channels)
         }
         Algorithm::Tree | Algorithm::NvlsTree => {
             (4.0 * plan.channels, bytes / (2.0 * plan.channels))
         }
-        Algorithm::Nvls => (1.0, bytes),
+        _ => (1.0, bytes),
     };
     let bus = plan.idle_rate * bus_per_rate;
     let channels = (bus / members.generation.channel_rate()).max(tuning::FEWEST_CHANNELS);
@@ -83,7 +87,7 @@ pub(crate) fn cost(
     // The part that no link carries costs time as if the connection were so much slower.
     let copied = match (algorithm, kind) {
         (Algorithm::Ring, CollectiveKind::Broadcast) => 0.0,
-        (Algorithm::Ring, _) => bytes / n / members.local_copy,
+        (Algorithm::Ring, _) => bytes / n / (tuning::LOCAL_COPY * members.memory),
         _ => 0.0,
     };
     let rate_cap =
@@ -127,8 +131,7 @@ fn bandwidth(
             (bus * tuning::TREE_LL).min(generation.ll_limit(members.nodes))
         }
         (Algorithm::Tree, Protocol::Ll128) => (bus * tuning::TREE_LL128).min(ll128_limit),
-        (Algorithm::Ring | Algorithm::Tree, Protocol::Simple)
-        | (Algorithm::Nvls | Algorithm::NvlsTree, _) => bus,
+        _ => bus,
     }
 }
 
@@ -152,10 +155,10 @@ fn steps(
         Algorithm::Ring => {
             let rounds = match kind {
                 CollectiveKind::AllReduce => 2.0,
-                CollectiveKind::AllGather | CollectiveKind::ReduceScatter => 1.0,
                 CollectiveKind::Broadcast => {
                     return base + if nodes > 1 { between } else { inside };
                 }
+                _ => 1.0,
             };
             let all = rounds * (members.count as f64 - 1.0);
             if nodes == 1 {
@@ -170,7 +173,7 @@ fn steps(
         Algorithm::Tree => {
             base + 2.0 * ((members.per_node as f64 - 1.0) * inside + depth * between)
         }
-        Algorithm::Nvls => base + inside,
         Algorithm::NvlsTree => base + inside + 2.0 * depth * between,
+        _ => base + inside,
     }
 }

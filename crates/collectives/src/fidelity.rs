@@ -10,8 +10,8 @@ pub enum Fidelity {
     #[default]
     Bundled,
     /// Each connection is a flow of its own: every edge of every ring and tree, every slice, every
-    /// card's link to switches that reduce. All start together; the last ends the call. On idle links
-    /// it takes as long as a bundle. To check what lockstep leaves out; slower, where links are
-    /// shared.
+    /// pair of an exchange, every card's link to switches that reduce. All start together; the last
+    /// ends the call. On idle links it takes as long as a bundle. To check what lockstep leaves out;
+    /// slower, where links are shared.
     Pairwise,
 }

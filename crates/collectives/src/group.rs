@@ -9,8 +9,8 @@ use crate::connections::Connections;
 use crate::cost::{Cost, Members, cost};
 use crate::membership::{Local, by_node};
 use crate::plan::Plan;
-use crate::tuning::{Generation, LOCAL_COPY};
-use crate::{Algorithm, CollectiveKind, Protocol, nvls, ring, tree};
+use crate::tuning::{DEEPEP_NVLINK, DEEPEP_PORT, EXCHANGE_NVLINK, Generation};
+use crate::{Algorithm, CollectiveKind, Protocol, exchange, nvls, rails, ring, tree};
 
 /// A communicator, laid over the links of the cluster.
 #[derive(Clone, Debug)]
@@ -24,9 +24,17 @@ pub struct Group {
 #[derive(Clone, Debug)]
 struct Laid {
     algorithm: Algorithm,
+    /// The one kind that it is for, where it is an exchange.
+    exchange: Option<CollectiveKind>,
     plan: Plan,
     /// Beside links and protocol, bytes per second and connection.
     limit: f64,
+}
+
+impl Laid {
+    fn carries(&self, kind: CollectiveKind) -> bool {
+        self.exchange == kind.is_exchange().then_some(kind)
+    }
 }
 
 /// A collective as NCCL would run it.
@@ -41,40 +49,55 @@ pub struct CollectiveCall {
 }
 
 impl Group {
-    /// The communicator of `members`, in rank order.
+    /// The communicator of `members`, in rank order, for all collectives but exchanges.
     ///
     /// # Errors
     /// No member, a card twice, a card that does not exist, cards of two vendors, or a card that
     /// cannot leave its node.
     pub fn new(cluster: &Cluster, members: &[GpuId]) -> Result<Self, RouteError> {
-        Self::lay(cluster, members, Scope::Everything)
+        Self::lay(cluster, members, &Scope::of([CollectiveKind::AllReduce]))
+    }
+
+    /// The communicator of `members`, in rank order, with no more of it than collectives of these
+    /// kinds need.
+    ///
+    /// # Errors
+    /// As [`Group::new`].
+    pub fn of_kinds(
+        cluster: &Cluster,
+        members: &[GpuId],
+        kinds: impl IntoIterator<Item = CollectiveKind>,
+    ) -> Result<Self, RouteError> {
+        Self::lay(cluster, members, &Scope::of(kinds))
     }
 
     /// The same, but with no more of it than `scope` says.
     pub(crate) fn lay(
         cluster: &Cluster,
         members: &[GpuId],
-        scope: Scope,
+        scope: &Scope,
     ) -> Result<Self, RouteError> {
         let nodes = by_node(cluster, members)?;
         let sm_version = |card: &GpuId| cluster.device(*card).sm_version();
         let generation = Generation::of(members.iter().map(sm_version).min().unwrap_or(0));
-        let mut algorithms = lay(cluster, &nodes, generation, scope)?;
+        let mut algorithms = lay(cluster, &nodes, generation, scope.passing)?;
+        for &kind in &scope.exchanges {
+            algorithms.extend(exchange(cluster, members, &nodes, kind)?);
+        }
         let mut facts = Members {
             count: members.len(),
             nodes: nodes.len(),
             per_node: nodes.iter().map(|local| local.cards.len()).max().unwrap_or(0),
             generation,
             protocols: [false, false, true],
-            local_copy: LOCAL_COPY
-                * members
-                    .iter()
-                    .map(|&card| cluster.device(card).memory_bandwidth.get().0)
-                    .fold(f64::INFINITY, f64::min),
+            memory: members
+                .iter()
+                .map(|&card| cluster.device(card).memory_bandwidth.get().0)
+                .fold(f64::INFINITY, f64::min),
         };
-        if let Some(ring) = algorithms.first() {
+        if let Some(first) = algorithms.first() {
             let flagged = facts.nodes == 1 || allows_flags(cluster, &nodes, generation);
-            let ll128 = allows_ll128(cluster, members, facts.nodes, ring.plan.inside);
+            let ll128 = allows_ll128(cluster, members, facts.nodes, first.plan.inside);
             facts.protocols = [flagged, flagged && ll128, true];
         }
         let footprints = if algorithms.is_empty() {
@@ -85,17 +108,17 @@ impl Group {
         Ok(Self { members: facts, algorithms, footprints })
     }
 
-    /// The links that each algorithm crosses: the ring's first, then those of the tree and of NVLS
-    /// as far as the members have them. A call names the one it uses. One empty footprint for a
-    /// communicator of one.
+    /// The links that each algorithm crosses: the ring's first, then those of the tree, of NVLS and of
+    /// exchanges as far as the members have them. A call names the one it uses. One empty footprint for
+    /// a communicator of one.
     pub fn footprints(&self) -> &[Footprint] {
         &self.footprints
     }
 
     /// The connections that make up a footprint of [`Group::footprints`], each with the links that it
     /// crosses itself: every ring edge of every channel, both directions of every tree edge of every
-    /// channel, both directions of every card's link to switches that reduce. Each moves the bytes
-    /// that a call has for one connection. None for a communicator of one.
+    /// channel, both directions of every card's link to switches that reduce, every pair of an exchange.
+    /// Each moves the bytes that a call has for one connection. None for a communicator of one.
     pub fn connections(&self, footprint: u8) -> Vec<Footprint> {
         let laid = self.algorithms.get(usize::from(footprint));
         laid.map_or_else(Vec::new, |laid| laid.plan.connections.footprints())
@@ -110,6 +133,9 @@ impl Group {
 
     /// The collective as NCCL would choose to run it: of all algorithms and protocols that are
     /// enabled, the one that takes least time when nothing else moves.
+    ///
+    /// # Panics
+    /// If several members were laid for other kinds only.
     pub fn call(&self, kind: CollectiveKind, bytes: f64) -> CollectiveCall {
         let mut best: Option<(f64, CollectiveCall)> = None;
         for laid in &self.algorithms {
@@ -122,6 +148,7 @@ impl Group {
                 }
             }
         }
+        assert!(best.is_some() || self.members.count == 1, "{kind:?} of a group laid without it");
         best.map_or(ALONE, |(_, call)| call)
     }
 
@@ -134,14 +161,15 @@ impl Group {
         algorithm: Algorithm,
         protocol: Protocol,
     ) -> Option<CollectiveCall> {
-        let index = self.algorithms.iter().position(|laid| laid.algorithm == algorithm)?;
-        let laid = &self.algorithms[index];
-        let Cost { latency, bytes, rate_cap } = cost(
-            &self.members,
-            (algorithm, &laid.plan, laid.limit),
-            (kind, bytes.max(0.0)),
-            protocol,
-        )?;
+        let fits = |laid: &Laid| laid.algorithm == algorithm && laid.carries(kind);
+        let index = self.algorithms.iter().position(fits)?;
+        let Laid { plan, limit, .. } = &self.algorithms[index];
+        let (members, bytes) = (&self.members, bytes.max(0.0));
+        let Cost { latency, bytes, rate_cap } = match algorithm {
+            Algorithm::Direct => exchange::cost(members, (plan, *limit), (kind, bytes), protocol),
+            Algorithm::Rails => rails::cost(members, (plan, *limit), bytes, protocol),
+            _ => cost(members, (algorithm, plan, *limit), (kind, bytes), protocol),
+        }?;
         let latency = Time::from_secs_f64(latency);
         let call = Call { bytes, latency, rate_cap, footprint: index as u8 };
         Some(CollectiveCall { algorithm, protocol, call })
@@ -160,23 +188,57 @@ impl Group {
 
     /// The bandwidth of the rings when nothing else moves, all channels together, bytes per
     /// second: what nccl-tests calls bus bandwidth, before protocols and latencies. Infinite for a
-    /// communicator of one.
+    /// communicator of one and where only exchanges are laid.
     pub fn ring_bandwidth(&self) -> f64 {
         self.algorithms
-            .first()
+            .iter()
+            .find(|laid| laid.algorithm == Algorithm::Ring)
             .map_or(f64::INFINITY, |ring| ring.plan.idle_rate * ring.plan.channels)
     }
 }
 
 /// How much of a communicator is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Scope {
+    passing: Passing,
+    /// Ascending, each once.
+    exchanges: Vec<CollectiveKind>,
+}
+
+/// What is wanted of the algorithms in which members pass on what they get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Scope {
-    /// All algorithms.
-    Everything,
+enum Passing {
+    /// None: there are exchanges only.
+    Nothing,
     /// Rings alone, where nothing is reduced to all.
     Rings,
+    /// All algorithms.
+    Everything,
     /// All algorithms on one channel: messages of a few bytes take no more.
     OneChannel,
+}
+
+impl Scope {
+    /// What collectives of these kinds need.
+    pub(crate) fn of(kinds: impl IntoIterator<Item = CollectiveKind>) -> Self {
+        let mut scope = Self { passing: Passing::Nothing, exchanges: Vec::new() };
+        for kind in kinds {
+            match kind {
+                kind if kind.is_exchange() => scope.exchanges.push(kind),
+                CollectiveKind::AllReduce => scope.passing = Passing::Everything,
+                _ if scope.passing == Passing::Nothing => scope.passing = Passing::Rings,
+                _ => {}
+            }
+        }
+        scope.exchanges.sort_unstable();
+        scope.exchanges.dedup();
+        scope
+    }
+
+    /// An all-reduce of a few bytes.
+    pub(crate) fn agreement() -> Self {
+        Self { passing: Passing::OneChannel, exchanges: Vec::new() }
+    }
 }
 
 /// What a communicator of one member does: nothing.
@@ -186,15 +248,47 @@ const ALONE: CollectiveCall = CollectiveCall {
     call: Call { bytes: 0.0, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 },
 };
 
-/// The algorithms that the members can run, the ring first; none for one member.
+/// An exchange of this kind; none for one member.
+fn exchange(
+    cluster: &Cluster,
+    members: &[GpuId],
+    nodes: &[Local],
+    kind: CollectiveKind,
+) -> Result<Option<Laid>, RouteError> {
+    if members.len() < 2 {
+        return Ok(None);
+    }
+    let (algorithm, plan) = match kind {
+        CollectiveKind::Dispatch(crossing) => {
+            (Algorithm::Rails, rails::across(cluster, nodes, crossing, false)?)
+        }
+        CollectiveKind::Combine(crossing) => {
+            (Algorithm::Rails, rails::across(cluster, nodes, crossing, true)?)
+        }
+        CollectiveKind::Shift => (Algorithm::Direct, exchange::shift(cluster, members)?),
+        _ => (Algorithm::Direct, exchange::all_to_all(cluster, members)?),
+    };
+    let (nvlink, port) = match algorithm {
+        Algorithm::Rails => (DEEPEP_NVLINK, DEEPEP_PORT),
+        _ => (EXCHANGE_NVLINK, 1.0),
+    };
+    let limit = exchange::limit(cluster, &plan.footprint, nvlink, port);
+    Ok(Some(Laid { algorithm, exchange: Some(kind), plan, limit }))
+}
+
+/// The algorithms in which members pass on, the ring first; none for one member.
 fn lay(
     cluster: &Cluster,
     nodes: &[Local],
     generation: Generation,
-    scope: Scope,
+    passing: Passing,
 ) -> Result<Vec<Laid>, RouteError> {
-    let unlimited = |algorithm, plan| Laid { algorithm, plan, limit: f64::INFINITY };
-    let reduces = scope != Scope::Rings;
+    if passing == Passing::Nothing {
+        return Ok(Vec::new());
+    }
+    let laid = |algorithm, plan, limit| Laid { algorithm, exchange: None, plan, limit };
+    let unlimited = |algorithm, plan| laid(algorithm, plan, f64::INFINITY);
+    let reduces = passing != Passing::Rings;
     let by_switches = reduces && nvls::available(cluster, nodes, generation);
     let mut algorithms = Vec::new();
     match nodes {
@@ -205,13 +299,13 @@ fn lay(
             }
             if by_switches {
                 let (plan, limit) = nvls::within(cluster, local, generation)?;
-                algorithms.push(Laid { algorithm: Algorithm::Nvls, plan, limit });
+                algorithms.push(laid(Algorithm::Nvls, plan, limit));
             }
         }
         several => {
-            let channels = match scope {
-                Scope::OneChannel => 1,
-                Scope::Everything | Scope::Rings => ring::channels(several),
+            let channels = match passing {
+                Passing::OneChannel => 1,
+                _ => ring::channels(several),
             };
             let walks = ring::walks(cluster, several, channels)?;
             algorithms.push(unlimited(Algorithm::Ring, ring::across(cluster, &walks)?));
@@ -220,7 +314,7 @@ fn lay(
             }
             if by_switches {
                 let (plan, limit) = nvls::across(cluster, several, &walks, generation)?;
-                algorithms.push(Laid { algorithm: Algorithm::NvlsTree, plan, limit });
+                algorithms.push(laid(Algorithm::NvlsTree, plan, limit));
             }
         }
     }

@@ -14,7 +14,7 @@ use motley_units::{Seconds, Time};
 
 use crate::connections::Connections;
 use crate::group::Scope;
-use crate::{CollectiveKind, Fidelity, Group, Transfer, transfer};
+use crate::{CollectiveKind, Fidelity, Group, HostCopy, Transfer, host_copies, transfer};
 
 /// What is known of one cluster.
 #[derive(Debug, Default)]
@@ -63,8 +63,7 @@ impl Layouts {
         kinds: impl IntoIterator<Item = CollectiveKind>,
         fidelity: Fidelity,
     ) -> Result<Placed, RouteError> {
-        let reduces = kinds.into_iter().any(|kind| kind == CollectiveKind::AllReduce);
-        let wanted = (if reduces { Scope::Everything } else { Scope::Rings }, fidelity);
+        let wanted = (Scope::of(kinds), fidelity);
         let known = members.iter().all(|member| member.0 < cluster.gpu_count());
         let mut nodes = members.iter().filter(|_| known).map(|&member| cluster.node_of(member));
         let Some(node) = nodes.next().filter(|first| nodes.all(|node| node == *first)) else {
@@ -75,7 +74,7 @@ impl Layouts {
         let (laid_in, group) = if let Some(known) = self.inside.get(&key) {
             known.clone()
         } else {
-            let group = lay(cluster, members, wanted)?;
+            let group = lay(cluster, members, &key.2)?;
             self.inside.insert(key, (node, Rc::clone(&group)));
             (node, group)
         };
@@ -93,7 +92,7 @@ impl Layouts {
         if let Some(group) = self.across.get(&key) {
             return Ok(Placed { group: Rc::clone(group), moved: 0 });
         }
-        let group = lay(cluster, members, wanted)?;
+        let group = lay(cluster, members, &key.1)?;
         if self.remember {
             self.across.insert(key, Rc::clone(&group));
         }
@@ -113,7 +112,7 @@ impl Layouts {
         if let Some(&known) = self.barriers.get(members) {
             return Ok(known);
         }
-        let group = Group::lay(cluster, members, Scope::OneChannel)?;
+        let group = Group::lay(cluster, members, &Scope::agreement())?;
         let call = group.call(CollectiveKind::AllReduce, bytes);
         let time = Time::from(group.uncontended(&call));
         if self.remember {
@@ -147,15 +146,35 @@ impl Layouts {
         }
         Ok(laid)
     }
+
+    /// Copies between cards and hosts; see [`host_copies`]. With their connections if they are to move
+    /// apart.
+    ///
+    /// # Errors
+    /// As [`host_copies`].
+    pub fn host(
+        &mut self,
+        cluster: &Cluster,
+        cards: &[GpuId],
+        direction: HostCopy,
+        bytes_each: f64,
+        fidelity: Fidelity,
+    ) -> Result<Transfer, RouteError> {
+        let mut laid = host_copies(cluster, cards, direction, bytes_each)?;
+        if fidelity == Fidelity::Bundled {
+            laid.connections = Connections::default();
+        }
+        Ok(laid)
+    }
 }
 
 fn lay(
     cluster: &Cluster,
     members: &[GpuId],
-    (scope, fidelity): Wanted,
+    (scope, fidelity): &Wanted,
 ) -> Result<Rc<Group>, RouteError> {
     let mut group = Group::lay(cluster, members, scope)?;
-    if fidelity == Fidelity::Bundled {
+    if *fidelity == Fidelity::Bundled {
         group.forget_connections();
     }
     Ok(Rc::new(group))

@@ -2,6 +2,7 @@
 
 use motley_job::Footprint;
 use motley_topology::{Cluster, GpuId, LinkId, PathClass, RouteError};
+use motley_units::Seconds;
 
 use crate::connections::Connections;
 
@@ -38,18 +39,30 @@ impl<'a> Crossings<'a> {
     /// One connection from a card to another.
     pub(crate) fn connect(&mut self, from: GpuId, to: GpuId) -> Result<(), RouteError> {
         let route = |links: &mut Vec<LinkId>| self.cluster.route_onto(from, to, links);
-        let (latency, class) = self.connections.connect(route)?;
+        let found = self.connections.connect(route)?;
+        self.meet(found);
+        Ok(())
+    }
+
+    /// One connection from a card to another that carries `count` times what others do.
+    pub(crate) fn repeat(&mut self, from: GpuId, to: GpuId, count: f64) -> Result<(), RouteError> {
+        let route = |links: &mut Vec<LinkId>| self.cluster.route_onto(from, to, links);
+        let found = self.connections.repeat(count, route)?;
+        self.meet(found);
+        Ok(())
+    }
+
+    fn meet(&mut self, (latency, class): (Seconds, PathClass)) {
         if class == PathClass::Net {
             self.net_latency = self.net_latency.max(latency.0);
         } else {
             self.inside = self.inside.max(class);
         }
-        Ok(())
     }
 
     /// One connection that crosses one link `count` times.
     pub(crate) fn cross(&mut self, link: LinkId, count: f64) {
-        self.connections.cross(link, count);
+        self.connections.repeat(count, |links| links.push(link));
     }
 
     pub(crate) fn finish(self, channels: f64) -> Plan {

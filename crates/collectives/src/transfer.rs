@@ -32,7 +32,8 @@ impl Transfer {
     }
 
     /// The same sends of `bytes_each`. What crosses no link has nothing to move.
-    pub(crate) fn carrying(mut self, bytes_each: f64) -> Self {
+    #[must_use]
+    pub fn carrying(mut self, bytes_each: f64) -> Self {
         let crosses = !self.footprint.links.is_empty();
         self.call.bytes = if crosses { bytes_each.max(0.0) } else { 0.0 };
         self

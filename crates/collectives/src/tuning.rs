@@ -1,9 +1,10 @@
 //! Every constant of the cost model.
 //!
-//! Two sources. [NCCL]: the tables in `src/graph/tuning.cc` and `src/graph/topo.h` of NCCL 2.30.
+//! Three sources. [NCCL]: the tables in `src/graph/tuning.cc` and `src/graph/topo.h` of NCCL 2.30.
 //! [AIC]: nccl-tests sweeps of one node with 2, 4 and 8 A100, H100 or B200 that NVIDIA publishes
 //! with its aiconfigurator (`nccl_perf`), to which the constants that NCCL's ranking model leaves
-//! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure.
+//! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure. The kernels of
+//! DeepEP (github.com/deepseek-ai/DeepEP): the rates that its documentation publishes.
 
 use crate::{Algorithm, Protocol};
 
@@ -40,11 +41,16 @@ impl Generation {
         rows[self as usize]
     }
 
-    /// Base latency, us. LL: [AIC] floors at 512 B to 8 KiB against the number of steps, intercept
+    /// Base latency, us. Exchanges: [AIC], all-to-alls, at the floor and where Simple takes over from
+    /// LL. LL: [AIC] floors at 512 B to 8 KiB against the number of steps, intercept
     /// (Volta as Ampere: no sweep below 1 MiB was found); LL128 and Simple: [NCCL].
     pub(crate) fn base(self, algorithm: Algorithm, protocol: Protocol) -> f64 {
         match (algorithm, protocol) {
             (Algorithm::Ring | Algorithm::Tree, Protocol::Ll) => self.pick([8.0, 8.0, 4.5, 7.6]),
+            (Algorithm::Direct | Algorithm::Rails, Protocol::Ll) => {
+                self.pick([10.9, 10.9, 5.7, 8.5])
+            }
+            (Algorithm::Direct | Algorithm::Rails, _) => self.pick([10.0, 10.0, 8.7, 12.6]),
             (Algorithm::Ring | Algorithm::Tree, Protocol::Ll128) => 14.0,
             (Algorithm::Ring | Algorithm::Tree, Protocol::Simple) => 8.4,
             // [NCCL] has 0 here and 25 for the step; [AIC], all-reduce of 8 H100 from 32 MiB to
@@ -53,15 +59,21 @@ impl Generation {
         }
     }
 
-    /// Latency of a step, us. LL on NVLink: [AIC], slope of the floors over the number of steps,
+    /// Latency of a step, us. A send is a step of a ring. LL on NVLink: [AIC], slope of the floors over the number of steps,
     /// PCI as much above it as in [NCCL]; the rest [NCCL].
     pub(crate) fn step(self, algorithm: Algorithm, protocol: Protocol, hop: Hop) -> f64 {
         let ll = self.pick([0.97, 0.97, 0.82, 1.3]);
         // NVLink, PCI, network.
         let row = match (algorithm, protocol) {
-            (Algorithm::Ring, Protocol::Ll) => [ll, ll + 0.4, 2.7],
-            (Algorithm::Ring, Protocol::Ll128) => [1.9, 2.5, 4.0],
-            (Algorithm::Ring, Protocol::Simple) => [3.4, 5.7, 14.0],
+            (Algorithm::Ring | Algorithm::Direct | Algorithm::Rails, Protocol::Ll) => {
+                [ll, ll + 0.4, 2.7]
+            }
+            (Algorithm::Ring | Algorithm::Direct | Algorithm::Rails, Protocol::Ll128) => {
+                [1.9, 2.5, 4.0]
+            }
+            (Algorithm::Ring | Algorithm::Direct | Algorithm::Rails, Protocol::Simple) => {
+                [3.4, 5.7, 14.0]
+            }
             (Algorithm::Tree, Protocol::Ll) => [ll, ll + 0.4, 5.0],
             (Algorithm::Tree, Protocol::Ll128) => [1.25, 1.9, 8.5],
             (Algorithm::Tree, Protocol::Simple) => [4.0, 4.0, 14.0],
@@ -101,6 +113,18 @@ impl Generation {
     /// 473-482 (ml-engineering, nccl-tests 272).
     pub(crate) fn nvls_efficiency(self) -> f64 {
         self.pick([0.0, 0.0, 0.85, 0.74])
+    }
+
+    /// The share of a card's memory bandwidth at which an all-to-all copies a card's own part: [AIC],
+    /// 2, 4 and 8 cards. On Hopper it costs next to nothing.
+    pub(crate) fn exchange_copy(self) -> f64 {
+        self.pick([0.4, 0.4, 1.0, 0.1])
+    }
+
+    /// How many times its own length an exchange takes that is too short to be pipelined: [AIC],
+    /// all-to-alls from 1 to 16 MiB.
+    pub(crate) fn exchange_unpipelined(self) -> f64 {
+        self.pick([2.0, 2.0, 0.33, 0.3])
     }
 
     /// The factor on the latency of a multi-node ring all-reduce under Simple [NCCL].
@@ -148,3 +172,37 @@ pub(crate) const RING_LL: f64 = 0.5;
 pub(crate) const RING_LL128: f64 = 0.92;
 pub(crate) const TREE_LL: f64 = 1.0 / 3.8;
 pub(crate) const TREE_LL128: f64 = 120.0 / 128.0;
+
+/// The share of NVLink that grouped sends reach: [AIC], all-to-alls from 64 MiB of A100, H100, H200
+/// and B200, between 0.88 and 0.95.
+pub(crate) const EXCHANGE_NVLINK: f64 = 0.9;
+
+/// Seconds that the pipeline of grouped sends takes to fill: [AIC], all-to-alls of 64 MiB and more
+/// are late by 30 to 60 us.
+pub(crate) const EXCHANGE_FILL: f64 = 45e-6;
+
+/// What LL moves to one peer, by one channel, bytes per second: [AIC], all-to-alls of 2 to 8 cards
+/// from 16 to 128 KiB, 5.7 to 6.1 GB/s on A100, H100 and B200.
+pub(crate) const EXCHANGE_LL: f64 = 6e9;
+
+/// What each further peer adds, us: [AIC], floors of 2, 4 and 8 cards.
+pub(crate) const PEER: f64 = 0.15;
+
+/// The share of NVLinks that DeepEP's kernels for training reach: its documentation has 153 GB/s
+/// (dispatch) and 158 GB/s (combine) for 8 H800, counting the 1/8 that stays on the card; without it
+/// 136 GB/s of the 160 that the links of an H800 reach.
+pub(crate) const DEEPEP_NVLINK: f64 = 0.85;
+
+/// The share of network ports that DeepEP's kernels for training reach: 58 and 57 GB/s for 4 nodes,
+/// 51 and 50 GB/s for 8 nodes, counting the 1/4 and 1/8 that stay in the node; without it 43.6 GB/s of
+/// the 48.5 that 400 Gb/s reach.
+pub(crate) const DEEPEP_PORT: f64 = 0.9;
+
+/// The streaming multiprocessors that DeepEP's kernels for training take: what its documentation sets
+/// and its published rates were measured with (`Buffer.set_num_sms(24)`); DeepSeek-V3 was trained with
+/// 20 (section 3.2.2 of its report). Its second version gets by with 4 to 12.
+pub(crate) const DEEPEP_SMS: u32 = 24;
+
+/// Seconds before a copy between card and host moves: 5 to 7 us a call of `cudaMemcpyAsync` (Wu et al.,
+/// arXiv 2602.21548, section 5.2).
+pub(crate) const HOST_COPY: f64 = 6e-6;

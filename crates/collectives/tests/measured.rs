@@ -13,7 +13,8 @@ fn check(design: &str, count: u32, sweeps: &[Sweep], median: f64) {
     let cluster = nodes(&[(design, count)]);
     let mut errors: Vec<f64> = Vec::new();
     for &(per_node, kind, points) in sweeps {
-        let group = Group::new(&cluster, &members(&cluster, per_node)).expect("a communicator");
+        let members = members(&cluster, per_node);
+        let group = Group::of_kinds(&cluster, &members, [kind]).expect("a communicator");
         for &(size, micros) in points {
             let predicted = group.uncontended(&group.call(kind, size * MIB)).0;
             errors.push((predicted / (micros * 1e-6) - 1.0).abs());
@@ -24,7 +25,7 @@ fn check(design: &str, count: u32, sweeps: &[Sweep], median: f64) {
     assert!(found <= median, "{design}: median |error| {found:.3}, all {errors:.3?}");
 }
 
-use CollectiveKind::{AllGather, AllReduce, ReduceScatter};
+use CollectiveKind::{AllGather, AllReduce, AllToAll, ReduceScatter};
 
 /// NVIDIA aiconfigurator, `nccl_perf` of a100_sxm.
 #[test]
@@ -54,6 +55,90 @@ fn one_node_of_h100() {
         (8, ReduceScatter, &[(1.0, 14.6), (8.0, 43.8), (64.0, 200.8), (512.0, 1399.4)]),
     ];
     check("dgx-h100", 1, sweeps, 0.10);
+}
+
+/// NVIDIA aiconfigurator, `nccl_perf` of a100_sxm: the sizes to which nothing was fitted, every
+/// other power of two.
+#[test]
+fn exchanges_on_one_node_of_a100() {
+    let large: &[Sweep] = &[
+        (
+            2,
+            AllToAll,
+            &[(2.0, 28.62), (8.0, 56.05), (32.0, 136.5), (128.0, 445.6), (512.0, 1635.3)],
+        ),
+        (
+            4,
+            AllToAll,
+            &[(2.0, 36.15), (8.0, 60.84), (32.0, 172.9), (128.0, 573.5), (512.0, 2065.7)],
+        ),
+        (
+            8,
+            AllToAll,
+            &[(2.0, 38.57), (8.0, 67.84), (32.0, 191.3), (128.0, 640.5), (512.0, 2313.5)],
+        ),
+    ];
+    check("dgx-a100", 1, large, 0.10);
+    let small: &[Sweep] = &[
+        (
+            2,
+            AllToAll,
+            &[(8.0 / 1024.0, 11.6), (32.0 / 1024.0, 13.87), (128.0 / 1024.0, 14.44), (0.5, 17.24)],
+        ),
+        (
+            4,
+            AllToAll,
+            &[(8.0 / 1024.0, 12.64), (32.0 / 1024.0, 14.11), (128.0 / 1024.0, 14.96), (0.5, 18.6)],
+        ),
+        (
+            8,
+            AllToAll,
+            &[(8.0 / 1024.0, 15.93), (32.0 / 1024.0, 13.27), (128.0 / 1024.0, 16.56), (0.5, 18.98)],
+        ),
+    ];
+    check("dgx-a100", 1, small, 0.10);
+}
+
+/// NVIDIA aiconfigurator, `nccl_perf` of h100_sxm: the sizes to which nothing was fitted, every
+/// other power of two.
+#[test]
+fn exchanges_on_one_node_of_h100() {
+    let large: &[Sweep] = &[
+        (
+            2,
+            AllToAll,
+            &[(2.0, 15.52), (8.0, 31.18), (32.0, 81.24), (128.0, 259.64), (512.0, 958.87)],
+        ),
+        (
+            4,
+            AllToAll,
+            &[(2.0, 17.41), (8.0, 39.3), (32.0, 110.91), (128.0, 364.76), (512.0, 1397.04)],
+        ),
+        (
+            8,
+            AllToAll,
+            &[(2.0, 18.58), (8.0, 41.36), (32.0, 124.9), (128.0, 402.42), (512.0, 1490.42)],
+        ),
+    ];
+    check("dgx-h100", 1, large, 0.10);
+    let small: &[Sweep] = &[
+        (
+            2,
+            AllToAll,
+            &[(8.0 / 1024.0, 6.84), (32.0 / 1024.0, 9.13), (128.0 / 1024.0, 13.97), (0.5, 14.4)],
+        ),
+        (
+            4,
+            AllToAll,
+            &[(8.0 / 1024.0, 7.06), (32.0 / 1024.0, 8.83), (128.0 / 1024.0, 12.49), (0.5, 14.86)],
+        ),
+        (
+            8,
+            AllToAll,
+            &[(8.0 / 1024.0, 7.53), (32.0 / 1024.0, 16.96), (128.0 / 1024.0, 9.74), (0.5, 14.85)],
+        ),
+    ];
+    check("dgx-h100", 1, small, 0.10);
 }
 
 /// vTrain's published nccl-tests tables of a DGX-1 with V100, which its rings alone explain: 1, 2,

@@ -53,8 +53,7 @@ pub(crate) fn prepare_with<'s>(
                 .map_err(reject)?;
             let speed = ComputeSpeed {
                 times: &times,
-                micro_batch_size: uniform.micro_batch_size,
-                sequence_parallel: uniform.sequence_parallel,
+                shard: uniform.shard(),
                 recompute: uniform.recompute,
             };
             uniform.expand(&cluster, model, scenario.global_batch, &speed).map_err(reject)?

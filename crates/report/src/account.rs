@@ -168,7 +168,7 @@ impl Observer for Account {
         let class = self.classes[comm.0 as usize];
         let begun = start.clamp(from, end);
         let mut waiting = begun - from;
-        if class == Traffic::DataParallel && waiting > Time::ZERO {
+        if moves_between_replicas(class) && waiting > Time::ZERO {
             waiting = waiting - self.gradients.moving(rank, from, begun);
         }
         let (rank, class) = (rank.0 as usize, class as usize);
@@ -180,7 +180,7 @@ impl Observer for Account {
     fn transfer(&mut self, comm: CommId, call: u16, _sequence: u32, start: Time, end: Time) {
         let position = self.counts.first[comm.0 as usize] as usize + usize::from(call);
         self.counts.count[position] += self.times;
-        if self.classes[comm.0 as usize] == Traffic::DataParallel {
+        if moves_between_replicas(self.classes[comm.0 as usize]) {
             self.gradients.spans[comm.0 as usize].push((start, end));
         }
     }
@@ -191,16 +191,22 @@ impl Observer for Account {
         self.finish[rank.0 as usize] = at - start;
     }
 
-    /// All but gradients, of which it matters when they move.
+    /// All but gradients and parameters, of which it matters when they move.
     #[inline]
     fn summarises(&self, comm: CommId) -> bool {
-        self.classes[comm.0 as usize] != Traffic::DataParallel
+        !moves_between_replicas(self.classes[comm.0 as usize])
     }
 
     #[inline]
     fn repeat(&mut self, times: u64) {
         self.times = times;
     }
+}
+
+/// Whether a class's calls queue behind each other, so that who waits for the last of them waits while
+/// others move.
+fn moves_between_replicas(class: Traffic) -> bool {
+    matches!(class, Traffic::DataParallel | Traffic::Parameters | Traffic::Host)
 }
 
 /// By communicator, what it carries.
@@ -246,7 +252,7 @@ struct GradientTransfers {
 
 impl GradientTransfers {
     fn new(job: &Job, classes: &[Traffic]) -> Self {
-        let carries_gradients = |comm: &CommId| classes[comm.0 as usize] == Traffic::DataParallel;
+        let carries_gradients = |comm: &CommId| moves_between_replicas(classes[comm.0 as usize]);
         let of_rank = job
             .ranks
             .iter()

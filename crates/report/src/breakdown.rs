@@ -19,13 +19,22 @@ pub struct Breakdown {
     /// Waits while tensor-parallel data moves.
     #[serde(rename = "exposed_tensor_parallel_s", serialize_with = "seconds")]
     pub exposed_tensor_parallel: Time,
+    /// Waits while keys, values or their gradients move inside context-parallel groups.
+    #[serde(rename = "exposed_context_parallel_s", serialize_with = "seconds")]
+    pub exposed_context_parallel: Time,
+    /// Waits while tokens move to experts and back.
+    #[serde(rename = "exposed_expert_parallel_s", serialize_with = "seconds")]
+    pub exposed_expert_parallel: Time,
     /// Waits while activations or their gradients move between stages.
     #[serde(rename = "exposed_pipeline_parallel_s", serialize_with = "seconds")]
     pub exposed_pipeline_parallel: Time,
-    /// Waits while gradients move between replicas, the tied embedding and the gradient norm
-    /// included.
+    /// Waits while gradients or parameters move between replicas, the tied embedding and the gradient
+    /// norm included.
     #[serde(rename = "exposed_data_parallel_s", serialize_with = "seconds")]
     pub exposed_data_parallel: Time,
+    /// Waits while something is copied to the host or back.
+    #[serde(rename = "exposed_host_s", serialize_with = "seconds")]
+    pub exposed_host: Time,
     /// Dependency waits that the schedule has even if compute is balanced.
     #[serde(rename = "bubble_s", serialize_with = "seconds")]
     pub bubble: Time,
@@ -94,8 +103,16 @@ impl Totals {
 /// Whether waiting before a transfer of this class is waiting for peers of the same role.
 pub(crate) fn waits_for_members(class: Traffic) -> bool {
     match class {
-        Traffic::TensorParallel | Traffic::DataParallel => true,
-        Traffic::PipelineParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => false,
+        Traffic::TensorParallel
+        | Traffic::ContextParallel
+        | Traffic::ExpertParallel
+        | Traffic::DataParallel
+        | Traffic::Parameters => true,
+        // Nobody else takes part in a rank's copies to and from its host.
+        Traffic::Host
+        | Traffic::PipelineParallel
+        | Traffic::TiedEmbedding
+        | Traffic::GradientNorm => false,
     }
 }
 
@@ -122,10 +139,14 @@ impl Breakdown {
             &[
                 totals.compute.iter().sum(),
                 exposed(Traffic::TensorParallel),
+                exposed(Traffic::ContextParallel),
+                exposed(Traffic::ExpertParallel),
                 exposed(Traffic::PipelineParallel),
                 exposed(Traffic::DataParallel)
+                    + exposed(Traffic::Parameters)
                     + exposed(Traffic::TiedEmbedding)
                     + exposed(Traffic::GradientNorm),
+                exposed(Traffic::Host),
                 bubble,
                 totals.dependency - bubble + totals.members,
             ],
@@ -136,10 +157,13 @@ impl Breakdown {
         Self {
             compute: part(0),
             exposed_tensor_parallel: part(1),
-            exposed_pipeline_parallel: part(2),
-            exposed_data_parallel: part(3),
-            bubble: part(4),
-            straggler_wait: part(5),
+            exposed_context_parallel: part(2),
+            exposed_expert_parallel: part(3),
+            exposed_pipeline_parallel: part(4),
+            exposed_data_parallel: part(5),
+            exposed_host: part(6),
+            bubble: part(7),
+            straggler_wait: part(8),
             computed: ComputeBreakdown {
                 forward: kind(ComputeKind::Forward),
                 backward: kind(ComputeKind::Backward),
@@ -150,12 +174,15 @@ impl Breakdown {
     }
 
     /// The parts, in the order of their fields.
-    pub fn parts(&self) -> [Time; 6] {
+    pub fn parts(&self) -> [Time; 9] {
         [
             self.compute,
             self.exposed_tensor_parallel,
+            self.exposed_context_parallel,
+            self.exposed_expert_parallel,
             self.exposed_pipeline_parallel,
             self.exposed_data_parallel,
+            self.exposed_host,
             self.bubble,
             self.straggler_wait,
         ]

@@ -166,8 +166,12 @@ fn load(cluster: &Cluster, traffic: &LinkTraffic, kind: LinkKind, sum: Sum) -> L
 pub(crate) fn traffic_name(class: Traffic) -> &'static str {
     match class {
         Traffic::TensorParallel => "tensor-parallel",
+        Traffic::ContextParallel => "context-parallel",
+        Traffic::ExpertParallel => "expert-parallel",
         Traffic::PipelineParallel => "pipeline-parallel",
         Traffic::DataParallel => "data-parallel",
+        Traffic::Parameters => "parameter",
+        Traffic::Host => "host",
         Traffic::TiedEmbedding => "tied-embedding",
         Traffic::GradientNorm => "gradient-norm",
     }

@@ -23,6 +23,10 @@ pub struct PlanSummary {
     pub overlap_weight_gradient: bool,
     /// Bytes of a bucket if gradients are averaged while the backward pass runs, none if after it.
     pub gradient_bucket_bytes: Option<f64>,
+    /// What replicas share out: 0 nothing, 1 optimizer states, 2 gradients too, 3 parameters too.
+    pub zero_stage_index: u32,
+    /// Ranks that share one copy, if not all that hold the same parameters.
+    pub zero_group_count: Option<u32>,
     /// Pipelines of equal shape.
     pub pipeline_classes: Vec<PipelineClass>,
 }
@@ -106,6 +110,8 @@ fn alike(cluster: &Cluster, a: &Pipeline, b: &Pipeline) -> bool {
         && a.stages.iter().zip(&b.stages).all(|(a, b)| {
             a.chunks == b.chunks
                 && a.recompute == b.recompute
+                && a.context == b.context
+                && a.experts == b.experts
                 && a.gpus.len() == b.gpus.len()
                 && a.gpus.iter().zip(&b.gpus).all(|(a, b)| device(a) == device(b))
         })
@@ -126,6 +132,8 @@ impl PlanSummary {
                 GradientSync::AtEnd => None,
                 GradientSync::Overlapped { bucket } => Some(bucket.0),
             },
+            zero_stage_index: plan.zero.stage(),
+            zero_group_count: plan.zero.group,
             pipeline_classes: classes.list.clone(),
         }
     }

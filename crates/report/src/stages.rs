@@ -20,6 +20,10 @@ pub struct StageRow {
     pub cards: Vec<String>,
     /// Tensor-parallel degree.
     pub tensor_parallel_count: u32,
+    /// Context-parallel degree.
+    pub context_parallel_count: u32,
+    /// Expert-parallel degree.
+    pub expert_parallel_count: u32,
     /// Layers of all its chunks.
     pub layer_count: u32,
     /// Model chunks, more than one under the interleaved schedule.
@@ -100,6 +104,8 @@ impl StageRow {
                     stage_index: s as u32,
                     cards: card_types(subject.cluster, &stage.gpus),
                     tensor_parallel_count: stage.tensor_parallel(),
+                    context_parallel_count: stage.context.degree,
+                    expert_parallel_count: stage.expert_degrees().0,
                     layer_count: stage.layer_count(),
                     chunk_count: stage.chunks.len() as u32,
                     recompute: recompute_name(stage.recompute),

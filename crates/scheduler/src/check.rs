@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_workload::{
-    Model, Shard, Training, card_path, sequence_parallel_limit, tensor_parallel_limits,
+    AttentionKernel, ContextExchange, Model, Shard, ShardError, Training, card_path,
+    sequence_limits, shard_limits,
 };
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{Pipeline, Plan};
+use crate::experts::expert_holders;
+use crate::plan::{Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Refused, Schedule};
 
 /// No pipeline has more micro-batches: their numbers must fit timelines' 16-bit tags.
@@ -54,7 +56,13 @@ pub fn check_plan(
     }
     check_cards(plan, cluster, &mut errors);
     check_sharding(plan, model, training, &mut errors);
-    errors.extend(check_precision(cluster, catalog, training, plan.gpus()));
+    check_experts(plan, model, &mut errors);
+    check_zero(plan, &mut errors);
+    let unsupported = check_precision(cluster, catalog, training, plan.gpus());
+    if unsupported.is_empty() {
+        check_rings(plan, cluster, catalog, training, &mut errors);
+    }
+    errors.extend(unsupported);
     errors
 }
 
@@ -234,19 +242,256 @@ fn check_cards(plan: &Plan, cluster: &Cluster, errors: &mut Vec<PlanError>) {
 }
 
 fn check_sharding(plan: &Plan, model: &Model, training: &Training, errors: &mut Vec<PlanError>) {
-    let mut seen: Vec<u32> = Vec::new();
+    let mut seen: Vec<Shard> = Vec::new();
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
+        check_contexts(p, pipeline, errors);
         for (s, stage) in pipeline.stages.iter().enumerate() {
-            let tp = stage.tensor_parallel();
-            if tp == 0 || pipeline.micro_batch_size == 0 || seen.contains(&tp) {
+            let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
+            if shard.tensor_parallel == 0 || pipeline.micro_batch_size == 0 || seen.contains(&shard)
+            {
                 continue;
             }
-            seen.push(tp);
-            let shard = Shard::new(tp, plan.sequence_parallel, pipeline.micro_batch_size);
-            let limits = tensor_parallel_limits(model, &shard);
-            for limit in limits.into_iter().chain(sequence_parallel_limit(training, &shard)) {
-                errors.push(PlanError::new(PlanPath::StageField(p, s, "tp"), limit.to_string()));
+            seen.push(shard);
+            let field = |error: &ShardError| match error {
+                ShardError::UnevenContext { .. } | ShardError::ContextHeads { .. } => "cp",
+                ShardError::UnevenExperts { .. } => "ep",
+                ShardError::UnevenExpert { .. } => "etp",
+                _ => "tp",
+            };
+            let limits = shard_limits(model, &shard);
+            for limit in limits.into_iter().chain(sequence_limits(training, &shard)) {
+                let path = PlanPath::StageField(p, s, field(&limit));
+                errors.push(PlanError::new(path, limit.to_string()));
             }
+        }
+    }
+}
+
+/// Context-parallel degrees: what they divide, and that a sequence is cut alike in all stages.
+fn check_contexts(p: usize, pipeline: &Pipeline, errors: &mut Vec<PlanError>) {
+    let first = pipeline.stages.first().map(|stage| stage.context.degree);
+    for (s, stage) in pipeline.stages.iter().enumerate() {
+        let path = PlanPath::StageField(p, s, "cp");
+        let (degree, cards) = (stage.context.degree, stage.gpus.len() as u32);
+        if degree == 0 {
+            errors.push(PlanError::new(path, "cp must be at least 1"));
+        } else if !cards.is_multiple_of(degree) {
+            errors.push(PlanError::new(
+                path,
+                format!("{cards} cards do not divide into {degree} context-parallel groups"),
+            ));
+        } else if first != Some(degree) {
+            let message = format!(
+                "cp {degree}, the pipeline's first stage has {}: a sequence that is cut otherwise \
+                 from stage to stage is not modelled",
+                first.unwrap_or(1)
+            );
+            errors.push(PlanError::new(path, message).help("give all its stages the same cp"));
+        }
+    }
+}
+
+/// A ring joins the results of its steps, which takes the sums that FlashAttention puts out.
+fn check_rings(
+    plan: &Plan,
+    cluster: &Cluster,
+    catalog: &Catalog,
+    training: &Training,
+    errors: &mut Vec<PlanError>,
+) {
+    let unfused = |gpu: &GpuId| {
+        let known = gpu.0 < cluster.gpu_count();
+        let device = known.then(|| cluster.device(*gpu))?;
+        let architecture = catalog.architecture(&device.architecture)?;
+        let path = card_path(device, architecture, training).ok()?;
+        (path.attention == AttentionKernel::Unfused).then_some(device)
+    };
+    for (p, pipeline) in plan.pipelines.iter().enumerate() {
+        for (s, stage) in pipeline.stages.iter().enumerate() {
+            let ring = stage.context.exchange == ContextExchange::Ring;
+            if stage.context.degree < 2 || !ring {
+                continue;
+            }
+            if let Some(device) = stage.gpus.iter().find_map(unfused) {
+                let message = format!(
+                    "ring attention joins the results of its steps, which takes FlashAttention; {} \
+                     runs unfused attention",
+                    device.name
+                );
+                errors.push(
+                    PlanError::new(PlanPath::StageField(p, s, "cp"), message)
+                        .help("exchange keys and values by AllGather or AllToAll"),
+                );
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the ranks that hold the same layers divide into groups that hold all experts, and whether
+/// all ranks of such a group come to the same exchanges.
+fn check_experts(plan: &Plan, model: &Model, errors: &mut Vec<PlanError>) {
+    let parts = |stage: &Stage| {
+        let layers = 0..model.layer_count();
+        stage.chunks.iter().all(|chunk| chunk.is_empty() || layers.contains(&(chunk.end - 1)))
+            && stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part))
+    };
+    for holders in expert_holders(plan) {
+        let (p, s) = holders.stages[0];
+        let stage = &plan.pipelines[p].stages[s];
+        let (degree, tensor) = stage.expert_degrees();
+        let path = |field| PlanPath::StageField(p, s, field);
+        if !model.distinct_parts().any(|part| model.has_experts(part)) {
+            let message = format!("ep {degree}, etp {tensor}, but the model has no experts");
+            errors.push(PlanError::new(path("ep"), message).help("leave both out"));
+            return;
+        }
+        if !parts(stage) {
+            continue;
+        }
+        if stage.tensor_parallel() > 1 && !plan.sequence_parallel {
+            errors.push(
+                PlanError::new(
+                    PlanPath::Field("sequence_parallel"),
+                    "tensor ranks that route tokens to experts on other ranks must share out the \
+                     tokens among themselves",
+                )
+                .help("set sequence_parallel: true, or split experts as other matrices: ep 1"),
+            );
+        }
+        let block = u64::from(holders.block());
+        if !holders.ranks.is_multiple_of(block) {
+            errors.push(
+                PlanError::new(
+                    path("ep"),
+                    format!(
+                        "{} ranks hold these layers; they do not divide into groups of ep {degree} x \
+                         etp {tensor} that hold all experts",
+                        holders.ranks
+                    ),
+                )
+                .help("choose an ep that divides dp x cp x tp / etp"),
+            );
+            continue;
+        }
+        check_expert_group(plan, &holders.stages, block, errors);
+    }
+}
+
+/// Stages whose ranks share experts must bring equally many tokens equally often.
+fn check_expert_group(
+    plan: &Plan,
+    stages: &[(usize, usize)],
+    block: u64,
+    errors: &mut Vec<PlanError>,
+) {
+    let brings = |&(p, s): &(usize, usize)| {
+        let (pipeline, stage) = (&plan.pipelines[p], &plan.pipelines[p].stages[s]);
+        let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
+        (pipeline.micro_batches, shard, stage.recompute)
+    };
+    // Ranks so far: a stage that does not begin a group shares one with the stage before.
+    let mut ranks = 0_u64;
+    for pair in stages.windows(2) {
+        let (p, s) = pair[0];
+        ranks += plan.pipelines[p].stages[s].gpus.len() as u64;
+        if !ranks.is_multiple_of(block) && brings(&pair[0]) != brings(&pair[1]) {
+            let (p, s) = pair[1];
+            errors.push(
+                PlanError::new(
+                    PlanPath::Stage(p, s),
+                    format!(
+                        "shares experts with stage {} of pipeline {}, but differs from it in \
+                         micro-batches, their size, tp, cp or recomputation",
+                        pair[0].1, pair[0].0
+                    ),
+                )
+                .help("ranks that share experts meet in every layer of every micro-batch"),
+            );
+            return;
+        }
+    }
+}
+
+/// Whether replicas can share out their states so.
+fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
+    let zero = plan.zero;
+    if (1..3).contains(&zero.stage()) {
+        for (p, pipeline) in plan.pipelines.iter().enumerate() {
+            if let Some(s) = pipeline.stages.iter().position(|stage| stage.offload.parameters) {
+                let message = format!(
+                    "parameters in the host's memory under ZeRO {}, which keeps them whole on cards",
+                    zero.stage()
+                );
+                errors
+                    .push(PlanError::new(PlanPath::StageField(p, s, "offload"), message).help(
+                        "share parameters out, too: `zero: (stage: 3)`, or leave `zero` out",
+                    ));
+                return;
+            }
+        }
+    }
+    if zero.group == Some(0) {
+        errors.push(PlanError::new(PlanPath::Field("zero"), "a group needs at least one rank"));
+    }
+    if zero.stage() == 0 {
+        return;
+    }
+    if let Some(size) = zero.group.filter(|&size| size > 0) {
+        let copies: u64 = plan
+            .pipelines
+            .iter()
+            .map(|pipeline| {
+                u64::from(pipeline.stages.first().map_or(1, |stage| stage.context.degree))
+            })
+            .sum();
+        if copies > u64::from(size) && !copies.is_multiple_of(u64::from(size)) {
+            errors.push(PlanError::new(
+                PlanPath::Field("zero"),
+                format!("{copies} replicas do not divide into sharding groups of {size}"),
+            ));
+        }
+    }
+    if zero.stage() < 2 {
+        return;
+    }
+    let stage = zero.stage();
+    let refuse = |p: usize, message: String| {
+        PlanError::new(PlanPath::Pipeline(p), message).help(
+            "under ZeRO 2 and 3 replicas meet in every micro-batch; use ZeRO 1, or make them alike",
+        )
+    };
+    if plan.pipelines.iter().any(|pipeline| pipeline.placement(plan.schedule).routes().len() > 1) {
+        errors.push(
+            PlanError::new(
+                PlanPath::Field("schedule"),
+                format!(
+                    "ZeRO {stage} under {}, which holds layers twice in a pipeline",
+                    plan.schedule.name()
+                ),
+            )
+            .help("use ZeRO 1, or another schedule"),
+        );
+    }
+    let Some(first) = plan.pipelines.first() else { return };
+    for (p, pipeline) in plan.pipelines.iter().enumerate().skip(1) {
+        if pipeline.micro_batches != first.micro_batches {
+            let message = format!(
+                "{} micro-batches, the first pipeline has {}: under ZeRO {stage} they must be as many \
+                 (their sizes may differ)",
+                pipeline.micro_batches, first.micro_batches
+            );
+            errors.push(refuse(p, message));
+            return;
+        }
+        let cut = |pipeline: &Pipeline| -> Vec<_> {
+            pipeline.stages.iter().map(|stage| stage.chunks.clone()).collect()
+        };
+        if cut(pipeline) != cut(first) {
+            let message =
+                format!("layers are cut otherwise than in the first pipeline under ZeRO {stage}");
+            errors.push(refuse(p, message));
+            return;
         }
     }
 }

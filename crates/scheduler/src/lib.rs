@@ -10,6 +10,7 @@
 mod check;
 mod compute;
 mod error;
+mod experts;
 mod lower;
 mod lowered;
 mod plan;
@@ -17,6 +18,7 @@ pub mod schedule;
 mod split;
 mod times;
 mod uniform;
+mod zero;
 
 pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
 pub use compute::Activity;
@@ -24,9 +26,13 @@ pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic};
 pub use motley_collectives::Fidelity;
-pub use plan::{GradientSync, Pipeline, Plan, Stage};
+pub use plan::{
+    ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,
+};
 pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 pub use times::{
-    BlockTime, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartFlops, PartTimes,
+    BlockPass, BlockPiece, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartFlops,
+    PartTimes,
 };
 pub use uniform::{LayerSplit, MicroBatchSplit, RankOrder, Speed, UniformPlan};
+pub use zero::{ParameterGather, Sharded, Shares, Zero};

@@ -9,8 +9,10 @@
 mod buckets;
 mod classes;
 mod communicators;
+mod copies;
 mod costs;
 mod flops;
+mod gathers;
 mod gradients;
 mod memory;
 mod names;
@@ -18,26 +20,34 @@ mod passes;
 mod program;
 mod programs;
 mod shape;
+mod states;
 mod strand;
 mod walk;
 
 use motley_collectives::{Fidelity, Layouts};
 use motley_job::{Job, JobBuilder, Link, ProgramId};
-use motley_topology::{Cluster, LinkId, RouteError};
-use motley_workload::Shard;
+use motley_topology::{Cluster, GpuId, LinkId, RouteError};
+use motley_workload::ProcessGroup;
 
 use self::classes::Classes;
 use self::communicators::Communicators;
+use self::copies::Copies;
 use self::costs::{StageWork, costs};
 use self::flops::stage_flops;
-use self::gradients::{GradientGroup, gradient_groups, stage_parameters};
+use self::gradients::{
+    GradientGroup, Holder, gradient_groups, part, stage_items, stage_parameters,
+};
 use self::names::{Names, streams};
 use self::programs::{PassesId, Programs};
-use self::shape::{ChunkShape, GradientShape, NormShape, SlotUse, StageShape};
+use self::shape::{
+    BucketShape, ChunkShape, GradientShape, NormShape, Routing, SlotUse, StageShape,
+};
+use self::states::States;
 use crate::lowered::{Lowered, Place};
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
 use crate::schedule::{OptimizerStep, Placement, Position};
 use crate::times::KernelTimes;
+use crate::zero::Shares;
 
 /// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
 /// asks.
@@ -53,10 +63,11 @@ pub fn lower(
     layouts: &mut Layouts,
     fidelity: Fidelity,
 ) -> Result<Lowered, RouteError> {
-    let mut job = JobBuilder::new(links(cluster), streams::COUNT);
+    let mut job = JobBuilder::new(links(cluster), streams::count(plan));
     let chunks = plan.pipelines.iter().flat_map(|p| &p.stages).map(|stage| stage.chunks.len());
     let names = Names::new(&mut job, chunks.max().unwrap_or(1) as u32);
-    let groups = gradient_groups(plan, times.model(), times.training());
+    let copies = Copies::new(plan);
+    let groups = gradient_groups(plan, times.model(), times.training(), &copies);
     let mut programs = Programs::new(times, names);
     let mut classes = Classes::default();
 
@@ -78,7 +89,14 @@ pub fn lower(
             communicators::words_shared(pipeline, &placement, times.model(), times.training());
         let works: Vec<Work> = (0..pipeline.stages.len())
             .map(|s| {
-                let shape = stage_shape(plan, &placement, p, s, &groups, &words, times);
+                let shape = stage_shape(
+                    plan,
+                    &placement,
+                    (p, s),
+                    (&groups, &copies),
+                    &words,
+                    (cluster, times),
+                );
                 let gpus = pipeline.stages[s].gpus.iter();
                 let passes = gpus.map(|&gpu| programs.passes(s, &shape, times.kind(gpu))).collect();
                 Work { shape, passes }
@@ -89,7 +107,11 @@ pub fn lower(
                 let works: Vec<StageWork> = works
                     .iter()
                     .zip(&pipeline.stages)
-                    .map(|(work, stage)| work.priced(stage, &programs, times))
+                    .enumerate()
+                    .map(|(s, (work, stage))| {
+                        let groups = copies.first_groups((p, s), &work.shape.shard);
+                        work.priced(stage, groups, &programs, times)
+                    })
                     .collect();
                 costs(pipeline, &placement, plan.schedule, &works, cluster, times, layouts)
             })?;
@@ -100,17 +122,17 @@ pub fn lower(
             let order = first_order + s as u32;
             let first_rank = lowered.places.len() as u32;
             let mut members = Vec::with_capacity(stage.gpus.len());
-            for (tensor_rank, (&gpu, &id)) in stage.gpus.iter().zip(&passes).enumerate() {
+            for (rank, (&gpu, &id)) in (0..).zip(stage.gpus.iter().zip(&passes)) {
                 let built = programs.program(id, order, &classes.orders, &mut job);
                 members.push(built.program);
                 lowered.places.push(Place {
                     gpu,
                     pipeline: p as u32,
                     stage: s as u32,
-                    tensor_rank: tensor_rank as u32,
+                    stage_rank: rank,
                     order,
                 });
-                let done = flops[tensor_rank];
+                let done = flops[rank as usize];
                 lowered.model_flops.push(done.model);
                 lowered.recomputed_flops.push(done.again);
                 lowered.memory.push(built.memory);
@@ -126,11 +148,14 @@ pub fn lower(
         }
     }
 
-    let mut communicators =
-        Communicators::new(plan, cluster, times, layouts, fidelity, &groups, &stages);
+    let machine = (cluster, times, layouts, fidelity);
+    let ranks = (&stages[..], &lowered.places[..]);
+    let mut communicators = Communicators::new(machine, plan, (&groups, &copies), ranks);
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         communicators.pipeline(p, pipeline, &programs, &mut job)?;
     }
+    communicators.experts(&programs, &mut job)?;
+    communicators.hosts(&programs, &mut job)?;
     communicators.gradients(&mut job)?;
     communicators.enter_ranks(&mut job);
     lowered.job = job.finish();
@@ -142,7 +167,7 @@ pub fn lower(
 #[derive(Debug)]
 struct Work {
     shape: StageShape,
-    /// By tensor rank.
+    /// By rank of the stage.
     passes: Vec<PassesId>,
 }
 
@@ -150,12 +175,13 @@ impl Work {
     fn priced<'a>(
         &'a self,
         stage: &Stage,
+        groups: [Vec<GpuId>; ProcessGroup::ALL.len()],
         programs: &'a Programs,
         times: &KernelTimes,
     ) -> StageWork<'a> {
         let kinds = stage.gpus.iter().map(|&gpu| times.kind(gpu));
         let passes = self.passes.iter().map(|&id| programs.get(id));
-        StageWork { shape: &self.shape, ranks: kinds.zip(passes).collect() }
+        StageWork { shape: &self.shape, groups, ranks: kinds.zip(passes).collect() }
     }
 }
 
@@ -163,9 +189,9 @@ impl Work {
 #[derive(Debug)]
 struct StageRanks {
     first_rank: u32,
-    /// By tensor rank.
+    /// By rank of the stage.
     programs: Vec<ProgramId>,
-    /// By tensor rank.
+    /// By rank of the stage.
     passes: Vec<PassesId>,
     /// What the slots of the programs stand for.
     slots: Vec<SlotUse>,
@@ -188,52 +214,102 @@ fn element_bytes(stage: &Stage, times: &KernelTimes) -> u32 {
 fn stage_shape(
     plan: &Plan,
     placement: &Placement,
-    p: usize,
-    s: usize,
-    groups: &[GradientGroup],
+    (p, s): Holder,
+    (groups, copies): (&[GradientGroup], &Copies),
     (sharing_words, word_shards): &(Vec<usize>, u32),
-    times: &KernelTimes,
+    (cluster, times): (&Cluster, &KernelTimes),
 ) -> StageShape {
+    let (model, training) = (times.model(), times.training());
     let pipeline = &plan.pipelines[p];
     let stage = &pipeline.stages[s];
-    let tensor_parallel = stage.tensor_parallel();
+    let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
     let chunks = (0..stage.chunks.len() as u32)
         .map(|chunk| ChunkShape::of(pipeline, placement, Position { stage: s as u32, chunk }));
-    let mine = || groups.iter().filter(|group| group.is_held_by((p, s)));
-    let reshard_bytes = mine()
-        .filter(|group| group.shards != tensor_parallel)
+    let mine: Vec<&GradientGroup> =
+        groups.iter().filter(|group| group.is_held_by((p, s))).collect();
+    let resharded = mine.iter().filter(|group| group.shards_on_rank(&shard) > 1);
+    let reshard_bytes = resharded
         .map(|group| {
-            let parameters: f64 = group.buckets.iter().map(|bucket| bucket.parameters).sum();
-            let on_card = f64::from(group.shards / tensor_parallel);
-            parameters * on_card * f64::from(times.training().gradient_bytes)
+            let on_rank = f64::from(group.shards_on_rank(&shard));
+            group.trained() * on_rank * f64::from(training.gradient_bytes)
         })
         .sum();
-    let [held, trained] = stage_parameters(times.model(), times.training(), pipeline, placement, s);
-    let shard = Shard::new(tensor_parallel, plan.sequence_parallel, pipeline.micro_batch_size);
+    let parameters = stage_parameters(model, training, pipeline, placement, s);
+    let items = stage_items(pipeline, placement, s, model.layer_count());
+    let held = items.iter().map(|&item| model.held_parameters(part(model, item), training));
+    let largest = held.map(|held| held.per_rank(&shard)).fold(0.0, f64::max);
+    let weight = |&(p, s): &Holder| {
+        let gpus = plan.pipelines[p].stages[s].gpus.iter();
+        gpus.map(|&gpu| times.memory(times.kind(gpu)).0).fold(f64::INFINITY, f64::min)
+    };
+    let share = |group: &GradientGroup, holder: Holder| {
+        let sharing = group.sharing(plan.zero.group) as f64;
+        match plan.zero.shares {
+            Shares::Equal => 1.0 / sharing,
+            Shares::Memory => {
+                let all: f64 = group.holders.iter().map(weight).sum();
+                weight(&holder) * group.holders.len() as f64 / all / sharing
+            }
+        }
+    };
+    let shared =
+        |group: &GradientGroup| plan.zero.stage() > 0 && group.sharing(plan.zero.group) > 1;
+    let gradient = |group: &&GradientGroup| GradientShape {
+        shards: group.shards_on_rank(&shard),
+        buckets: group
+            .buckets
+            .iter()
+            .map(|bucket| BucketShape {
+                items: bucket.items.clone(),
+                trained: bucket.parameters > 0.0,
+            })
+            .collect(),
+        shared: shared(group),
+        replicated: shared(group) && group.sharing(plan.zero.group) < group.copies.len(),
+    };
+    let has_experts = stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part));
     StageShape {
-        micro_batch_size: pipeline.micro_batch_size,
-        tensor_parallel,
-        sequence_parallel: plan.sequence_parallel,
+        shard,
         overlap_weight_gradient: plan.overlap_weight_gradient,
         recompute: stage.recompute,
         chunks: chunks.collect(),
         routes: placement.routes().len() as u32,
         element_bytes: element_bytes(stage, times),
-        gradients: mine()
-            .map(|group| GradientShape {
-                shards: group.shards / tensor_parallel,
-                buckets: group.buckets.iter().map(|bucket| bucket.items.clone()).collect(),
-            })
-            .collect(),
+        dispatch: (has_experts && !stage.keeps_tokens()).then(|| {
+            let group = &copies.first_groups((p, s), &shard)[ProcessGroup::Expert as usize];
+            let mut nodes: Vec<_> = group.iter().map(|&gpu| cluster.node_of(gpu)).collect();
+            nodes.sort_unstable();
+            nodes.dedup();
+            Routing {
+                dispatch: stage.experts.dispatch,
+                ranks: group.len() as u32,
+                nodes: nodes.len() as u32,
+            }
+        }),
+        gradients: mine.iter().map(gradient).collect(),
         overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
+        sharded: plan.zero.sharded,
         embedding_shards: if sharing_words.contains(&s) {
-            word_shards / tensor_parallel
+            word_shards / stage.tensor_parallel()
         } else {
             0
         },
         norm: norm_shape(plan, pipeline, s),
-        parameters: held.per_rank(&shard),
-        trained_parameters: trained.per_rank(&shard),
+        states: States::new(
+            (p, s),
+            parameters,
+            &shard,
+            &mine,
+            (plan.zero.sharded, stage.offload),
+            largest,
+            share,
+        ),
+        offload: stage.offload,
+        ranks_on_node: if stage.offload.optimizer {
+            copies.ranks_on_node(cluster, (p, s))
+        } else {
+            1
+        },
         reshard_bytes,
     }
 }

@@ -12,10 +12,18 @@ use crate::schedule::{Order, Turn};
 pub enum Traffic {
     /// Collectives inside a tensor-parallel group.
     TensorParallel,
+    /// Keys, values and their gradients inside a context-parallel group.
+    ContextParallel,
+    /// Tokens on their way to experts and back.
+    ExpertParallel,
     /// Activations and their gradients between stages.
     PipelineParallel,
     /// Gradients between replicas.
     DataParallel,
+    /// Parameters of which replicas hold shares.
+    Parameters,
+    /// Copies between cards and the memory of their hosts.
+    Host,
     /// Gradients of the tied embedding between the ends of a pipeline.
     TiedEmbedding,
     /// Agreement on the gradient norm, the barrier before the optimizer step.
@@ -24,10 +32,14 @@ pub enum Traffic {
 
 impl Traffic {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::TensorParallel,
+        Self::ContextParallel,
+        Self::ExpertParallel,
         Self::PipelineParallel,
         Self::DataParallel,
+        Self::Parameters,
+        Self::Host,
         Self::TiedEmbedding,
         Self::GradientNorm,
     ];
@@ -47,8 +59,8 @@ pub struct Place {
     pub pipeline: u32,
     /// Its stage in the pipeline.
     pub stage: u32,
-    /// Its rank in the tensor-parallel group.
-    pub tensor_rank: u32,
+    /// Its rank in the stage: its tensor-parallel groups one after the other.
+    pub stage_rank: u32,
     /// The order of its passes, in [`Lowered::orders`].
     pub order: u32,
 }

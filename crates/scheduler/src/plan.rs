@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use motley_topology::GpuId;
 use motley_units::Bytes;
-use motley_workload::{Model, Part, Recompute};
+use motley_workload::{ContextExchange, Model, Part, Recompute, Shard};
 
 use crate::schedule::{Placement, Position, Schedule};
+use crate::zero::Zero;
 
 /// One iteration's division of labour.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Plan {
     pub overlap_weight_gradient: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
+    /// What replicas share out instead of keeping a copy each.
+    pub zero: Zero,
 }
 
 /// One replica of the model.
@@ -64,20 +67,72 @@ impl Pipeline {
 /// The cards that hold a range of layers together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stage {
-    /// The tensor-parallel group, in rank order.
+    /// Its ranks: the tensor-parallel groups one after the other, a group for each part of the
+    /// sequence.
     pub gpus: Vec<GpuId>,
+    /// How the sequence is cut over the groups.
+    pub context: ContextParallel,
+    /// How experts are dealt out, where the layers have some.
+    pub experts: ExpertParallel,
     /// The layers of each model chunk (virtual stage): one range, or several under schedules that
     /// want them. In which order a micro-batch visits the chunks of all stages is the schedule's
     /// [`Placement`].
     pub chunks: Vec<Range<u32>>,
     /// What is computed again in the backward pass instead of kept.
     pub recompute: Recompute,
+    /// What lies in the memory of hosts instead of the cards'.
+    pub offload: Offload,
+}
+
+/// What lies in the memory of hosts, to be copied over PCIe where it is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Optimizer states: gradients go to the host, which steps, and parameters come back (ZeRO-Offload:
+    /// Ren et al. 2021, arXiv 2101.06840).
+    pub optimizer: bool,
+    /// Parameters: each layer's come before it runs, one layer ahead.
+    pub parameters: bool,
+    /// What layers keep for the backward pass: it goes out behind the forward pass, and comes back one
+    /// layer ahead of the backward pass.
+    pub activations: bool,
 }
 
 impl Stage {
     /// The tensor-parallel degree.
     pub fn tensor_parallel(&self) -> u32 {
-        self.gpus.len() as u32
+        self.gpus.len() as u32 / self.context.degree.max(1)
+    }
+
+    /// Its tensor-parallel groups, by the part of the sequence that they work on.
+    pub fn tensor_groups(&self) -> impl Iterator<Item = &[GpuId]> {
+        self.gpus.chunks(self.tensor_parallel().max(1) as usize)
+    }
+
+    /// Ranks over which experts are dealt out, and ranks that split each expert.
+    pub fn expert_degrees(&self) -> (u32, u32) {
+        let tensor = self.experts.tensor.unwrap_or_else(|| self.tensor_parallel());
+        (self.experts.degree.max(1), tensor.max(1))
+    }
+
+    /// Whether experts are split as all other matrices are, so that no token leaves its
+    /// tensor-parallel group.
+    pub fn keeps_tokens(&self) -> bool {
+        self.expert_degrees() == (1, self.tensor_parallel())
+    }
+
+    /// What one of its ranks works on.
+    pub fn shard(&self, sequence_parallel: bool, micro_batch_size: u32) -> Shard {
+        let (expert_parallel, expert_tensor_parallel) = self.expert_degrees();
+        Shard {
+            tensor_parallel: self.tensor_parallel(),
+            sequence_parallel,
+            micro_batch_size,
+            context_parallel: self.context.degree.max(1),
+            context_exchange: self.context.exchange,
+            expert_parallel,
+            expert_tensor_parallel,
+            overlap_shared_expert: self.experts.overlap_shared,
+        }
     }
 
     /// Layers of all chunks together.
@@ -100,6 +155,50 @@ impl Stage {
         }
         parts
     }
+}
+
+/// How a stage's tensor-parallel groups share out the tokens of each sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextParallel {
+    /// Groups; 1: every group has whole sequences.
+    pub degree: u32,
+    /// How tokens meet those of the other groups in attention.
+    pub exchange: ContextExchange,
+}
+
+impl ContextParallel {
+    /// Whole sequences.
+    pub const NONE: Self = Self { degree: 1, exchange: ContextExchange::Ring };
+}
+
+/// How the experts of mixture layers lie on ranks. The ranks that hold the same layers, in plan
+/// order, hold all experts once for every `degree * tensor` of them: a group may lie in a stage or
+/// span the stages of several pipelines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpertParallel {
+    /// Ranks over which experts are dealt out.
+    pub degree: u32,
+    /// Ranks that split each expert's matrices; as many as other matrices unless given.
+    pub tensor: Option<u32>,
+    /// How tokens travel to experts.
+    pub dispatch: Dispatch,
+    /// The shared expert runs while tokens travel to the others.
+    pub overlap_shared: bool,
+}
+
+impl ExpertParallel {
+    /// Experts split as other matrices are.
+    pub const NONE: Self =
+        Self { degree: 1, tensor: None, dispatch: Dispatch::AllToAll, overlap_shared: false };
+}
+
+/// How tokens travel to experts on other ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dispatch {
+    /// A copy for each chosen expert, by NCCL's all-to-all.
+    AllToAll,
+    /// One copy to each other node that has chosen experts, forwarded over NVLink there: DeepEP.
+    Forwarded,
 }
 
 /// When gradients are averaged across replicas.

@@ -9,41 +9,70 @@ use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Activations, Block, CardPath, Deferral, Exchange, KernelModel, Model, Operator, Part, Pass,
-    Recompute, Shard, Training, blocks, card_path, flops, optimizer_step, recomputed_flops,
+    Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operator,
+    Part, Pass, Recompute, Shard, Training, blocks, card_path, flops, host_optimizer_step,
+    optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
 use crate::error::PlanError;
 use crate::uniform::Speed;
 
-/// Compute time of a block, by what may wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BlockTime {
-    /// What must be done in order: everything but the weight gradients of linear layers.
-    pub main: KernelRun,
-    /// The weight gradients of all linear layers but the first. They may wait for a pass of weight
-    /// gradients.
-    pub inner_weights: KernelRun,
+/// A piece of a pass through a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BlockPiece {
+    /// Kernels.
+    Run {
+        /// What must be done in order: everything but the weight gradients of linear layers.
+        main: KernelRun,
+        /// Weight gradients of linear layers that are not the block's first. They may wait for a
+        /// pass of weight gradients.
+        weights: KernelRun,
+    },
+    /// What follows needs the result of an exchange.
+    Exchange(InnerExchange),
+    /// An exchange runs beside what follows.
+    Begin(InnerExchange),
+    /// What follows needs the result of the pass's so-many-th [`BlockPiece::Begin`].
+    Finish(u16),
+}
+
+/// Compute time of a pass through a block, by what may wait.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlockPass {
+    /// All but the weight gradient of the first linear layer, in order.
+    pub pieces: Vec<BlockPiece>,
     /// The weight gradient of the first linear layer. It may wait as the others, or run while the
     /// input gradient travels.
     pub first_weight: KernelRun,
 }
 
-impl BlockTime {
-    /// All kernels.
-    pub fn all(self) -> KernelRun {
-        self.main.then(self.weights())
+impl BlockPass {
+    /// All kernels that must be done in order.
+    pub fn main(&self) -> KernelRun {
+        self.runs().fold(KernelRun::default(), |sum, (main, _)| sum.then(main))
     }
 
-    /// All but the weight gradient of the first linear layer.
-    pub fn all_but_first_weight(self) -> KernelRun {
-        self.main.then(self.inner_weights)
+    /// The weight gradients of all linear layers but the first.
+    pub fn inner_weights(&self) -> KernelRun {
+        self.runs().fold(KernelRun::default(), |sum, (_, weights)| sum.then(weights))
     }
 
     /// All weight gradients.
-    pub fn weights(self) -> KernelRun {
-        self.inner_weights.then(self.first_weight)
+    pub fn weights(&self) -> KernelRun {
+        self.inner_weights().then(self.first_weight)
+    }
+
+    /// All kernels.
+    pub fn all(&self) -> KernelRun {
+        self.main().then(self.weights())
+    }
+
+    fn runs(&self) -> impl Iterator<Item = (KernelRun, KernelRun)> {
+        self.pieces.iter().filter_map(|piece| match *piece {
+            BlockPiece::Run { main, weights } => Some((main, weights)),
+            _ => None,
+        })
     }
 }
 
@@ -117,12 +146,12 @@ impl PartFlops {
 }
 
 /// A block's times, and what tensor-parallel ranks exchange around it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BlockTimes {
     /// The forward pass.
-    pub forward: KernelRun,
+    pub forward: BlockPass,
     /// The backward pass.
-    pub backward: BlockTime,
+    pub backward: BlockPass,
     /// What selective recomputation repeats.
     pub recomputed: KernelRun,
     /// What is exchanged around it.
@@ -136,9 +165,9 @@ impl BlockTimes {
         let again = match recompute {
             Recompute::None => 0.0,
             Recompute::Selective => seconds(self.recomputed),
-            Recompute::Full => seconds(self.forward),
+            Recompute::Full => seconds(self.forward.all()),
         };
-        [seconds(self.forward), again, seconds(self.backward.all())]
+        [seconds(self.forward.all()), again, seconds(self.backward.all())]
     }
 }
 
@@ -256,16 +285,32 @@ impl<'a> KernelTimes<'a> {
 
     fn block(&self, kind: CardKind, block: &Block) -> BlockTimes {
         BlockTimes {
-            forward: self.sum(kind, block.operators(Pass::Forward)).all(),
-            backward: self.sum(kind, block.operators(Pass::Backward)),
-            recomputed: self.sum(kind, &block.recomputed).all(),
+            forward: self.pass(
+                kind,
+                block.operators(Pass::Forward),
+                block.exchanges(Pass::Forward),
+            ),
+            backward: self.pass(
+                kind,
+                block.operators(Pass::Backward),
+                block.exchanges(Pass::Backward),
+            ),
+            recomputed: self.sum(kind, &block.recomputed),
             exchange: block.exchange,
         }
     }
 
     /// Time of the optimizer step on so many parameters of one card.
     pub fn optimizer(&self, kind: CardKind, parameters: f64) -> KernelRun {
-        self.sum(kind, &optimizer_step(self.training, parameters)).main
+        self.sum(kind, &optimizer_step(self.training, parameters))
+    }
+
+    /// Time of the optimizer step on so many parameters of one card by the processors of its node, which
+    /// step for `ranks` cards at once.
+    pub fn host_optimizer(&self, parameters: f64, ranks: u32) -> KernelRun {
+        let mut run = KernelRun::default();
+        run.add(host_optimizer_step(self.training.optimizer, parameters * f64::from(ranks)));
+        run
     }
 
     /// Time of a kernel that streams so many bytes through the card's memory.
@@ -275,20 +320,62 @@ impl<'a> KernelTimes<'a> {
             work: motley_workload::Work::Elementwise { bytes: Bytes(bytes) },
             deferral: Deferral::None,
         };
-        self.sum(kind, &[copy]).main
+        self.sum(kind, &[copy])
     }
 
-    fn sum(&self, kind: CardKind, operators: &[Operator]) -> BlockTime {
-        let mut total = BlockTime::default();
-        for operator in operators {
-            let run = match operator.deferral {
-                Deferral::None => &mut total.main,
-                Deferral::WeightPass => &mut total.inner_weights,
-                Deferral::Exchange => &mut total.first_weight,
-            };
-            run.add(self.kernels[kind.0 as usize].time(operator));
+    fn sum(&self, kind: CardKind, operators: &[Operator]) -> KernelRun {
+        self.pass(kind, operators, &[]).all()
+    }
+
+    /// A pass of these kernels, with what is exchanged in the middle of it.
+    fn pass(
+        &self,
+        kind: CardKind,
+        operators: &[Operator],
+        exchanges: &[InnerExchange],
+    ) -> BlockPass {
+        let mut pass = BlockPass::default();
+        let mut begun = 0;
+        // Begun exchanges by the kernel that needs them.
+        let mut open: Vec<(usize, u16)> = Vec::new();
+        let mut next = exchanges.iter().peekable();
+        for (position, operator) in operators.iter().enumerate() {
+            loop {
+                if let Some(done) = open.iter().position(|&(needed, _)| needed == position) {
+                    pass.pieces.push(BlockPiece::Finish(open.remove(done).1));
+                } else if let Some(exchange) = next.next_if(|other| other.begins == position) {
+                    if exchange.needed > position {
+                        open.push((exchange.needed, begun));
+                        begun += 1;
+                        pass.pieces.push(BlockPiece::Begin(*exchange));
+                    } else {
+                        pass.pieces.push(BlockPiece::Exchange(*exchange));
+                    }
+                } else {
+                    break;
+                }
+            }
+            let time = self.kernels[kind.0 as usize].time(operator);
+            match operator.deferral {
+                Deferral::None => pass.run(|main, _| main.add(time)),
+                Deferral::WeightPass => pass.run(|_, weights| weights.add(time)),
+                Deferral::Exchange => pass.first_weight.add(time),
+            }
         }
-        total
+        pass
+    }
+}
+
+impl BlockPass {
+    /// Adds to the run at the end.
+    fn run(&mut self, add: impl FnOnce(&mut KernelRun, &mut KernelRun)) {
+        if !matches!(self.pieces.last(), Some(BlockPiece::Run { .. })) {
+            let (main, weights) = (KernelRun::default(), KernelRun::default());
+            self.pieces.push(BlockPiece::Run { main, weights });
+        }
+        if let Some(BlockPiece::Run { main, weights }) = self.pieces.last_mut() {
+            add(main, weights);
+        }
     }
 }
 
@@ -297,10 +384,8 @@ impl<'a> KernelTimes<'a> {
 pub struct ComputeSpeed<'a> {
     /// Kernel times.
     pub times: &'a KernelTimes<'a>,
-    /// Sequences in a micro-batch.
-    pub micro_batch_size: u32,
-    /// See [`crate::Plan::sequence_parallel`].
-    pub sequence_parallel: bool,
+    /// What one card of a group works on.
+    pub shard: Shard,
     /// See [`crate::Stage::recompute`].
     pub recompute: Recompute,
 }
@@ -309,10 +394,9 @@ impl ComputeSpeed<'_> {
     /// Forward and backward time of a part; the slowest card of the group sets the pace. Layers pay
     /// for what is computed again.
     fn slowest(&self, gpus: &[GpuId], part: Part) -> Seconds {
-        let shard = Shard::new(gpus.len() as u32, self.sequence_parallel, self.micro_batch_size);
         let recompute = recompute_of(part, self.recompute);
         let time = |&gpu: &GpuId| {
-            let times = self.times.part(self.times.kind(gpu), shard, part);
+            let times = self.times.part(self.times.kind(gpu), self.shard, part);
             let blocks = times.blocks.iter().map(|block| block.seconds(recompute));
             let [forward, again, backward] = blocks.fold([0.0; 3], |sum, block| {
                 [sum[0] + block[0], sum[1] + block[1], sum[2] + block[2]]

@@ -1,4 +1,4 @@
-//! The (dp, tp, pp) shorthand and its expansion to a written-out plan.
+//! The (dp, tp, cp, pp) shorthand and its expansion to a written-out plan.
 //!
 //! The expansion is the only place that knows the shorthand. Splits may be equal, given, or
 //! proportional to the speed of the cards that carry them; what comes out is an ordinary
@@ -8,14 +8,15 @@ use std::ops::Range;
 
 use motley_topology::{Cluster, GpuId};
 use motley_units::Seconds;
-use motley_workload::{Model, Part, Recompute};
+use motley_workload::{Model, Part, Recompute, Shard};
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::plan::{ContextParallel, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
+use crate::zero::Zero;
 
-/// Megatron-LM's shorthand: `dp * tp * pp` ranks, laid over the cards in rank order.
+/// Megatron-LM's shorthand: `dp * tp * cp * pp` ranks, laid over the cards in rank order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UniformPlan {
     /// Data-parallel degree: the number of pipelines.
@@ -24,6 +25,12 @@ pub struct UniformPlan {
     pub tp: u32,
     /// Pipeline-parallel degree: the number of stages.
     pub pp: u32,
+    /// How each sequence is cut over tensor-parallel groups.
+    pub context: ContextParallel,
+    /// How experts are dealt out.
+    pub experts: ExpertParallel,
+    /// What replicas share out.
+    pub zero: Zero,
     /// Sequences in a micro-batch.
     pub micro_batch_size: u32,
     /// The schedule of every pipeline.
@@ -32,6 +39,8 @@ pub struct UniformPlan {
     pub chunks: u32,
     /// What is computed again in the backward pass.
     pub recompute: Recompute,
+    /// What lies in the memory of hosts.
+    pub offload: Offload,
     /// Split norms and residuals along the sequence.
     pub sequence_parallel: bool,
     /// Run the weight-gradient product while the input gradient is all-reduced.
@@ -73,9 +82,9 @@ pub enum MicroBatchSplit {
 /// Which dimension runs fastest over the ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RankOrder {
-    /// Tensor, then data, then pipeline: Megatron-LM's default. Stages lie on different nodes.
+    /// Tensor, context, then data, then pipeline: Megatron-LM's default. Stages lie on different nodes.
     TpDpPp,
-    /// Tensor, then pipeline, then data: each pipeline on neighbouring cards.
+    /// Tensor, context, then pipeline, then data: each pipeline on neighbouring cards.
     TpPpDp,
 }
 
@@ -129,6 +138,7 @@ impl UniformPlan {
             sequence_parallel: self.sequence_parallel,
             overlap_weight_gradient: self.overlap_weight_gradient,
             gradient_sync: self.gradient_sync,
+            zero: self.zero,
         })
     }
 
@@ -138,6 +148,9 @@ impl UniformPlan {
             ("dp", self.dp),
             ("tp", self.tp),
             ("pp", self.pp),
+            ("cp", self.context.degree),
+            ("ep", self.experts.degree),
+            ("etp", self.experts.tensor.unwrap_or(1)),
             ("micro_batch_size", self.micro_batch_size),
         ] {
             if value == 0 {
@@ -153,13 +166,20 @@ impl UniformPlan {
         if !errors.is_empty() {
             return errors;
         }
-        let world = u128::from(self.dp) * u128::from(self.tp) * u128::from(self.pp);
+        let world = [self.dp, self.tp, self.context.degree, self.pp]
+            .into_iter()
+            .map(u128::from)
+            .product::<u128>();
         if world != u128::from(gpus) {
+            let context = match self.context.degree {
+                1 => String::new(),
+                degree => format!(" x cp {degree}"),
+            };
             errors.push(
                 PlanError::new(
                     PlanPath::Plan,
                     format!(
-                        "dp {} x tp {} x pp {} = {world} ranks, but the cluster has {gpus} cards",
+                        "dp {} x tp {}{context} x pp {} = {world} ranks, but the cluster has {gpus} cards",
                         self.dp, self.tp, self.pp
                     ),
                 )
@@ -258,12 +278,25 @@ impl UniformPlan {
         }
     }
 
+    /// What one card of any stage works on.
+    pub fn shard(&self) -> Shard {
+        Shard {
+            context_parallel: self.context.degree,
+            context_exchange: self.context.exchange,
+            expert_parallel: self.experts.degree,
+            expert_tensor_parallel: self.experts.tensor.unwrap_or(self.tp),
+            overlap_shared_expert: self.experts.overlap_shared,
+            ..Shard::new(self.tp, self.sequence_parallel, self.micro_batch_size)
+        }
+    }
+
     fn stage_gpus(&self, replica: u32, stage: u32) -> Vec<GpuId> {
+        let ranks = self.tp * self.context.degree;
         let first = match self.rank_order {
-            RankOrder::TpDpPp => (stage * self.dp + replica) * self.tp,
-            RankOrder::TpPpDp => (replica * self.pp + stage) * self.tp,
+            RankOrder::TpDpPp => (stage * self.dp + replica) * ranks,
+            RankOrder::TpPpDp => (replica * self.pp + stage) * ranks,
         };
-        (first..first + self.tp).map(GpuId).collect()
+        (first..first + ranks).map(GpuId).collect()
     }
 
     /// Where the virtual stages of every pipeline lie.
@@ -338,7 +371,14 @@ impl UniformPlan {
                 ranges[place].clone()
             };
             let chunks = (0..self.chunks).map(chunk).collect();
-            Stage { gpus, chunks, recompute: self.recompute }
+            Stage {
+                gpus,
+                context: self.context,
+                experts: self.experts,
+                chunks,
+                recompute: self.recompute,
+                offload: self.offload,
+            }
         };
         groups.into_iter().enumerate().map(stage).collect()
     }
@@ -480,10 +520,14 @@ mod tests {
             dp: 1,
             tp: 1,
             pp: u32::MAX,
+            context: ContextParallel::NONE,
+            experts: ExpertParallel::NONE,
+            zero: Zero::NONE,
             micro_batch_size: 1,
             schedule: Schedule::Interleaved,
             chunks: u32::MAX,
             recompute: Recompute::None,
+            offload: Offload::default(),
             sequence_parallel: false,
             overlap_weight_gradient: false,
             gradient_sync: GradientSync::AtEnd,

@@ -77,6 +77,24 @@ impl Cluster {
         way.inside(b, b.placement.template.nic_to(nic_b, card_b));
         Ok((Seconds(way.latency), PathClass::Net))
     }
+
+    /// The way from a card to the memory of the CPU socket that its PCIe leads to. The way back crosses
+    /// the other direction of the same links.
+    ///
+    /// # Errors
+    /// A number that is no card.
+    pub fn host_route(&self, from: GpuId) -> Result<Route, RouteError> {
+        if from.0 >= self.gpu_count() {
+            return Err(RouteError::UnknownGpu { gpu: from.0, count: self.gpu_count() });
+        }
+        let place = self.place(self.node_of(from));
+        let inside = place.placement.template.to_host(self.local_index(from));
+        let mut links = Vec::new();
+        let mut way = Way { links: &mut links, latency: 0.0 };
+        way.inside(place, inside);
+        let latency = Seconds(way.latency);
+        Ok(Route { links, latency, class: inside.class })
+    }
 }
 
 /// A route being put together.

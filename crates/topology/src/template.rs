@@ -42,6 +42,8 @@ pub(crate) struct NodeTemplate {
     out: Vec<Stretch>,
     /// To card (row) from NIC.
     back: Vec<Stretch>,
+    /// From each card to the memory of its socket.
+    host: Vec<Stretch>,
     /// For card (row) and NIC: the card next to it by NVLink whose own NIC that is.
     proxies: Vec<Option<u32>>,
 }
@@ -69,10 +71,11 @@ impl NodeTemplate {
         let (out, back) = builder
             .nic_stretches(*group.nic.gpu_direct.get())
             .map_err(|(a, b)| unreachable(a, b))?;
+        let host = builder.host_stretches().map_err(|(a, b)| unreachable(a, b))?;
         let nic_of = builder.nearest_nics();
         let pool = builder.pool;
         let mut template =
-            Self { links, gpus, nics, nic_of, pool, peers, out, back, proxies: Vec::new() };
+            Self { links, gpus, nics, nic_of, pool, peers, out, back, host, proxies: Vec::new() };
         template.proxies = (0..gpus)
             .flat_map(|card| (0..nics).map(move |nic| (card, nic)))
             .map(|(card, nic)| template.find_proxy(card, nic))
@@ -101,6 +104,11 @@ impl NodeTemplate {
     /// From a NIC to a card.
     pub(crate) fn nic_to(&self, nic: u32, card: u32) -> Inside<'_> {
         self.inside(self.back[(card * self.nics + nic) as usize])
+    }
+
+    /// From a card to the memory of its socket.
+    pub(crate) fn to_host(&self, card: u32) -> Inside<'_> {
+        self.inside(self.host[card as usize])
     }
 
     /// The card, other than `card` itself, through which NVLink traffic of `card` reaches `nic`.
@@ -229,6 +237,17 @@ impl Builder<'_> {
             }
         }
         Ok((out, back))
+    }
+
+    /// From each card to its socket.
+    fn host_stretches(&mut self) -> Result<Vec<Stretch>, Missing> {
+        let (gpus, sockets) = (self.gpus.clone(), self.sockets.clone());
+        let stretch = |(card, socket): (Component, Component)| {
+            let found = self.graph.paths(card, &[socket], plane::host).into_iter().flatten().next();
+            let (path, _) = found.ok_or((card, socket))?;
+            Ok(self.store(&path, PathClass::Phb, Seconds(0.0)))
+        };
+        gpus.into_iter().zip(sockets).map(stretch).collect()
     }
 
     /// The NIC of each card: the nearest by PCIe; cards that have the same nearest NICs take turns.

@@ -220,3 +220,27 @@ fn a_card_that_does_not_exist_has_no_route() {
     let cluster = node("dgx-a100");
     assert_eq!(cluster.route(GpuId(0), GpuId(8)), Err(RouteError::UnknownGpu { gpu: 8, count: 8 }));
 }
+
+/// The way to host memory is the shortest over PCIe, ends at a socket of the node, and is the same in
+/// every node of a group, moved.
+#[test]
+fn every_card_reaches_the_memory_of_its_socket() {
+    for design in designs() {
+        let cluster = cluster(vec![group(design, 2)], FabricShape::SingleSwitch);
+        for gpu in cluster.gpus() {
+            let route = cluster.host_route(gpu).expect("a card");
+            let mut at = place(&cluster, gpu);
+            for &id in &route.links {
+                let link = cluster.link(id);
+                assert_eq!((link.kind, link.from), (LinkKind::Pcie, at), "{design}");
+                at = link.to;
+            }
+            assert!(matches!(at, Component::Socket { .. }), "{design}: ends at {at}");
+            assert_eq!(at.node(), Some(cluster.node_of(gpu)));
+            assert!(route.links.len() <= 2, "{design}");
+        }
+        let count = cluster.gpu_count();
+        let unknown = RouteError::UnknownGpu { gpu: count, count };
+        assert_eq!(cluster.host_route(GpuId(count)), Err(unknown));
+    }
+}

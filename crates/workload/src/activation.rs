@@ -70,7 +70,7 @@ impl Activations {
         let element = f64::from(path.precision.element_bytes());
         let input = model.kind(part).map_or(0.0, |kind| {
             let own = kind.input.rows(training) as f64 * kind.input.width() as f64;
-            own * f64::from(shard.micro_batch_size) / f64::from(shard.sequence_split())
+            own * f64::from(shard.micro_batch_size) / f64::from(shard.token_split())
         });
         let kept = blocks.iter().fold(Kept::default(), |sum, block| sum.and(block.kept));
         Self { input: element * input, kept, element }

@@ -10,7 +10,7 @@
 //! | which kernels run | [`blocks`], [`optimizer_step`] |
 //! | how long do they take | [`KernelModel`] |
 //! | how much work is it | [`flops`], [`model_flops`], [`recomputed_flops`] |
-//! | does it fit | [`memory`], [`activations`], [`tensor_parallel_limits`] |
+//! | does it fit | [`memory`], [`activations`], [`shard_limits`] |
 //!
 //! A model is an embedding, a stack of layers that may be unlike, and a head. Each of these parts is
 //! a few blocks, because tensor parallelism communicates between them. This crate knows one card
@@ -34,7 +34,7 @@ mod training;
 
 pub use activation::{Activations, activations};
 pub use adapters::Adapters;
-pub use block::{Block, Exchange, blocks};
+pub use block::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup, blocks};
 pub use card_path::{CardPath, Obstacle, Unsupported, card_path};
 pub use description::{
     DenseShape, Description, FieldPath, FieldStep, LearnedOrRotary, ModelError, RON_EXTENSIONS,
@@ -47,14 +47,15 @@ pub use model::{
     Attention, AttentionMask, Branches, Classifier, Convolution, Embedding, Experts, Extent,
     FeedForward, FullyConnected, Head, Images, Join, KindId, LanguageHead, Layer, LayerKind, Mlp,
     Model, Norm, NormPlacement, Operation, Padding, ParameterCount, Part, Pool, Positions,
-    Projection, Projections, QkNorm, Residual, Router, SharedExpert, TokenEmbedding, Transformer,
+    Projection, Projections, QkNorm, Residual, Router, SharedExpert, Spread, TokenEmbedding,
+    Transformer,
 };
 pub use operator::{
     ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work,
 };
-pub use optimizer::optimizer_step;
+pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
-pub use shard::{Shard, TensorParallelError, sequence_parallel_limit, tensor_parallel_limits};
+pub use shard::{ContextExchange, Shard, ShardError, sequence_limits, shard_limits};
 pub use training::{
     AttentionKernel, Capacity, ExpertLoad, Optimizer, Precision, Recompute, Training,
 };

@@ -22,10 +22,13 @@ const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// What a stage holds on one of its cards, at the moment of its peak.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StageLoad {
-    /// Parameters on this card, of all the stage's parts, adapters included.
+    /// Parameters on this card, of all the stage's parts, adapters included; those that are gathered
+    /// from others while they are used, too.
     pub parameters: f64,
-    /// Those of them that are trained.
-    pub trained_parameters: f64,
+    /// Parameters with gradients on this card.
+    pub gradients: f64,
+    /// Parameters whose optimizer states are on this card.
+    pub stepped: f64,
     /// Activations of all micro-batches in flight: [`crate::Activations::bytes`] of every part.
     pub activations: Bytes,
     /// The largest passing need of a part, [`crate::Activations::workspace`]: these do not occur
@@ -65,16 +68,15 @@ impl MemoryUse {
     }
 }
 
-/// The memory that `load` needs on a card that runs `path`. Optimizer states are whole: nothing is
-/// sharded over data-parallel ranks.
+/// The memory that `load` needs on a card that runs `path`.
 pub fn memory(training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
     let element = f64::from(path.precision.element_bytes());
     let master = if path.precision.mixed() { 4.0 } else { 0.0 };
     let moments = 4.0 * f64::from(training.optimizer.moments());
     MemoryUse {
         parameters: Bytes(element * load.parameters),
-        gradients: Bytes(f64::from(training.gradient_bytes) * load.trained_parameters),
-        optimizer: Bytes((master + moments) * load.trained_parameters),
+        gradients: Bytes(f64::from(training.gradient_bytes) * load.gradients),
+        optimizer: Bytes((master + moments) * load.stepped),
         activations: load.activations,
         workspace: load.workspace,
         overhead: Bytes(CONTEXT + NCCL + ALLOCATOR),

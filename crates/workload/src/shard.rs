@@ -1,5 +1,6 @@
 //! The part of a layer that one rank works on.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{FeedForward, LayerKind, Model, Training};
@@ -13,10 +14,30 @@ pub struct Shard {
     pub sequence_parallel: bool,
     /// Samples of a micro-batch.
     pub micro_batch_size: u32,
+    /// Groups that share out the tokens of each sequence; 1: each has whole sequences.
+    pub context_parallel: u32,
+    /// How tokens meet those of the other groups in attention.
+    pub context_exchange: ContextExchange,
     /// Ranks over which the experts of a layer are dealt out; 1: every rank has a part of each.
     pub expert_parallel: u32,
     /// Ranks that split each expert's matrices.
     pub expert_tensor_parallel: u32,
+    /// The shared expert runs while tokens travel to the others.
+    pub overlap_shared_expert: bool,
+}
+
+/// How tokens meet those of other context-parallel groups in attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ContextExchange {
+    /// Keys and values go round in a ring, each step beside the attention to those of the step
+    /// before (Liu et al. 2023, arXiv 2310.01889).
+    Ring,
+    /// Keys and values are gathered before attention (Llama Team 2024, arXiv 2407.21783, section
+    /// 3.3.2).
+    AllGather,
+    /// Each rank trades its tokens of all heads for all tokens of its heads, and back (DeepSpeed
+    /// Ulysses: Jacobs et al. 2023, arXiv 2309.14509).
+    AllToAll,
 }
 
 impl Shard {
@@ -26,8 +47,11 @@ impl Shard {
             tensor_parallel,
             sequence_parallel,
             micro_batch_size,
+            context_parallel: 1,
+            context_exchange: ContextExchange::Ring,
             expert_parallel: 1,
             expert_tensor_parallel: tensor_parallel,
+            overlap_shared_expert: false,
         }
     }
 
@@ -36,16 +60,27 @@ impl Shard {
         self.expert_parallel.max(1).saturating_mul(self.expert_tensor_parallel.max(1))
     }
 
-    /// Ranks that share the tokens outside the tensor-parallel regions.
+    /// Whether experts are split as other matrices are: every rank of a tensor group has a part of
+    /// each, and no token leaves the group.
+    pub(crate) fn keeps_tokens(&self) -> bool {
+        self.expert_parallel <= 1 && self.expert_tensor_parallel == self.tensor_parallel
+    }
+
+    /// Ranks that share the tokens of a sequence outside the tensor-parallel regions.
+    pub(crate) fn token_split(&self) -> u32 {
+        self.sequence_split().saturating_mul(self.context_parallel.max(1))
+    }
+
+    /// Ranks of a tensor-parallel group that share its tokens outside the tensor-parallel regions.
     pub(crate) fn sequence_split(&self) -> u32 {
         if self.sequence_parallel { self.tensor_parallel.max(1) } else { 1 }
     }
 }
 
-/// A model that a tensor-parallel degree cannot split evenly.
+/// A model that cannot be split so.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum TensorParallelError {
+pub enum ShardError {
     /// The degree is zero.
     #[error("tensor_parallel is 0; 1 means no tensor parallelism")]
     ZeroDegree,
@@ -71,14 +106,70 @@ pub enum TensorParallelError {
     },
     /// Nothing of a model that reads images is split.
     #[error(
-        "model `{model}` reads images: its layers are not split over tensor_parallel {degree}; \
+        "model `{model}` reads images: its layers are not split over {degree} tensor or context ranks; \
          choose 1, and more pipelines or stages"
     )]
     Images {
         /// The model's name.
         model: String,
-        /// The tensor-parallel degree.
+        /// Tensor times context ranks.
         degree: u32,
+    },
+    /// Attention heads do not divide over tensor and context ranks together.
+    #[error(
+        "model `{model}`: {what} {size} cannot be shared out over cp {context} times tp {tensor} by an \
+         all-to-all; choose degrees whose product divides them, or another exchange: Ring, AllGather"
+    )]
+    ContextHeads {
+        /// The model's name.
+        model: String,
+        /// Query, or key and value heads.
+        what: &'static str,
+        /// How many.
+        size: u32,
+        /// The context-parallel degree.
+        context: u32,
+        /// The tensor-parallel degree.
+        tensor: u32,
+    },
+    /// Experts do not divide over expert ranks.
+    #[error(
+        "model `{model}`: {size} experts cannot be dealt out over ep {degree}; choose one that divides them"
+    )]
+    UnevenExperts {
+        /// The model's name.
+        model: String,
+        /// Experts of a layer.
+        size: u32,
+        /// The expert-parallel degree.
+        degree: u32,
+    },
+    /// An expert's inner width does not divide over the ranks that split it.
+    #[error(
+        "model `{model}`: ffn {size} of an expert cannot be split over etp {degree}; choose one that divides it"
+    )]
+    UnevenExpert {
+        /// The model's name.
+        model: String,
+        /// The inner width.
+        size: u32,
+        /// Ranks that split each expert.
+        degree: u32,
+    },
+    /// Sequences are not multiples of what context-parallel ranks take.
+    #[error(
+        "sequence_length {sequence_length} cannot be cut over cp {degree}: expected a multiple of \
+         {step}, as each rank takes {parts}"
+    )]
+    UnevenContext {
+        /// Tokens of a sequence.
+        sequence_length: u32,
+        /// The context-parallel degree.
+        degree: u32,
+        /// What it must be a multiple of.
+        step: u32,
+        /// What a rank takes.
+        parts: &'static str,
     },
     /// The sequence is not a multiple of the degree.
     #[error(
@@ -95,31 +186,36 @@ pub enum TensorParallelError {
 
 /// What hinders `shard` for `model`; empty if nothing does. Key and value heads are never copied
 /// to several ranks: a degree above their number is refused. The sequence is
-/// [`sequence_parallel_limit`]'s concern.
-pub fn tensor_parallel_limits(model: &Model, shard: &Shard) -> Vec<TensorParallelError> {
+/// [`sequence_limits`]'s concern.
+pub fn shard_limits(model: &Model, shard: &Shard) -> Vec<ShardError> {
     let mut errors = Vec::new();
     if shard.micro_batch_size == 0 {
-        errors.push(TensorParallelError::EmptyMicroBatch);
+        errors.push(ShardError::EmptyMicroBatch);
     }
     if shard.tensor_parallel == 0 {
-        errors.push(TensorParallelError::ZeroDegree);
+        errors.push(ShardError::ZeroDegree);
         return errors;
     }
-    if model.tokens().is_none() && shard.tensor_parallel > 1 {
-        let (model, degree) = (model.name.clone(), shard.tensor_parallel);
-        errors.push(TensorParallelError::Images { model, degree });
+    let ranks = shard.tensor_parallel.saturating_mul(shard.context_parallel.max(1));
+    if model.tokens().is_none() && ranks > 1 {
+        let (model, degree) = (model.name.clone(), ranks);
+        errors.push(ShardError::Images { model, degree });
     }
     for (what, size, degree, hint) in split_dimensions(model, shard) {
-        let uneven =
-            TensorParallelError::Uneven { model: model.name.clone(), what, size, degree, hint };
+        let uneven = ShardError::Uneven { model: model.name.clone(), what, size, degree, hint };
         if !size.is_multiple_of(degree.max(1)) && !errors.contains(&uneven) {
             errors.push(uneven);
+        }
+    }
+    for limit in expert_limits(model, shard).into_iter().chain(head_limits(model, shard)) {
+        if !errors.contains(&limit) {
+            errors.push(limit);
         }
     }
     errors
 }
 
-/// Everything that a degree splits: its name, its size, the degree, a further way out.
+/// Everything that a tensor-parallel degree splits: its name, its size, the degree, a further way out.
 fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32, &'static str)> {
     let degree = shard.tensor_parallel;
     let whole_heads = " (key and value heads are not copied to several ranks)";
@@ -132,9 +228,6 @@ fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32
         match &layer.feed_forward {
             FeedForward::Dense(mlp) => dimensions.push(("ffn", mlp.ffn, degree, "")),
             FeedForward::Experts(bank) => {
-                let split = shard.expert_tensor_parallel;
-                dimensions.push(("ffn of an expert", bank.expert.ffn, split, ""));
-                dimensions.push(("experts", bank.experts, shard.expert_parallel, ""));
                 let shared =
                     bank.shared.map(|shared| ("ffn of shared experts", shared.ffn, degree, ""));
                 dimensions.extend(shared);
@@ -147,14 +240,71 @@ fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32
     dimensions
 }
 
-/// What hinders sequence parallelism: sequences must be multiples of the degree.
-pub fn sequence_parallel_limit(training: &Training, shard: &Shard) -> Option<TensorParallelError> {
+/// What hinders experts from being dealt out and split.
+fn expert_limits(model: &Model, shard: &Shard) -> Vec<ShardError> {
+    let mut errors = Vec::new();
+    for layer in model.kinds().iter().filter_map(LayerKind::transformer) {
+        let FeedForward::Experts(bank) = &layer.feed_forward else { continue };
+        let (degree, size) = (shard.expert_parallel.max(1), bank.experts);
+        if !size.is_multiple_of(degree) {
+            errors.push(ShardError::UnevenExperts { model: model.name.clone(), size, degree });
+        }
+        let (degree, size) = (shard.expert_tensor_parallel.max(1), bank.expert.ffn);
+        if !size.is_multiple_of(degree) {
+            errors.push(ShardError::UnevenExpert { model: model.name.clone(), size, degree });
+        }
+    }
+    errors
+}
+
+/// What hinders heads from being shared out by an all-to-all.
+fn head_limits(model: &Model, shard: &Shard) -> Vec<ShardError> {
+    let (context, tensor) = (shard.context_parallel.max(1), shard.tensor_parallel.max(1));
+    if context == 1 || shard.context_exchange != ContextExchange::AllToAll {
+        return Vec::new();
+    }
+    let layers = model.kinds().iter().filter_map(LayerKind::transformer);
+    let attentions =
+        layers.flat_map(|layer| std::iter::once(&layer.attention).chain(&layer.cross_attention));
+    let heads = attentions
+        .flat_map(|attention| [("heads", attention.heads), ("kv_heads", attention.kv_heads())]);
+    heads
+        .filter(|(_, size)| !size.is_multiple_of(context.saturating_mul(tensor)))
+        .map(|(what, size)| ShardError::ContextHeads {
+            model: model.name.clone(),
+            what,
+            size,
+            context,
+            tensor,
+        })
+        .collect()
+}
+
+/// What hinders sequences from being shared out over context ranks, and over the tensor ranks of each
+/// by sequence parallelism.
+pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
+    let context = shard.context_parallel.max(1);
+    let (step, parts) = match shard.context_exchange {
+        ContextExchange::AllToAll => (context, "one part"),
+        ContextExchange::Ring | ContextExchange::AllGather => (
+            context.saturating_mul(2),
+            "two parts, one from the front and one from the back, so that all have equally much to do",
+        ),
+    };
+    let lengths = || [Some(training.tokens()), training.target_length].into_iter().flatten();
+    let cut = lengths().filter(|length| context > 1 && !length.is_multiple_of(step)).map(
+        |sequence_length| ShardError::UnevenContext {
+            sequence_length,
+            degree: context,
+            step,
+            parts,
+        },
+    );
     let degree = shard.sequence_split();
-    [Some(training.tokens()), training.target_length]
-        .into_iter()
-        .flatten()
-        .find(|length| !length.is_multiple_of(degree))
-        .map(|sequence_length| TensorParallelError::UnevenSequence { sequence_length, degree })
+    let split = lengths()
+        .find(|length| !(length / context).is_multiple_of(degree))
+        .map(|sequence_length| ShardError::UnevenSequence { sequence_length, degree });
+    cut.take(1).chain(split).collect()
 }
 
 #[cfg(test)]
@@ -166,7 +316,7 @@ mod tests {
         let model = Model::preset(preset).unwrap();
         let shard = Shard::new(degree, true, 1);
         let found: Vec<String> =
-            tensor_parallel_limits(&model, &shard).iter().map(ToString::to_string).collect();
+            shard_limits(&model, &shard).iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (message, part) in found.iter().zip(expected) {
             assert!(message.contains(part), "{message} lacks {part}");
@@ -197,10 +347,10 @@ mod tests {
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);
-        assert_eq!(sequence_parallel_limit(&training(2048, None), &shard), None);
-        assert!(sequence_parallel_limit(&training(2047, None), &shard).is_some());
-        assert!(sequence_parallel_limit(&training(2048, Some(100)), &shard).is_some());
+        assert_eq!(sequence_limits(&training(2048, None), &shard), []);
+        assert!(!sequence_limits(&training(2047, None), &shard).is_empty());
+        assert!(!sequence_limits(&training(2048, Some(100)), &shard).is_empty());
         shard.sequence_parallel = false;
-        assert_eq!(sequence_parallel_limit(&training(2047, None), &shard), None);
+        assert_eq!(sequence_limits(&training(2047, None), &shard), []);
     }
 }

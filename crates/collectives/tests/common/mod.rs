@@ -1,7 +1,7 @@
 //! Clusters of built-in designs and communicators on them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use motley_collectives::Group;
+use motley_collectives::{CollectiveKind, Group};
 use motley_hardware::Catalog;
 use motley_topology::{
     Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, NodeId, Routing,
@@ -47,3 +47,9 @@ pub(crate) fn whole(cluster: &Cluster) -> Group {
 }
 
 pub(crate) const MIB: f64 = 1_048_576.0;
+
+/// The communicator of all cards for this kind alone.
+pub(crate) fn exchanging(cluster: &Cluster, kind: CollectiveKind) -> Group {
+    let all: Vec<GpuId> = cluster.gpus().collect();
+    Group::of_kinds(cluster, &all, [kind]).expect("members that can reach each other")
+}

@@ -145,8 +145,8 @@ fn check_slices(prepared: &Prepared<'_>, members: &[RankId]) {
         let place = prepared.lowered.place(rank);
         let pipeline = &prepared.plan.pipelines[place.pipeline as usize];
         let degree = f64::from(pipeline.stages[place.stage as usize].tensor_parallel());
-        start = start.max(f64::from(place.tensor_rank) / degree);
-        end = end.min(f64::from(place.tensor_rank + 1) / degree);
+        start = start.max(f64::from(place.stage_rank) / degree);
+        end = end.min(f64::from(place.stage_rank + 1) / degree);
     }
     assert!(end - start > 1e-9, "{members:?} have no parameters in common");
 }

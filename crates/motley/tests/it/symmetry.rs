@@ -107,7 +107,7 @@ fn equal_pipelines_finish_together() {
             let twin = places
                 .iter()
                 .position(|other| {
-                    (other.stage, other.tensor_rank) == (place.stage, place.tensor_rank)
+                    (other.stage, other.stage_rank) == (place.stage, place.stage_rank)
                 })
                 .unwrap();
             assert_eq!(run.outcome.finish[rank], run.outcome.finish[twin], "{plan}: rank {rank}");

@@ -109,7 +109,7 @@ impl<'a> Recording<'a> {
 pub(super) fn first_ranks(lowered: &Lowered, pipeline: usize) -> Option<Vec<RankId>> {
     let firsts = (0..).map(RankId).zip(&lowered.places);
     let firsts =
-        firsts.filter(|(_, place)| place.pipeline as usize == pipeline && place.tensor_rank == 0);
+        firsts.filter(|(_, place)| place.pipeline as usize == pipeline && place.stage_rank == 0);
     let ranks: Vec<RankId> = firsts.map(|(rank, _)| rank).collect();
     (!ranks.is_empty()).then_some(ranks)
 }

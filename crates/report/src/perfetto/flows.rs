@@ -45,7 +45,7 @@ impl Flows {
                 if senders.binary_search(&receiver).is_ok() {
                     continue;
                 }
-                let position = place.tensor_rank as usize * senders.len() / degree as usize;
+                let position = place.stage_rank as usize * senders.len() / degree as usize;
                 let Some(&sender) = senders.get(position).filter(|&&rank| tracks.traced(rank))
                 else {
                     continue;

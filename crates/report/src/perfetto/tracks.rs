@@ -24,15 +24,23 @@ pub(super) enum Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Tensor,
+    Context,
+    Expert,
     Pipeline,
     Data,
+    Parameters,
+    Host,
 }
 
 impl Kind {
     fn of(class: Traffic) -> Self {
         match class {
             Traffic::TensorParallel => Self::Tensor,
+            Traffic::ContextParallel => Self::Context,
+            Traffic::ExpertParallel => Self::Expert,
             Traffic::PipelineParallel => Self::Pipeline,
+            Traffic::Parameters => Self::Parameters,
+            Traffic::Host => Self::Host,
             Traffic::DataParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => Self::Data,
         }
     }
@@ -40,7 +48,11 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Tensor => "tensor-parallel",
+            Self::Context => "context-parallel",
+            Self::Expert => "expert-parallel",
             Self::Pipeline => "pipeline-parallel",
+            Self::Parameters => "parameters",
+            Self::Host => "host",
             Self::Data => "data-parallel",
         }
     }
@@ -60,13 +72,13 @@ pub(super) struct Tracks {
 }
 
 impl Tracks {
-    /// Chooses ranks within the limits: by tensor rank first, so that one rank of every stage is
+    /// Chooses ranks within the limits: by rank in the stage first, so that one rank of every stage is
     /// seen before the second of any.
     pub(super) fn new(lowered: &Lowered, itineraries: &[Itinerary], limits: TraceLimits) -> Self {
         let mut order: Vec<RankId> = (0..lowered.places.len()).map(|r| RankId(r as u32)).collect();
         order.sort_by_key(|&rank| {
             let place = lowered.place(rank);
-            (place.tensor_rank, place.pipeline, place.stage)
+            (place.stage_rank, place.pipeline, place.stage)
         });
         let mut lanes = vec![None; order.len()];
         let mut room = limits.slices;

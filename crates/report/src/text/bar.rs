@@ -9,17 +9,20 @@ use crate::allot::allot;
 const LENGTH: u64 = 60;
 
 /// By part of the breakdown: what fills the bar, and the part's name.
-const PARTS: [(char, &str); 6] = [
+const PARTS: [(char, &str); 9] = [
     ('#', "compute"),
     ('T', "tensor"),
+    ('C', "context"),
+    ('E', "experts"),
     ('P', "pipeline"),
     ('D', "gradients"),
+    ('H', "host"),
     ('.', "bubble"),
     ('~', "waiting for stragglers"),
 ];
 
 /// The lines of the legend: a heading and the parts that follow it.
-const LEGEND: [(&str, &[usize]); 2] = [("", &[0, 4, 5]), ("transfers: ", &[1, 2, 3])];
+const LEGEND: [(&str, &[usize]); 2] = [("", &[0, 7, 8]), ("transfers: ", &[1, 2, 3, 4, 5, 6])];
 
 pub(super) fn time(report: &Report) -> Vec<String> {
     let weights: Vec<u128> =

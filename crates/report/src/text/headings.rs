@@ -2,7 +2,7 @@
 
 use super::wrap::{clip, labelled, wrapped};
 use super::{WIDTH, number};
-use crate::{PipelineClass, Report};
+use crate::{PipelineClass, Report, StageRow};
 
 pub(super) fn title(report: &Report) -> Vec<String> {
     report.title.iter().flat_map(|title| wrapped(title, WIDTH)).collect()
@@ -72,13 +72,25 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
     let chunks = report.stages.iter().map(|stage| stage.chunk_count).max().unwrap_or(1);
     let chunks = if chunks > 1 { format!(" of {chunks} chunks") } else { String::new() };
     let sizes = number::span(classes.iter().map(|class| class.sequences_per_micro_batch_count));
-    let mut parts = vec![
-        format!("dp {}", plan.pipeline_count),
-        format!("pp {pp}"),
-        format!("tp {tp}"),
+    let mut parts =
+        vec![format!("dp {}", plan.pipeline_count), format!("pp {pp}"), format!("tp {tp}")];
+    let degrees = |of: fn(&StageRow) -> u32| report.stages.iter().map(of);
+    for (name, of) in [
+        ("cp", (|row| row.context_parallel_count) as fn(&StageRow) -> u32),
+        ("ep", |row| row.expert_parallel_count),
+    ] {
+        if degrees(of).any(|degree| degree > 1) {
+            parts.push(format!("{name} {}", number::span(degrees(of))));
+        }
+    }
+    if plan.zero_stage_index > 0 {
+        let group = plan.zero_group_count.map(|size| format!(" in groups of {size}"));
+        parts.push(format!("ZeRO {}{}", plan.zero_stage_index, group.unwrap_or_default()));
+    }
+    parts.extend([
         format!("{}{chunks}", plan.schedule),
         format!("micro-batches {} of size {sizes}", micro_batches(report)),
-    ];
+    ]);
     parts.extend(layers(report).map(|layers| format!("layers {layers}")));
     let mut recompute = report.stages.iter().map(|stage| stage.recompute);
     if let Some(first) = recompute.next() {

@@ -8,7 +8,8 @@ use motley_job::{
 };
 use motley_report::{Account, Published, Run, Subject};
 use motley_scheduler::{
-    Fidelity, GradientSync, Lowered, Pipeline, Place, Plan, Schedule, Stage, Traffic,
+    ContextParallel, ExpertParallel, Fidelity, GradientSync, Lowered, Offload, Pipeline, Place,
+    Plan, Schedule, Stage, Traffic, Zero,
 };
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
@@ -154,7 +155,7 @@ fn places(plan: &Plan) -> Vec<Place> {
                 gpu,
                 pipeline: p as u32,
                 stage: s as u32,
-                tensor_rank: t as u32,
+                stage_rank: t as u32,
                 order: 0,
             }));
         }
@@ -217,8 +218,11 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
             next += layers;
             Stage {
                 gpus: gpus.iter().map(|&gpu| GpuId(gpu)).collect(),
+                context: ContextParallel::NONE,
+                experts: ExpertParallel::NONE,
                 chunks: std::iter::once(next - layers..next).collect(),
                 recompute: Recompute::None,
+                offload: Offload::default(),
             }
         });
         Pipeline { micro_batches, micro_batch_size: 1, stages: stages.collect() }
@@ -229,6 +233,7 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
         sequence_parallel: false,
         overlap_weight_gradient: false,
         gradient_sync: GradientSync::AtEnd,
+        zero: Zero::NONE,
     }
 }
 

@@ -13,8 +13,9 @@ mod training;
 pub use cluster::{RawCluster, RawFabric, RawGroup};
 pub use indices::{Cards, LayerRanges, Members};
 pub use plan::{
-    RawActivations, RawGradientSync, RawOptimizerStep, RawOrder, RawPipeline, RawPlan, RawRepeat,
-    RawSchedule, RawSplit, RawStage, RawZeroBubble,
+    RawActivations, RawDispatch, RawGradientSync, RawOffload, RawOptimizerStep, RawOrder,
+    RawPipeline, RawPlan, RawRepeat, RawSchedule, RawShares, RawSplit, RawStage, RawZero,
+    RawZeroBubble,
 };
 pub use training::{RawAttention, RawOptimizer, RawTraining};
 

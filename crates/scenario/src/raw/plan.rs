@@ -1,7 +1,7 @@
 //! Who does what: Megatron-LM's shorthand, or every pipeline written out.
 
 use motley_units::Bytes;
-use motley_workload::Recompute;
+use motley_workload::{ContextExchange, Recompute};
 use serde::{Deserialize, Serialize};
 
 use super::{Cards, LayerRanges};
@@ -10,7 +10,7 @@ use super::{Cards, LayerRanges};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Plan")]
 pub enum RawPlan {
-    /// `dp * tp * pp` ranks over all cards.
+    /// `dp * tp * cp * pp` ranks over all cards.
     Uniform {
         /// Data-parallel degree: pipelines.
         dp: u32,
@@ -18,6 +18,27 @@ pub enum RawPlan {
         tp: u32,
         /// Pipeline-parallel degree: stages of every pipeline.
         pp: u32,
+        /// Context-parallel degree: tensor-parallel groups that share each sequence; 1 unless given.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        cp: u32,
+        /// How tokens meet those of other context-parallel ranks; `Ring` unless given.
+        #[serde(default = "ring", skip_serializing_if = "is_ring")]
+        context_exchange: ContextExchange,
+        /// Expert-parallel degree: ranks among which experts are dealt out; 1 unless given.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        ep: u32,
+        /// Ranks that split each expert; `tp` unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        etp: Option<u32>,
+        /// How tokens travel to experts; `AllToAll` unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        dispatch: RawDispatch,
+        /// The shared expert runs while tokens travel to the others.
+        #[serde(default, skip_serializing_if = "is_default")]
+        overlap_shared_expert: bool,
+        /// What replicas share out instead of keeping a copy each; nothing unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zero: Option<RawZero>,
         /// Sequences of a micro-batch.
         micro_batch_size: u32,
         /// The order of passes; `OneFOneB` unless given.
@@ -26,6 +47,9 @@ pub enum RawPlan {
         /// What is computed again in the backward pass; `None` unless given.
         #[serde(default = "nothing")]
         recompute: Recompute,
+        /// What lies in the memory of hosts; nothing unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        offload: Vec<RawOffload>,
         /// Norms and residuals are split along the sequence.
         #[serde(default)]
         sequence_parallel: bool,
@@ -59,6 +83,9 @@ pub enum RawPlan {
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
+        /// What replicas share out instead of keeping a copy each; nothing unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zero: Option<RawZero>,
         /// The pipelines.
         pipelines: Vec<RawPipeline>,
     },
@@ -70,6 +97,28 @@ fn yes() -> bool {
 
 fn nothing() -> Recompute {
     Recompute::None
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn ring() -> ContextExchange {
+    ContextExchange::Ring
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_one(degree: &u32) -> bool {
+    *degree == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_ring(exchange: &ContextExchange) -> bool {
+    *exchange == ContextExchange::Ring
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One pipeline, or several that differ in their cards only.
@@ -101,14 +150,94 @@ pub struct RawRepeat {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Stage")]
 pub struct RawStage {
-    /// Its cards, a tensor-parallel group: `0..4`, `[0, 1, 2, 3]` or `[0..2, 8..10]`.
+    /// Its cards, a tensor-parallel group or `cp` of them one after the other: `0..4`,
+    /// `[0, 1, 2, 3]` or `[0..2, 8..10]`.
     pub gpus: Cards,
+    /// Context-parallel degree: groups that share each sequence; 1 unless given.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub cp: u32,
+    /// How tokens meet those of other context-parallel ranks; `Ring` unless given.
+    #[serde(default = "ring", skip_serializing_if = "is_ring")]
+    pub context_exchange: ContextExchange,
+    /// Expert-parallel degree: ranks among which experts are dealt out, of this stage or of several
+    /// that hold the same layers; 1 unless given.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub ep: u32,
+    /// Ranks that split each expert; as many as a tensor-parallel group has unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etp: Option<u32>,
+    /// How tokens travel to experts; `AllToAll` unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dispatch: RawDispatch,
+    /// The shared expert runs while tokens travel to the others.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overlap_shared_expert: bool,
     /// Its layers: `0..12`, or a range for each chunk under schedules of several chunks,
     /// `[0..3, 6..9]`.
     pub layers: LayerRanges,
     /// What is computed again in the backward pass; `None` unless given.
     #[serde(default = "nothing")]
     pub recompute: Recompute,
+    /// What lies in the memory of hosts; nothing unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub offload: Vec<RawOffload>,
+}
+
+/// What can lie in the memory of hosts instead of the cards'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Offload")]
+pub enum RawOffload {
+    /// Optimizer states; the host steps.
+    Optimizer,
+    /// Parameters; each layer's are copied before it runs.
+    Parameters,
+    /// What layers keep for the backward pass.
+    Activations,
+}
+
+/// How tokens travel to experts on other ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Dispatch")]
+pub enum RawDispatch {
+    /// A copy for each chosen expert, by NCCL's all-to-all.
+    #[default]
+    AllToAll,
+    /// One copy to each other node that has chosen experts, forwarded over NVLink there: DeepEP.
+    Forwarded,
+}
+
+/// ZeRO: what replicas share out instead of keeping a copy each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename = "Zero")]
+pub struct RawZero {
+    /// 1: optimizer states; 2: gradients, too; 3: parameters, too.
+    pub stage: u32,
+    /// Ranks that share one copy; all that hold the same parameters, unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+    /// How much each takes; `Equal` unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shares: RawShares,
+    /// Stages 1 and 2: new parameters are gathered while the next forward pass runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap_gather: Option<bool>,
+    /// Stage 3: layers that are gathered ahead; 1 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefetch: Option<u32>,
+    /// Stage 3: parameters are let go after the forward pass; the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reshard_after_forward: Option<bool>,
+}
+
+/// How much of a copy each rank takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Shares")]
+pub enum RawShares {
+    /// Equal shares.
+    #[default]
+    Equal,
+    /// In proportion to the memory of the cards.
+    Memory,
 }
 
 /// The order of passes.

@@ -26,6 +26,8 @@ pub(super) const RANK: RangeInclusive<u32> = 1..=65_536;
 pub(super) const IMBALANCE: f64 = 1e6;
 /// Model chunks of a stage.
 pub(super) const CHUNKS: RangeInclusive<u32> = 1..=1_000;
+/// Layers whose parameters are gathered ahead.
+pub(super) const PREFETCH: RangeInclusive<u32> = 0..=1_000;
 /// Micro-batches that a stage may hold for each stage of its pipeline.
 pub(super) const ACTIVATIONS: RangeInclusive<f64> = 1e-6..=1e6;
 /// Simulated iterations.

@@ -1,8 +1,9 @@
 //! The plan: its numbers in range, repeats written out, and the scheduler's judgement of it.
 
 use motley_scheduler::{
-    ActivationLimit, GradientSync, LayerSplit, MicroBatchSplit, OptimizerStep, Pipeline, Plan,
-    PlanError, PlanPath, RankOrder, Schedule, Speed, Stage, UniformPlan, ZeroBubble,
+    ActivationLimit, ContextParallel, Dispatch, ExpertParallel, GradientSync, LayerSplit,
+    MicroBatchSplit, Offload, OptimizerStep, ParameterGather, Pipeline, Plan, PlanError, PlanPath,
+    RankOrder, Schedule, Sharded, Shares, Speed, Stage, UniformPlan, Zero, ZeroBubble,
     ZeroBubbleOrder, check_plan, check_precision,
 };
 use motley_topology::{Cluster, GpuId};
@@ -14,8 +15,9 @@ use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::document::Document;
 use crate::raw::{
-    RawActivations, RawGradientSync, RawOptimizerStep, RawOrder, RawPipeline, RawPlan, RawScenario,
-    RawSchedule, RawSplit, RawStage, RawZeroBubble,
+    RawActivations, RawDispatch, RawGradientSync, RawOffload, RawOptimizerStep, RawOrder,
+    RawPipeline, RawPlan, RawScenario, RawSchedule, RawShares, RawSplit, RawStage, RawZero,
+    RawZeroBubble,
 };
 use crate::scenario::PlanChoice;
 use crate::source::SourceFile;
@@ -41,9 +43,17 @@ impl Resolver<'_> {
                 dp,
                 tp,
                 pp,
+                cp,
+                context_exchange,
+                ep,
+                etp,
+                dispatch,
+                overlap_shared_expert,
+                zero,
                 micro_batch_size,
                 schedule,
                 recompute,
+                offload,
                 sequence_parallel,
                 overlap_weight_gradient,
                 gradient_sync,
@@ -51,7 +61,15 @@ impl Resolver<'_> {
                 micro_batches,
                 order,
             } => {
-                for (name, degree) in [("dp", *dp), ("tp", *tp), ("pp", *pp)] {
+                let etp_degree = etp.unwrap_or(1);
+                for (name, degree) in [
+                    ("dp", *dp),
+                    ("tp", *tp),
+                    ("pp", *pp),
+                    ("cp", *cp),
+                    ("ep", *ep),
+                    ("etp", etp_degree),
+                ] {
                     self.count(&plan_path().field(name), degree, limits::CARDS);
                 }
                 let size = plan_path().field("micro_batch_size");
@@ -61,10 +79,14 @@ impl Resolver<'_> {
                     dp: *dp,
                     tp: *tp,
                     pp: *pp,
+                    context: ContextParallel { degree: *cp, exchange: *context_exchange },
+                    experts: experts(*ep, *etp, *dispatch, *overlap_shared_expert),
+                    zero: self.zero(*zero),
                     micro_batch_size: *micro_batch_size,
                     schedule,
                     chunks,
                     recompute: *recompute,
+                    offload: offloaded(offload),
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
                     gradient_sync: self.gradient_sync(*gradient_sync),
@@ -89,6 +111,7 @@ impl Resolver<'_> {
                 sequence_parallel,
                 overlap_weight_gradient,
                 gradient_sync,
+                zero,
                 pipelines,
             } => {
                 let (schedule, chunks) = self.schedule(*schedule);
@@ -100,6 +123,7 @@ impl Resolver<'_> {
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
                     gradient_sync,
+                    zero: self.zero(*zero),
                 })
             }
         };
@@ -182,6 +206,69 @@ impl Resolver<'_> {
         }
     }
 
+    /// What replicas share out. A field that the stage has no use for is refused.
+    fn zero(&mut self, raw: Option<RawZero>) -> Zero {
+        let Some(raw) = raw else { return Zero::NONE };
+        let path = plan_path().field("zero");
+        let gather = match raw.overlap_gather {
+            Some(true) => ParameterGather::Overlapped,
+            _ => ParameterGather::AtEnd,
+        };
+        let sharded = match raw.stage {
+            1 => Sharded::Optimizer(gather),
+            2 => Sharded::Gradients(gather),
+            3 => Sharded::Parameters {
+                prefetch: raw.prefetch.unwrap_or(1),
+                reshard_after_forward: raw.reshard_after_forward.unwrap_or(true),
+            },
+            stage => {
+                let message = format!("ZeRO stage {stage}, expected 1, 2 or 3");
+                let diagnostic = self
+                    .at(code::OUT_OF_RANGE, &path.field("stage"), message, "out of range")
+                    .help("1 shares out optimizer states, 2 gradients too, 3 parameters too; without `zero` nothing is shared out");
+                self.diagnostics.push(diagnostic);
+                Sharded::Nothing
+            }
+        };
+        let whole = matches!(sharded, Sharded::Parameters { .. });
+        let useless = [
+            (
+                "overlap_gather",
+                raw.overlap_gather.is_some() && whole,
+                "parameters are gathered layer by layer in any case; how many ahead says `prefetch`",
+            ),
+            (
+                "prefetch",
+                raw.prefetch.is_some() && !whole,
+                "parameters are whole on every rank; layers are gathered ahead under stage 3",
+            ),
+            (
+                "reshard_after_forward",
+                raw.reshard_after_forward.is_some() && !whole,
+                "parameters are whole on every rank; they are let go under stage 3",
+            ),
+        ];
+        for (field, given, help) in useless {
+            if given && sharded != Sharded::Nothing {
+                let message = format!("`{field}` has no effect under ZeRO {}", raw.stage);
+                let diagnostic =
+                    self.at(code::PLAN, &path.field(field), message, "without effect").help(help);
+                self.diagnostics.push(diagnostic);
+            }
+        }
+        if let Some(prefetch) = raw.prefetch {
+            self.count(&path.field("prefetch"), prefetch, limits::PREFETCH);
+        }
+        if let Some(group) = raw.group {
+            self.count(&path.field("group"), group, limits::CARDS);
+        }
+        let shares = match raw.shares {
+            RawShares::Equal => Shares::Equal,
+            RawShares::Memory => Shares::Memory,
+        };
+        Zero { sharded, group: raw.group, shares }
+    }
+
     /// The pipelines with repeats written out; stops where the plan has more cards than a cluster
     /// can have.
     fn pipelines(&mut self, raw: &[RawPipeline], schedule: Schedule, chunks: u32) -> Vec<Pipeline> {
@@ -240,6 +327,9 @@ impl Resolver<'_> {
             let message = format!("card {} does not exist: no cluster has so many", range.end - 1);
             self.error(code::OUT_OF_RANGE, &gpus, message, "too large");
         }
+        for (name, degree) in [("cp", raw.cp), ("ep", raw.ep), ("etp", raw.etp.unwrap_or(1))] {
+            self.count(&path.field(name), degree, limits::CARDS);
+        }
         let ranges = raw.layers.0.len();
         if schedule == Schedule::Interleaved && ranges != chunks as usize {
             let message =
@@ -290,10 +380,12 @@ impl Resolver<'_> {
     ) {
         for (index, pipeline) in plan.pipelines.iter().enumerate() {
             for (stage, each) in pipeline.stages.iter().enumerate() {
-                let known = each.gpus.iter().filter(|gpu| gpu.0 < cluster.gpu_count());
-                let mut nodes = known.map(|gpu| cluster.node_of(*gpu));
-                let Some(first) = nodes.next() else { continue };
-                if nodes.all(|node| node == first) {
+                let inside = |group: &[GpuId]| {
+                    let known = group.iter().filter(|gpu| gpu.0 < cluster.gpu_count());
+                    let mut nodes = known.map(|gpu| cluster.node_of(*gpu));
+                    nodes.next().is_none_or(|first| nodes.all(|node| node == first))
+                };
+                if each.tensor_groups().all(inside) {
                     continue;
                 }
                 let path = file_path(raw, &PlanPath::StageField(index, stage, "tp"));
@@ -307,6 +399,22 @@ impl Resolver<'_> {
                 return;
             }
         }
+    }
+}
+
+fn experts(ep: u32, etp: Option<u32>, dispatch: RawDispatch, overlap: bool) -> ExpertParallel {
+    let dispatch = match dispatch {
+        RawDispatch::AllToAll => Dispatch::AllToAll,
+        RawDispatch::Forwarded => Dispatch::Forwarded,
+    };
+    ExpertParallel { degree: ep, tensor: etp, dispatch, overlap_shared: overlap }
+}
+
+fn offloaded(raw: &[RawOffload]) -> Offload {
+    Offload {
+        optimizer: raw.contains(&RawOffload::Optimizer),
+        parameters: raw.contains(&RawOffload::Parameters),
+        activations: raw.contains(&RawOffload::Activations),
     }
 }
 
@@ -327,8 +435,11 @@ impl Speed for Even {
 fn shifted(raw: &RawStage, offset: u32) -> Stage {
     Stage {
         gpus: raw.gpus.iter().map(|gpu| GpuId(gpu.saturating_add(offset))).collect(),
+        context: ContextParallel { degree: raw.cp, exchange: raw.context_exchange },
+        experts: experts(raw.ep, raw.etp, raw.dispatch, raw.overlap_shared_expert),
         chunks: raw.layers.0.clone(),
         recompute: raw.recompute,
+        offload: offloaded(&raw.offload),
     }
 }
 

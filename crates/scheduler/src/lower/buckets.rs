@@ -17,6 +17,8 @@ pub(super) struct Buckets<'a> {
     /// In the order of their issue.
     queue: Vec<(BucketId, &'a [Item])>,
     issued: usize,
+    /// By group, how many have been issued; under ZeRO again for each micro-batch.
+    issued_of: Vec<u32>,
     /// How many chunks have yet to contribute to the gradients of an item.
     missing: BTreeMap<Item, u32>,
 }
@@ -25,7 +27,8 @@ impl<'a> Buckets<'a> {
     pub(super) fn new(shape: &'a StageShape, model_layers: u32) -> Self {
         let mut queue: Vec<(BucketId, &[Item])> = Vec::new();
         for (g, group) in shape.gradients.iter().enumerate() {
-            queue.extend(group.buckets.iter().enumerate().map(|(b, items)| ((g, b), &items[..])));
+            let trained = group.buckets.iter().enumerate().filter(|(_, bucket)| bucket.trained);
+            queue.extend(trained.map(|(b, bucket)| ((g, b), &bucket.items[..])));
         }
         queue.sort_by_key(|(_, items)| std::cmp::Reverse(items.last().copied()));
         let mut missing = BTreeMap::new();
@@ -34,7 +37,7 @@ impl<'a> Buckets<'a> {
                 *missing.entry(item).or_insert(0) += 1;
             }
         }
-        Self { queue, issued: 0, missing }
+        Self { queue, issued: 0, issued_of: vec![0; shape.gradients.len()], missing }
     }
 
     /// A chunk has contributed all that it has to an item's gradients: the buckets that can be
@@ -49,24 +52,47 @@ impl<'a> Buckets<'a> {
         {
             ready.push(bucket);
             self.issued += 1;
+            self.issued_of[bucket.0] += 1;
         }
         ready
     }
 
+    /// The buckets that end with an item, once more: where every micro-batch's gradients are reduced.
+    pub(super) fn ending_with(&mut self, item: Item) -> Vec<BucketId> {
+        let ends = self.queue.iter().filter(|(_, items)| items.last() == Some(&item));
+        let ready: Vec<BucketId> = ends.map(|&(bucket, _)| bucket).collect();
+        for (group, _) in &ready {
+            self.issued_of[*group] += 1;
+        }
+        ready
+    }
+
+    /// How many buckets of a group have been issued.
+    pub(super) fn issued_of(&self, group: usize) -> u32 {
+        self.issued_of[group]
+    }
+
     /// All buckets that are left.
     pub(super) fn rest(&mut self) -> Vec<BucketId> {
-        let rest = self.queue[self.issued..].iter().map(|&(bucket, _)| bucket).collect();
+        let rest: Vec<BucketId> =
+            self.queue[self.issued..].iter().map(|&(bucket, _)| bucket).collect();
         self.issued = self.queue.len();
+        for (group, _) in &rest {
+            self.issued_of[*group] += 1;
+        }
         rest
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use motley_workload::Recompute;
+    use motley_workload::{Recompute, Shard};
 
-    use super::super::shape::{ChunkShape, GradientShape, NormShape};
+    use super::super::shape::{BucketShape, ChunkShape, GradientShape, NormShape};
+    use super::super::states::States;
     use super::*;
+    use crate::plan::Offload;
+    use crate::zero::Sharded;
 
     fn shape(chunks: &[(u32, u32)], groups: &[&[&[Item]]]) -> StageShape {
         let chunk = |&(first_layer, layers): &(u32, u32)| ChunkShape {
@@ -77,25 +103,29 @@ mod tests {
             receives: true,
             sends: true,
         };
+        let bucket = |items: &&[Item]| BucketShape { items: items.to_vec(), trained: true };
         let group = |buckets: &&[&[Item]]| GradientShape {
             shards: 1,
-            buckets: buckets.iter().map(|items| items.to_vec()).collect(),
+            buckets: buckets.iter().map(bucket).collect(),
+            shared: false,
+            replicated: false,
         };
         StageShape {
-            micro_batch_size: 1,
-            tensor_parallel: 1,
-            sequence_parallel: false,
+            shard: Shard::new(1, false, 1),
             overlap_weight_gradient: false,
             recompute: Recompute::None,
             chunks: chunks.iter().map(chunk).collect(),
             routes: 1,
             element_bytes: 2,
+            dispatch: None,
             gradients: groups.iter().map(group).collect(),
             overlap_gradients: true,
+            sharded: Sharded::Nothing,
             embedding_shards: 0,
             norm: NormShape::Alone,
-            parameters: 0.0,
-            trained_parameters: 0.0,
+            states: States::default(),
+            offload: Offload::default(),
+            ranks_on_node: 1,
             reshard_bytes: 0.0,
         }
     }

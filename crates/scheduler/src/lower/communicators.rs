@@ -1,21 +1,24 @@
 //! Communicators: the process groups and point-to-point boundaries of a plan, laid over the
 //! cluster's routes.
 
-use motley_collectives::{CollectiveKind, Fidelity, Layouts};
+use motley_collectives::{CollectiveKind, Fidelity, HostCopy, Layouts};
 use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
 use motley_topology::{Cluster, GpuId, RouteError};
 use motley_units::Time;
-use motley_workload::{Extent, Model, Training};
+use motley_workload::{Extent, Model, ProcessGroup, Training};
 
 use super::StageRanks;
-use super::gradients::{GradientGroup, least_common_multiple, words_exchanged, words_trained};
+use super::copies::Copies;
+use super::gradients::{
+    Bucket, GradientGroup, least_common_multiple, words_exchanged, words_trained,
+};
 use super::passes::NORM_BYTES;
 use super::programs::Programs;
 use super::shape::{NormShape, SlotUse};
 use super::strand::Request;
-use crate::lowered::Traffic;
+use crate::lowered::{Place, Traffic};
 use crate::plan::{Pipeline, Plan};
 use crate::schedule::Placement;
 use crate::times::KernelTimes;
@@ -54,7 +57,9 @@ pub(super) struct Communicators<'a> {
     layouts: &'a mut Layouts,
     fidelity: Fidelity,
     groups: &'a [GradientGroup],
+    copies: &'a Copies,
     stages: &'a [StageRanks],
+    places: &'a [Place],
     /// Index into `stages` of each pipeline's first stage.
     first_stage: Vec<usize>,
     /// By rank and slot.
@@ -63,14 +68,12 @@ pub(super) struct Communicators<'a> {
 
 impl<'a> Communicators<'a> {
     pub(super) fn new(
+        machine: (&'a Cluster, &'a KernelTimes<'a>, &'a mut Layouts, Fidelity),
         plan: &'a Plan,
-        cluster: &'a Cluster,
-        times: &'a KernelTimes<'a>,
-        layouts: &'a mut Layouts,
-        fidelity: Fidelity,
-        groups: &'a [GradientGroup],
-        stages: &'a [StageRanks],
+        (groups, copies): (&'a [GradientGroup], &'a Copies),
+        (stages, places): (&'a [StageRanks], &'a [Place]),
     ) -> Self {
+        let (cluster, times, layouts, fidelity) = machine;
         let mut first_stage = Vec::with_capacity(plan.pipelines.len());
         let mut next = 0;
         for pipeline in &plan.pipelines {
@@ -84,10 +87,22 @@ impl<'a> Communicators<'a> {
                 std::iter::repeat_n(empty, stage.programs.len())
             })
             .collect();
-        Self { plan, cluster, times, layouts, fidelity, groups, stages, first_stage, slots }
+        Self {
+            plan,
+            cluster,
+            times,
+            layouts,
+            fidelity,
+            groups,
+            copies,
+            stages,
+            places,
+            first_stage,
+            slots,
+        }
     }
 
-    /// Everything inside one pipeline: tensor-parallel groups, boundaries, the tied embedding, the
+    /// Everything inside one pipeline: tensor- and context-parallel groups, boundaries, the tied embedding, the
     /// gradient norm.
     pub(super) fn pipeline(
         &mut self,
@@ -98,12 +113,21 @@ impl<'a> Communicators<'a> {
     ) -> Result<(), RouteError> {
         for s in 0..pipeline.stages.len() {
             let stage = self.stage(p, s);
-            if stage.programs.len() > 1 {
-                let ranks: Vec<RankId> = self.ranks(p, s).collect();
-                // All ranks of the group make the same calls.
-                let requests = programs.tensor_calls(stage.passes[0]);
-                let comm = self.group(&ranks, requests, Traffic::TensorParallel, job)?;
-                self.connect(&ranks, stage, SlotUse::TensorParallel, comm);
+            let ranks: Vec<RankId> = self.ranks(p, s).collect();
+            let degree = stage.shape.shard.tensor_parallel as usize;
+            if degree > 1 {
+                for group in ranks.chunks(degree) {
+                    let kind = (ProcessGroup::Tensor, Traffic::TensorParallel);
+                    self.process_group(group, kind, programs, job)?;
+                }
+            }
+            if ranks.len() > degree {
+                for first in 0..degree {
+                    let group: Vec<RankId> =
+                        ranks[first..].iter().copied().step_by(degree).collect();
+                    let kind = (ProcessGroup::Context, Traffic::ContextParallel);
+                    self.process_group(&group, kind, programs, job)?;
+                }
             }
         }
         let placement = pipeline.placement(self.plan.schedule);
@@ -114,6 +138,98 @@ impl<'a> Communicators<'a> {
             NormShape::Meeting => self.norm_meeting(p, pipeline, job),
             NormShape::Chain { .. } => self.norm_chain(p, pipeline, job),
         }
+    }
+
+    /// The groups that hold all experts once: those that hold the same part of different experts, and
+    /// those that hold parts of the same.
+    pub(super) fn experts(
+        &mut self,
+        programs: &Programs,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
+        for all in &self.copies.expert_groups {
+            let shape = &self.stage_of(all[0]).shape;
+            if shape.dispatch.is_none() {
+                continue;
+            }
+            let tensor = shape.shard.expert_tensor_parallel as usize;
+            if all.len() > tensor {
+                for first in 0..tensor {
+                    let group: Vec<RankId> = all[first..].iter().copied().step_by(tensor).collect();
+                    let kind = (ProcessGroup::Expert, Traffic::ExpertParallel);
+                    self.process_group(&group, kind, programs, job)?;
+                }
+            }
+            if tensor > 1 {
+                for group in all.chunks(tensor) {
+                    let kind = (ProcessGroup::ExpertTensor, Traffic::ExpertParallel);
+                    self.process_group(group, kind, programs, job)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each rank's copies between its card and the host, where something is offloaded.
+    pub(super) fn hosts(
+        &mut self,
+        programs: &Programs,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
+        for rank in (0..self.places.len()).map(|rank| RankId(rank as u32)) {
+            let stage = self.stage_of(rank);
+            let own = (rank.0 - stage.first_rank) as usize;
+            let passes = programs.get(stage.passes[own]);
+            for &slot in &stage.slots {
+                let (direction, bytes) = match slot {
+                    SlotUse::Host(direction) => (direction, passes.copies(direction)),
+                    SlotUse::HostParameters => (HostCopy::ToCard, passes.fetches()),
+                    _ => continue,
+                };
+                let comm = self.host_copies(rank, direction, bytes, job)?;
+                self.connect(&[rank], stage, slot, comm);
+            }
+        }
+        Ok(())
+    }
+
+    fn host_copies(
+        &mut self,
+        rank: RankId,
+        direction: HostCopy,
+        bytes: &[f64],
+        job: &mut JobBuilder,
+    ) -> Result<CommId, RouteError> {
+        let card = [self.gpu(rank)];
+        let laid = self.layouts.host(self.cluster, &card, direction, 0.0, self.fidelity)?;
+        let connections = laid.connections();
+        let calls = bytes.iter().map(|&each| laid.clone().carrying(each).call).collect();
+        let footprint = job.expanded_footprint(laid.footprint, connections);
+        let calls = job.call_set(CallSet { calls });
+        Ok(job.communicator(Communicator {
+            members: vec![rank],
+            calls,
+            footprints: vec![footprint],
+            class: Traffic::Host.class(),
+        }))
+    }
+
+    /// A group in which passes exchange what they work on: all its ranks make the same calls.
+    fn process_group(
+        &mut self,
+        ranks: &[RankId],
+        (group, traffic): (ProcessGroup, Traffic),
+        programs: &Programs,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
+        let stage = self.stage_of(ranks[0]);
+        let own = (ranks[0].0 - stage.first_rank) as usize;
+        let requests = programs.get(stage.passes[own]).calls(group);
+        let comm = self.group(ranks, requests, traffic, job)?;
+        for &rank in ranks {
+            self.connect(&[rank], self.stage_of(rank), SlotUse::Group(group), comm);
+        }
+        Ok(())
     }
 
     /// Activations from each virtual stage to the next, gradients back, where they lie on
@@ -180,9 +296,10 @@ impl<'a> Communicators<'a> {
             return Ok(());
         }
         let bytes = model.word_embedding() * f64::from(training.gradient_bytes);
-        for shard in 0..shards {
+        let parts = self.plan.pipelines[p].stages[holders[0]].context.degree;
+        for (part, shard) in (0..parts).flat_map(|part| (0..shards).map(move |s| (part, s))) {
             let copies: Vec<(RankId, u32)> =
-                holders.iter().map(|&s| self.shard_rank(p, s, shard, shards)).collect();
+                holders.iter().map(|&s| self.shard_rank((p, s), part, shard, shards)).collect();
             let ranks: Vec<RankId> = copies.iter().map(|&(rank, _)| rank).collect();
             let request =
                 [Request { kind: CollectiveKind::AllReduce, bytes: bytes / f64::from(shards) }];
@@ -195,34 +312,87 @@ impl<'a> Communicators<'a> {
         Ok(())
     }
 
-    /// One communicator for each shard of each gradient group.
+    /// One communicator for each shard of each gradient group; where its states are shared out, one
+    /// for gradients and one for parameters of those that share, and those that hold the same share
+    /// join in a third.
     pub(super) fn gradients(&mut self, job: &mut JobBuilder) -> Result<(), RouteError> {
-        let gradient_bytes = f64::from(self.times.training().gradient_bytes);
-        for (g, group) in self.groups.iter().enumerate() {
-            let requests: Vec<Request> = group
-                .buckets
-                .iter()
-                .map(|bucket| Request {
-                    kind: CollectiveKind::AllReduce,
-                    bytes: bucket.parameters * gradient_bytes,
-                })
-                .collect();
+        let zero = self.plan.zero;
+        let training = self.times.training();
+        let gradient_bytes = f64::from(training.gradient_bytes);
+        // By stage, how many of the groups before it is in: its own numbering counts only these.
+        let mut own = vec![0; self.stages.len()];
+        for group in self.groups {
+            let calls = |kind, bytes: &dyn Fn(&Bucket) -> f64| -> Vec<Request> {
+                let request = |bucket| Request { kind, bytes: bytes(bucket) };
+                group.buckets.iter().map(request).collect()
+            };
+            let trained = group.trained() > 0.0;
+            let sharing = if zero.stage() == 0 { 1 } else { group.sharing(zero.group) };
             for shard in 0..group.shards {
-                let holders: Vec<(RankId, u32)> = group
-                    .holders
-                    .iter()
-                    .map(|&(p, s)| self.shard_rank(p, s, shard, group.shards))
-                    .collect();
-                let ranks: Vec<RankId> = holders.iter().map(|&(rank, _)| rank).collect();
-                let comm = self.group(&ranks, &requests, Traffic::DataParallel, job)?;
-                for (&(p, s), &(rank, ordinal)) in group.holders.iter().zip(&holders) {
-                    // The rank's own numbering counts only the groups that its stage is in.
-                    let own =
-                        self.groups[..g].iter().filter(|other| other.is_held_by((p, s))).count();
-                    let slot = SlotUse::Gradient { group: own, shard: ordinal };
-                    self.connect(&[rank], self.stage(p, s), slot, comm);
+                let members: Vec<(RankId, u32)> = group.members(shard).collect();
+                let gradients = |bucket: &Bucket| bucket.parameters * gradient_bytes;
+                if sharing == 1 {
+                    let requests = calls(CollectiveKind::AllReduce, &gradients);
+                    self.shard_group(&members, &own, &requests, Slots::Gradient, job)?;
+                    continue;
+                }
+                for sharers in members.chunks(sharing) {
+                    if trained {
+                        let requests = calls(CollectiveKind::ReduceScatter, &gradients);
+                        self.shard_group(sharers, &own, &requests, Slots::Gradient, job)?;
+                    }
+                    let element = sharers.iter().map(|&(rank, _)| self.stage_of(rank));
+                    let element = element.map(|stage| stage.shape.element_bytes).max();
+                    let element = f64::from(element.unwrap_or(4));
+                    let all = zero.stage() == 3;
+                    let requests = calls(CollectiveKind::AllGather, &|bucket| {
+                        element * if all { bucket.held } else { bucket.parameters }
+                    });
+                    self.shard_group(sharers, &own, &requests, Slots::Parameters, job)?;
+                }
+                if trained && sharing < members.len() {
+                    let requests = calls(CollectiveKind::AllReduce, &|bucket| {
+                        gradients(bucket) / sharing as f64
+                    });
+                    for first in 0..sharing {
+                        let alike: Vec<(RankId, u32)> =
+                            members[first..].iter().copied().step_by(sharing).collect();
+                        self.shard_group(&alike, &own, &requests, Slots::Replicas, job)?;
+                    }
                 }
             }
+            for &(p, s) in &group.holders {
+                own[self.first_stage[p] + s] += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// A communicator of those that hold a shard, each by its rank and the number of the shard there.
+    fn shard_group(
+        &mut self,
+        members: &[(RankId, u32)],
+        own: &[usize],
+        requests: &[Request],
+        slots: Slots,
+        job: &mut JobBuilder,
+    ) -> Result<(), RouteError> {
+        let ranks: Vec<RankId> = members.iter().map(|&(rank, _)| rank).collect();
+        let traffic = match slots {
+            Slots::Gradient | Slots::Replicas => Traffic::DataParallel,
+            Slots::Parameters => Traffic::Parameters,
+        };
+        let comm = self.group(&ranks, requests, traffic, job)?;
+        for &(rank, shard) in members {
+            let place = self.places[rank.0 as usize];
+            let (p, s) = (place.pipeline as usize, place.stage as usize);
+            let group = own[self.first_stage[p] + s];
+            let slot = match slots {
+                Slots::Gradient => SlotUse::Gradient { group, shard },
+                Slots::Parameters => SlotUse::Parameters { group, shard },
+                Slots::Replicas => SlotUse::Replicas { group, shard },
+            };
+            self.connect(&[rank], self.stage(p, s), slot, comm);
         }
         Ok(())
     }
@@ -239,11 +409,20 @@ impl<'a> Communicators<'a> {
         }
     }
 
-    /// The rank that holds a shard in a stage, and which of the rank's own shards that is.
-    fn shard_rank(&self, p: usize, s: usize, shard: u32, shards: u32) -> (RankId, u32) {
+    /// The rank that holds a shard in a stage's so-many-th tensor-parallel group, and which of the
+    /// rank's own shards that is.
+    fn shard_rank(
+        &self,
+        (p, s): (usize, usize),
+        part: u32,
+        shard: u32,
+        shards: u32,
+    ) -> (RankId, u32) {
         let stage = self.stage(p, s);
-        let on_rank = shards / stage.shape.tensor_parallel;
-        (RankId(stage.first_rank + shard / on_rank), shard % on_rank)
+        let degree = stage.shape.shard.tensor_parallel;
+        let on_rank = shards / degree;
+        let rank = stage.first_rank + part * degree + shard / on_rank;
+        (RankId(rank), shard % on_rank)
     }
 
     /// A process group with the calls that `requests` ask for, by NCCL's choice of algorithm.
@@ -320,10 +499,12 @@ impl<'a> Communicators<'a> {
     }
 
     fn gpu(&self, rank: RankId) -> GpuId {
-        let stage = self.stages.partition_point(|stage| stage.first_rank <= rank.0) - 1;
-        let p = self.first_stage.partition_point(|&first| first <= stage) - 1;
-        let s = stage - self.first_stage[p];
-        self.plan.pipelines[p].stages[s].gpus[(rank.0 - self.stages[stage].first_rank) as usize]
+        self.places[rank.0 as usize].gpu
+    }
+
+    fn stage_of(&self, rank: RankId) -> &'a StageRanks {
+        let place = self.places[rank.0 as usize];
+        self.stage(place.pipeline as usize, place.stage as usize)
     }
 
     fn stage(&self, p: usize, s: usize) -> &'a StageRanks {
@@ -345,6 +526,14 @@ impl<'a> Communicators<'a> {
             self.slots[rank.0 as usize][position] = Some(comm);
         }
     }
+}
+
+/// What a communicator of those that hold a shard is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slots {
+    Gradient,
+    Parameters,
+    Replicas,
 }
 
 /// A communicator of the gradient norm. Its few bytes take no bandwidth that could be told from

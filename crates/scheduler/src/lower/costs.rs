@@ -2,8 +2,9 @@
 //! with collectives and sends as long as they take when nothing else moves.
 
 use motley_collectives::{Fidelity, Layouts};
-use motley_topology::{Cluster, RouteError};
+use motley_topology::{Cluster, GpuId, RouteError};
 use motley_units::Time;
+use motley_workload::ProcessGroup;
 
 use super::communicators::slices;
 use super::memory::{Held, idle_memory};
@@ -19,6 +20,8 @@ use crate::times::{CardKind, KernelTimes};
 /// One stage, as far as costs want to know.
 pub(super) struct StageWork<'a> {
     pub shape: &'a StageShape,
+    /// By process group, the cards of that which the stage's first rank is in.
+    pub groups: [Vec<GpuId>; ProcessGroup::ALL.len()],
     /// By tensor rank: kind of card, and its passes.
     pub ranks: Vec<(CardKind, &'a Passes)>,
 }
@@ -37,18 +40,19 @@ pub(super) fn costs(
     layouts: &mut Layouts,
 ) -> Result<Costs, RouteError> {
     let mut priced = Vec::with_capacity(stages.len());
-    for (s, work) in stages.iter().enumerate() {
-        let gpus = &pipeline.stages[s].gpus;
-        let calls: Vec<Time> = match work.ranks.first() {
-            Some((_, passes)) if gpus.len() > 1 => {
-                let kinds = passes.tensor_calls.iter().map(|request| request.kind);
-                let group = layouts.group(cluster, gpus, kinds, Fidelity::Bundled)?;
+    for work in stages {
+        let mut calls: Calls = Default::default();
+        if let Some((_, passes)) = work.ranks.first() {
+            for group in work.shape.process_groups() {
+                let requests = passes.calls(group);
+                let kinds = requests.iter().map(|request| request.kind);
+                let members = &work.groups[group as usize];
+                let laid = layouts.group(cluster, members, kinds, Fidelity::Bundled)?;
                 let call =
-                    |request: &Request| Time::from(group.uncontended(request.kind, request.bytes));
-                passes.tensor_calls.iter().map(call).collect()
+                    |request: &Request| Time::from(laid.uncontended(request.kind, request.bytes));
+                calls[group as usize] = requests.iter().map(call).collect();
             }
-            _ => Vec::new(),
-        };
+        }
         priced.push(stage_costs(work, &calls, times));
     }
     for (stage, work) in priced.iter_mut().zip(stages) {
@@ -92,8 +96,11 @@ pub(super) fn costs(
     Ok(Costs { stages: priced, forward_hops, backward_hops, overlapped: 1.0 })
 }
 
+/// By process group, how long its calls take.
+type Calls = [Vec<Time>; ProcessGroup::ALL.len()];
+
 /// The costs of one stage, by its slowest and its fullest rank; without a limit.
-fn stage_costs(work: &StageWork, calls: &[Time], times: &KernelTimes) -> StageCosts {
+fn stage_costs(work: &StageWork, calls: &Calls, times: &KernelTimes) -> StageCosts {
     let chunks = (0..work.shape.chunks.len() as u32).map(|chunk| {
         let slowest = |pass: Pass| {
             let step = Step { pass, micro_batch: 0, chunk };
@@ -115,25 +122,32 @@ fn stage_costs(work: &StageWork, calls: &[Time], times: &KernelTimes) -> StageCo
     StageCosts { chunks: chunks.collect(), limit: f64::INFINITY }
 }
 
-/// How long a strand takes on one rank if each call of its group takes as long as `calls` says.
-/// Calls follow one another; what it receives is there, and what it sends takes it no time.
-fn price(strand: &Strand, calls: &[Time]) -> Time {
+/// How long a strand takes on one rank if each call of its groups takes as long as `calls` says.
+/// Calls of a group follow one another; what it receives is there, and what it sends takes it no time.
+fn price(strand: &Strand, calls: &Calls) -> Time {
     let mut now = Time::ZERO;
-    let mut group_free = Time::ZERO;
+    let mut free = [Time::ZERO; ProcessGroup::ALL.len()];
     let mut begun = Vec::new();
+    let takes = |group: ProcessGroup, call: u16| calls[group as usize][usize::from(call)];
     for piece in &strand.pieces {
         match *piece {
             Piece::Compute { run, .. } => now += run.time,
-            Piece::Exchange { call, .. } => {
-                now = now.max(group_free) + calls[usize::from(call)];
-                group_free = now;
+            Piece::Exchange { group, call, .. } => {
+                now = now.max(free[group as usize]) + takes(group, call);
+                free[group as usize] = now;
             }
-            Piece::Begin { call, .. } => {
-                group_free = now.max(group_free) + calls[usize::from(call)];
-                begun.push(group_free);
+            Piece::Begin { group, call, .. } => {
+                let end = now.max(free[group as usize]) + takes(group, call);
+                free[group as usize] = end;
+                begun.push(end);
             }
             Piece::Finish { begun: which, .. } => now = now.max(begun[usize::from(which)]),
-            Piece::Receive { .. } | Piece::Send { .. } | Piece::Gradients(_) => {}
+            Piece::Receive { .. }
+            | Piece::Send { .. }
+            | Piece::Copy { .. }
+            | Piece::Copied
+            | Piece::Parameters(_)
+            | Piece::Gradients(_) => {}
         }
     }
     now
@@ -152,16 +166,17 @@ mod tests {
         let picos = Time::from_picos;
         let compute =
             |time| Piece::Compute { name, run: KernelRun { time: picos(time), kernels: 1 } };
-        let begin = |call| Piece::Begin { name, call };
+        let group = ProcessGroup::Tensor;
+        let begin = |call| Piece::Begin { name, group, call };
         let finish = |begun| Piece::Finish { name, begun };
-        let calls = [picos(10), picos(100)];
+        let calls = [vec![picos(10), picos(100)], vec![], vec![], vec![]];
         let cases = [
-            (vec![compute(5), Piece::Exchange { name, call: 0 }, compute(5)], 20),
+            (vec![compute(5), Piece::Exchange { name, group, call: 0 }, compute(5)], 20),
             (vec![begin(0), compute(30), finish(0)], 30),
             (vec![begin(1), compute(30), finish(0), compute(1)], 101),
             // The second call waits for the first.
             (vec![begin(1), begin(0), compute(30), finish(1), finish(0)], 110),
-            (vec![begin(1), compute(30), Piece::Exchange { name, call: 0 }], 110),
+            (vec![begin(1), compute(30), Piece::Exchange { name, group, call: 0 }], 110),
         ];
         for (pieces, expected) in cases {
             let strand = Strand { pieces };

@@ -45,7 +45,7 @@ fn rank_flops(
     kind: CardKind,
     times: &KernelTimes,
 ) -> RankFlops {
-    let of = |part: Part| -> PartFlops { times.part(kind, shape.shard(), part).flops };
+    let of = |part: Part| -> PartFlops { times.part(kind, shape.shard, part).flops };
     let mut sum = RankFlops::default();
     for (c, chunk) in shape.chunks.iter().enumerate() {
         let position = Position { stage: s as u32, chunk: c as u32 };
@@ -63,7 +63,8 @@ fn rank_flops(
         sum.again += chunk_sum.again * micro_batches;
     }
     let share = |flops: f64| {
-        flops * f64::from(pipeline.micro_batch_size) / f64::from(shape.tensor_parallel)
+        flops * f64::from(pipeline.micro_batch_size)
+            / f64::from(shape.shard.tensor_parallel * shape.shard.context_parallel)
     };
     RankFlops { model: share(sum.model), again: share(sum.again) }
 }

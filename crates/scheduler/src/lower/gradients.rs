@@ -1,15 +1,18 @@
-//! Gradient groups: who averages which parameters with whom.
+//! Gradient groups: who averages which parameters with whom, and who shares out their states.
 //!
 //! Every pipeline holds all parameters, but cut differently: at other layers, and over other
-//! tensor-parallel degrees; under a bidirectional schedule it holds them twice. Parameters that are
-//! held by the same stages form a *gradient group*.
-//! A group's parameters are cut into as many *shards* as the least common multiple of its holders'
-//! tensor-parallel degrees; shard `s` of `n` lies on tensor rank `s * t / n` of a holder of degree
-//! `t`. One communicator a shard joins exactly the cards that hold it, so unlike degrees need no
-//! second exchange, only a copy into shard order.
+//! tensor-parallel degrees; under a bidirectional schedule it holds them twice, under context
+//! parallelism once for each part of the sequence. Parameters that are held by the same stages form a
+//! *gradient group*, experts apart from the rest, as other ranks hold a copy of these together.
+//! A group's parameters are cut into as many *shards* as the least common multiple of its copies'
+//! degrees; shard `s` of `n` lies on the copy's rank `s * t / n` of `t`. One communicator a shard
+//! joins exactly the cards that hold it, so unlike degrees need no second exchange, only a copy into
+//! shard order. Under ZeRO the members of these communicators share out what belongs to the shard.
 
-use motley_workload::{Model, ParameterCount, Part, Training};
+use motley_job::RankId;
+use motley_workload::{Model, ParameterCount, Part, Shard, Training};
 
+use super::copies::Copies;
 use super::shape::ChunkShape;
 use crate::plan::{GradientSync, Pipeline, Plan};
 use crate::schedule::{Placement, Position};
@@ -20,8 +23,12 @@ pub(super) type Holder = (usize, usize);
 /// Parameters that the same stages hold.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct GradientGroup {
-    /// The holders, ascending; at least two.
+    /// The holders, ascending.
     pub holders: Vec<Holder>,
+    /// The ranks that hold each copy together, at least two copies.
+    pub copies: Vec<Vec<RankId>>,
+    /// Whether they are experts.
+    pub experts: bool,
     /// Number of shards.
     pub shards: u32,
     /// The parts in which gradients are averaged, in the order in which they get ready.
@@ -33,6 +40,39 @@ impl GradientGroup {
     pub(super) fn is_held_by(&self, holder: Holder) -> bool {
         self.holders.binary_search(&holder).is_ok()
     }
+
+    /// Shards on each rank of a holder, by the shape of its stage.
+    pub(super) fn shards_on_rank(&self, shard: &Shard) -> u32 {
+        let degree = if self.experts {
+            shard.expert_parallel * shard.expert_tensor_parallel
+        } else {
+            shard.tensor_parallel
+        };
+        self.shards / degree
+    }
+
+    /// The ranks that hold a shard, one of each copy, and which of the rank's own shards it is.
+    pub(super) fn members(&self, shard: u32) -> impl Iterator<Item = (RankId, u32)> {
+        self.copies.iter().map(move |ranks| {
+            let on_rank = self.shards / ranks.len() as u32;
+            (ranks[(shard / on_rank) as usize], shard % on_rank)
+        })
+    }
+
+    /// Copies among which states are shared out, at most `group` at a time.
+    pub(super) fn sharing(&self, group: Option<u32>) -> usize {
+        group.map_or(self.copies.len(), |size| self.copies.len().min(size.max(1) as usize))
+    }
+
+    /// Parameters of a shard that are trained.
+    pub(super) fn trained(&self) -> f64 {
+        self.buckets.iter().map(|bucket| bucket.parameters).sum()
+    }
+
+    /// Parameters of a shard.
+    pub(super) fn held(&self) -> f64 {
+        self.buckets.iter().map(|bucket| bucket.held).sum()
+    }
 }
 
 /// A part of a group's gradients, averaged in one call.
@@ -40,8 +80,10 @@ impl GradientGroup {
 pub(super) struct Bucket {
     /// The items in it, descending.
     pub items: Vec<Item>,
-    /// Parameters of one shard.
+    /// Parameters of one shard that are trained.
     pub parameters: f64,
+    /// All parameters of one shard.
+    pub held: f64,
 }
 
 /// A piece of the model whose parameters stay together: the embedding is 0, layer `l` is `l + 1`,
@@ -135,24 +177,43 @@ pub(super) fn words_exchanged(
     if copies { holders } else { Vec::new() }
 }
 
-/// Trained parameters of an item over all pipelines' ranks: its own, and the copy of the word
-/// embedding that some stage holds for its sake.
-fn trained(model: &Model, training: &Training, owners: &[Owners], item: Item) -> f64 {
-    let own = model.trained_parameters(part(model, item), training).total();
+/// Parameters of an item over all ranks of a copy: all that are held, and those that are trained. With
+/// its own counts the copy of the word embedding that some stage holds for its sake.
+fn item_parameters(
+    model: &Model,
+    training: &Training,
+    owners: &[Owners],
+    item: Item,
+) -> [ParameterCount; 2] {
+    let part = part(model, item);
+    let mut held = model.held_parameters(part, training);
+    let mut trained = model.trained_parameters(part, training);
     // On a stage that does not hold the embedding itself.
     let apart = |routes: &Owners| {
         let with_words: Vec<usize> = routes.iter().map(|stages| stages[0]).collect();
         routes.iter().any(|stages| !with_words.contains(&stages[item as usize]))
     };
-    let copied = shares_words(model, item) && owners.iter().any(apart);
-    if copied && words_trained(training) { own + model.word_embedding() } else { own }
+    if shares_words(model, item) && owners.iter().any(apart) {
+        let copy = ParameterCount::dense(model.word_embedding());
+        held += copy;
+        if words_trained(training) {
+            trained += copy;
+        }
+    }
+    [held, trained]
 }
 
 /// By route of a pipeline, the stage that holds each item.
 type Owners = Vec<Vec<usize>>;
 
-/// An item with its trained parameters, of all ranks or of one shard.
-type Trained = (Item, f64);
+/// An item with its parameters of all ranks or of one shard: those that are held, those that are
+/// trained.
+#[derive(Clone, Copy, Debug)]
+struct Sized {
+    item: Item,
+    held: f64,
+    trained: f64,
+}
 
 /// The gradient groups of a plan, in the order of their highest items, highest first. Every rank
 /// issues the buckets of all its groups in descending order of their lowest items, so no two ranks
@@ -161,26 +222,27 @@ pub(super) fn gradient_groups(
     plan: &Plan,
     model: &Model,
     training: &Training,
+    copies: &Copies,
 ) -> Vec<GradientGroup> {
     let layers = model.layer_count();
     let placements: Vec<Placement> =
         plan.pipelines.iter().map(|pipeline| pipeline.placement(plan.schedule)).collect();
-    let copies: usize = placements.iter().map(|placement| placement.routes().len()).sum();
-    if copies < 2 {
+    let whole: usize = placements.iter().map(|placement| placement.routes().len()).sum();
+    let mut stages = plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
+    if whole < 2 && stages.all(|stage| stage.context.degree == 1) {
         return Vec::new();
     }
-    let mut by_holders: Vec<(Vec<Holder>, Vec<Trained>)> = Vec::new();
     let owners: Vec<Owners> = plan
         .pipelines
         .iter()
         .zip(&placements)
         .map(|(pipeline, placement)| stages_of_items(pipeline, placement, layers))
         .collect();
+    // Where every expert is split as all else is, they are averaged together.
+    let apart = !copies.expert_groups.is_empty();
+    let mut by_holders: Vec<(Vec<Holder>, bool, Vec<Sized>)> = Vec::new();
     for item in (0..=layers + 1).rev() {
-        let parameters = trained(model, training, &owners, item);
-        if parameters == 0.0 {
-            continue;
-        }
+        let [held, trained] = item_parameters(model, training, &owners, item);
         let mut holders: Vec<Holder> = owners
             .iter()
             .enumerate()
@@ -189,32 +251,58 @@ pub(super) fn gradient_groups(
         // The copies of a bidirectional pipeline lie in no order.
         holders.sort_unstable();
         holders.dedup();
-        match by_holders.iter_mut().find(|(known, _)| *known == holders) {
-            Some((_, items)) => items.push((item, parameters)),
-            None => by_holders.push((holders, vec![(item, parameters)])),
+        let sizes = if apart {
+            let of = |experts, held, trained| (experts, Sized { item, held, trained });
+            vec![of(false, held.dense, trained.dense), of(true, held.experts, trained.experts)]
+        } else {
+            let (held, trained) = (held.total(), trained.total());
+            vec![(false, Sized { item, held, trained })]
+        };
+        for (experts, sized) in sizes {
+            let wanted = if plan.zero.stage() == 3 { sized.held } else { sized.trained };
+            if wanted == 0.0 {
+                continue;
+            }
+            let mut known = by_holders.iter_mut();
+            match known.find(|(known, kind, _)| *kind == experts && *known == holders) {
+                Some((_, _, items)) => items.push(sized),
+                None => by_holders.push((holders.clone(), experts, vec![sized])),
+            }
         }
     }
-    by_holders
-        .into_iter()
-        .filter(|(holders, _)| holders.len() > 1)
-        .map(|(holders, items)| {
-            let shards = holders
-                .iter()
-                .map(|&(p, s)| plan.pipelines[p].stages[s].tensor_parallel())
-                .fold(1, least_common_multiple);
-            let sized: Vec<Trained> = items
-                .iter()
-                .map(|&(item, parameters)| (item, parameters / f64::from(shards)))
-                .collect();
-            let buckets = match plan.gradient_sync {
-                GradientSync::AtEnd => fill(&sized, f64::INFINITY),
-                GradientSync::Overlapped { bucket } => {
-                    fill(&sized, bucket.0 / f64::from(training.gradient_bytes))
-                }
-            };
-            GradientGroup { holders, shards, buckets }
-        })
-        .collect()
+    let group = |(holders, experts, items): (Vec<Holder>, bool, Vec<Sized>)| {
+        let copies =
+            if experts { copies.experts(plan, &holders) } else { copies.dense(plan, &holders) };
+        if copies.len() < 2 {
+            return None;
+        }
+        let degrees = copies.iter().map(|ranks| ranks.len() as u32);
+        let shards = degrees.fold(1, least_common_multiple);
+        let share = |sized: Sized| Sized {
+            held: sized.held / f64::from(shards),
+            trained: sized.trained / f64::from(shards),
+            ..sized
+        };
+        let sized: Vec<Sized> = items.into_iter().map(share).collect();
+        // What is gathered and let go layer by layer is averaged so, too.
+        let capacity = match (plan.zero.stage(), plan.gradient_sync) {
+            (3, _) => 0.0,
+            (_, GradientSync::AtEnd) => f64::INFINITY,
+            (_, GradientSync::Overlapped { bucket }) => {
+                bucket.0 / f64::from(training.gradient_bytes)
+            }
+        };
+        let ends = |item: Item| {
+            plan.zero.reduces_each_micro_batch()
+                && holders.first().is_some_and(|&(p, s)| {
+                    let chunks = &plan.pipelines[p].stages[s].chunks;
+                    chunks.iter().any(|chunk| chunk.start + 1 == item)
+                })
+        };
+        let buckets = fill(&sized, capacity, ends);
+        Some(GradientGroup { holders, copies, experts, shards, buckets })
+    };
+    by_holders.into_iter().filter_map(group).collect()
 }
 
 /// By route, the stage that holds each item of a pipeline.
@@ -231,16 +319,19 @@ fn stages_of_items(pipeline: &Pipeline, placement: &Placement, layers: u32) -> O
     placement.routes().iter().map(of_route).collect()
 }
 
-/// Packs items, in order, into buckets of at least `capacity` parameters.
-fn fill(items: &[Trained], capacity: f64) -> Vec<Bucket> {
+/// Packs items, in order, into buckets of at least `capacity` trained parameters; `ends` tells after
+/// which items a bucket must end.
+fn fill(items: &[Sized], capacity: f64, ends: impl Fn(Item) -> bool) -> Vec<Bucket> {
+    let empty = || Bucket { items: Vec::new(), parameters: 0.0, held: 0.0 };
     let mut buckets = Vec::new();
-    let mut open = Bucket { items: Vec::new(), parameters: 0.0 };
-    for (position, &(item, size)) in items.iter().enumerate() {
-        open.items.push(item);
-        open.parameters += size;
-        if open.parameters >= capacity || position + 1 == items.len() {
-            let empty = Bucket { items: Vec::new(), parameters: 0.0 };
-            buckets.push(std::mem::replace(&mut open, empty));
+    let mut open = empty();
+    for (position, sized) in items.iter().enumerate() {
+        open.items.push(sized.item);
+        open.parameters += sized.trained;
+        open.held += sized.held;
+        let last = position + 1 == items.len();
+        if open.parameters >= capacity || last || ends(sized.item) {
+            buckets.push(std::mem::replace(&mut open, empty()));
         }
     }
     buckets
@@ -260,14 +351,24 @@ mod tests {
 
     #[test]
     fn buckets_keep_every_parameter() {
-        let items: Vec<(Item, f64)> = (0..10).rev().map(|i| (i, 1.0 + f64::from(i))).collect();
-        for capacity in [0.5, 3.0, 7.5, 100.0, f64::INFINITY] {
-            let buckets = fill(&items, capacity);
-            let sum: f64 = buckets.iter().map(|b| b.parameters).sum();
-            assert!((sum - 55.0).abs() < 1e-12);
-            let packed: Vec<Item> = buckets.iter().flat_map(|b| b.items.clone()).collect();
-            assert_eq!(packed, (0..10).rev().collect::<Vec<_>>());
-            assert!(buckets.iter().all(|b| !b.items.is_empty()));
+        let of = |item: Item| {
+            let trained = 1.0 + f64::from(item);
+            Sized { item, held: 2.0 * trained, trained }
+        };
+        let items: Vec<Sized> = (0..10).rev().map(of).collect();
+        for capacity in [0.0, 0.5, 3.0, 7.5, 100.0, f64::INFINITY] {
+            for end in [None, Some(4)] {
+                let buckets = fill(&items, capacity, |item| Some(item) == end);
+                let sum = |of: fn(&Bucket) -> f64| buckets.iter().map(of).sum::<f64>();
+                assert!((sum(|bucket| bucket.parameters) - 55.0).abs() < 1e-12);
+                assert!((sum(|bucket| bucket.held) - 110.0).abs() < 1e-12);
+                let packed: Vec<Item> = buckets.iter().flat_map(|b| b.items.clone()).collect();
+                assert_eq!(packed, (0..10).rev().collect::<Vec<_>>());
+                assert!(buckets.iter().all(|b| !b.items.is_empty()));
+                if let Some(end) = end {
+                    assert!(buckets.iter().any(|bucket| bucket.items.last() == Some(&end)));
+                }
+            }
         }
     }
 

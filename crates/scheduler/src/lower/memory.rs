@@ -21,14 +21,24 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(shape: &StageShape, kind: CardKind, times: &KernelTimes) -> Self {
         let mut held = Self { kept: Vec::new(), deferred: Vec::new(), workspace: 0.0 };
+        let mut travelling = 0.0_f64;
         for chunk in &shape.chunks {
             let parts = parts(shape, chunk, kind, times);
             let sum = |bytes: fn(&(Activations, Recompute)) -> f64| parts.iter().map(bytes).sum();
-            held.kept.push(sum(|(part, recompute)| part.bytes(*recompute).0));
+            let kept = parts.iter().map(|(part, recompute)| part.bytes(*recompute).0);
+            if shape.offload.activations {
+                // Layers come first: what they keep is on its way to the host or back, two at a time.
+                let layers = chunk.layers as usize;
+                held.kept.push(kept.clone().skip(layers).sum());
+                travelling = travelling.max(2.0 * kept.take(layers).fold(0.0, f64::max));
+            } else {
+                held.kept.push(kept.sum());
+            }
             held.deferred.push(sum(|(part, _)| part.waiting().0));
             let passing = parts.iter().map(|(part, recompute)| part.workspace(*recompute).0);
             held.workspace = passing.fold(held.workspace, f64::max);
         }
+        held.workspace += travelling;
         held
     }
 }
@@ -40,7 +50,7 @@ fn parts(
     kind: CardKind,
     times: &KernelTimes,
 ) -> Vec<(Activations, Recompute)> {
-    let of = |part| times.part(kind, shape.shard(), part).activations;
+    let of = |part| times.part(kind, shape.shard, part).activations;
     let layers = chunk.layers().map(|layer| times.model().part(layer));
     let ends = [chunk.embedding.then_some(Part::Embedding), chunk.head.then_some(Part::Head)];
     let parts = layers.chain(ends.into_iter().flatten());
@@ -77,8 +87,9 @@ fn memory_of(
         bytes.iter().zip(counts).map(|(bytes, &count)| bytes * f64::from(count)).sum()
     };
     let load = StageLoad {
-        parameters: shape.parameters,
-        trained_parameters: shape.trained_parameters,
+        parameters: shape.states.parameters + shape.states.gathered,
+        gradients: shape.states.gradients + shape.states.reduced,
+        stepped: if shape.offload.optimizer { 0.0 } else { shape.states.stepped },
         activations: Bytes(
             sum(&held.kept, &in_flight.kept) + sum(&held.deferred, &in_flight.deferred),
         ),

@@ -1,16 +1,21 @@
 //! The program of one stage on one kind of card: its passes in the order of the schedule, then the
 //! end of the iteration.
 
+use motley_collectives::HostCopy;
 use motley_job::{NameId, Op, Program, Slot, Stream, Tag};
+use motley_workload::ProcessGroup;
 
 use super::buckets::{BucketId, Buckets};
+use super::gathers::{Fetch, Fetched, Gathers};
+use super::gradients::Item;
 use super::names::{Names, streams};
 use super::passes::Passes;
 use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::Piece;
-use super::walk::{LastContributions, Walk};
-use crate::schedule::{Step, Turn};
+use super::walk::{Instance, LastContributions, Walk};
+use crate::schedule::{Step, Turn, steps};
 use crate::times::{CardKind, KernelRun, KernelTimes};
+use crate::zero::{ParameterGather, Sharded};
 
 /// Builds the program of a stage of `shape` on cards of `kind` that takes its passes in `order`.
 pub(super) fn build(
@@ -21,7 +26,8 @@ pub(super) fn build(
     times: &KernelTimes,
     names: &Names,
 ) -> Program {
-    let mut writer = Writer::new(shape, names, times.model().layer_count());
+    let mut writer = Writer::new(shape, passes, names, times.model().layer_count());
+    writer.gather_ahead(passes, order);
     let last = LastContributions::of(order, shape.chunks.len());
     for &turn in order {
         let walk = |step: Step| Walk::new(passes.strand(step), step, shape.routes, &last);
@@ -41,25 +47,29 @@ struct Writer<'a> {
     shape: &'a StageShape,
     names: &'a Names,
     slots: Vec<SlotUse>,
-    tensor: Option<Slot>,
     buckets: Buckets<'a>,
+    gathers: Gathers<'a>,
     ops: Vec<Op>,
-    /// Calls of the tensor-parallel group so far.
-    tensor_instances: u32,
+    /// Calls of each process group so far.
+    instances: [u32; ProcessGroup::ALL.len()],
+    /// Copies to the host and to the card so far.
+    copies: [u32; 2],
+    /// Copies to the card that have been waited for.
+    awaited_copies: u32,
 }
 
 impl<'a> Writer<'a> {
-    fn new(shape: &'a StageShape, names: &'a Names, model_layers: u32) -> Self {
-        let slots = shape.slots();
-        let tensor = slots.iter().position(|&slot| slot == SlotUse::TensorParallel);
+    fn new(shape: &'a StageShape, passes: &'a Passes, names: &'a Names, model_layers: u32) -> Self {
         Self {
             shape,
             names,
-            slots,
-            tensor: tensor.map(|position| Slot(position as u16)),
+            slots: shape.slots(),
             buckets: Buckets::new(shape, model_layers),
+            gathers: Gathers::new(shape, &passes.parameter_copies),
             ops: Vec::new(),
-            tensor_instances: 0,
+            instances: Default::default(),
+            copies: Default::default(),
+            awaited_copies: 0,
         }
     }
 
@@ -71,8 +81,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Two passes in turn: whenever one of them waits for the tensor-parallel group, the other
-    /// goes on.
+    /// Two passes in turn: whenever one of them waits for a process group, the other goes on.
     fn together(&mut self, mut one: Walk, mut other: Walk) {
         while !one.is_over() || !other.is_over() {
             self.until_it_waits(&mut one, other.is_over());
@@ -82,14 +91,14 @@ impl<'a> Writer<'a> {
 
     /// Goes on with a pass until it has to wait, or to its end if the other pass is over.
     fn until_it_waits(&mut self, walk: &mut Walk, other_is_over: bool) {
-        if let Some((name, sequence)) = walk.pending.take() {
-            self.wait(walk, name, sequence);
+        if let Some((name, instance)) = walk.pending.take() {
+            self.wait(walk, name, instance);
         }
         while let Some((&piece, rest)) = walk.pieces.split_first() {
             walk.pieces = rest;
             match piece {
-                Piece::Exchange { name, call } if !other_is_over => {
-                    walk.pending = Some((name, self.begin(walk, name, call)));
+                Piece::Exchange { name, group, call } if !other_is_over => {
+                    walk.pending = Some((name, self.begin(walk, name, group, call)));
                     return;
                 }
                 Piece::Finish { name, begun } if !other_is_over => {
@@ -105,13 +114,13 @@ impl<'a> Writer<'a> {
         let tagged = |name| Tag { name, index: walk.index };
         match piece {
             Piece::Compute { name, run } => self.compute(tagged(name), run),
-            Piece::Exchange { name, call } => {
-                let slot = self.tensor_slot();
-                self.tensor_instances += 1;
+            Piece::Exchange { name, group, call } => {
+                let slot = self.slot(SlotUse::Group(group));
+                self.instances[group as usize] += 1;
                 self.ops.push(Op::Collective { tag: tagged(name), slot, call });
             }
-            Piece::Begin { name, call } => {
-                let instance = self.begin(walk, name, call);
+            Piece::Begin { name, group, call } => {
+                let instance = self.begin(walk, name, group, call);
                 walk.begun.push(instance);
             }
             Piece::Finish { name, begun } => self.wait(walk, name, walk.begun[usize::from(begun)]),
@@ -120,42 +129,144 @@ impl<'a> Writer<'a> {
                 self.ops.push(Op::Await { tag: tagged(name), slot, sequence });
             }
             Piece::Send { name, slot, stream } => self.issue(tagged(name), slot, 0, stream),
-            Piece::Gradients(item) => {
-                if walk.completes && self.shape.overlap_gradients {
-                    let ready = self.buckets.contributed(item);
-                    self.issue_buckets(&ready);
+            Piece::Copy { direction, call } => self.copy(direction, call, walk.index),
+            Piece::Copied => {
+                self.await_copy(HostCopy::ToCard, self.awaited_copies, walk.index);
+                self.awaited_copies += 1;
+            }
+            Piece::Parameters(item) => self.await_parameters(walk.index, item),
+            Piece::Gradients(item) => self.gradients(walk, item),
+        }
+    }
+
+    /// Begins a call of a process group beside what follows; returns which instance.
+    fn begin(&mut self, walk: &Walk, name: NameId, group: ProcessGroup, call: u16) -> Instance {
+        let slot = self.slot(SlotUse::Group(group));
+        self.issue(Tag { name, index: walk.index }, slot, call, streams::of_group(group));
+        let sequence = self.instances[group as usize];
+        self.instances[group as usize] += 1;
+        Instance { group, sequence }
+    }
+
+    fn wait(&mut self, walk: &Walk, name: NameId, instance: Instance) {
+        let slot = self.slot(SlotUse::Group(instance.group));
+        let tag = Tag { name, index: walk.index };
+        self.ops.push(Op::Await { tag, slot, sequence: instance.sequence });
+    }
+
+    /// This micro-batch's gradients of an item are there.
+    fn gradients(&mut self, walk: &Walk, item: Item) {
+        if self.shape.reduces_each_micro_batch() {
+            let ready = self.buckets.ending_with(item);
+            self.issue_buckets(&ready);
+            if !self.shape.overlap_gradients {
+                self.await_gradients(&ready, walk.index);
+            }
+        } else if walk.completes && self.shape.overlap_gradients {
+            let ready = self.buckets.contributed(item);
+            self.issue_buckets(&ready);
+        }
+    }
+
+    /// Begins to gather what the first passes need, if parameters are gathered while passes run.
+    fn gather_ahead(&mut self, passes: &Passes, order: &[Turn]) {
+        let needs = steps(order).flat_map(|step| &passes.strand(step).pieces);
+        let items = needs.filter_map(|piece| match piece {
+            Piece::Parameters(item) => Some(*item),
+            _ => None,
+        });
+        let begun = self.gathers.begin(items);
+        self.fetch(&begun);
+    }
+
+    /// Waits for the parameters of an item, and begins to gather what is needed next.
+    fn await_parameters(&mut self, index: u16, item: Item) {
+        let Some(needed) = self.gathers.need(item) else { return };
+        self.fetch(&needed.begun);
+        let tag = Tag { name: self.names.parameters, index };
+        for fetched in needed.awaited {
+            match fetched {
+                Fetched::Copy(sequence) => {
+                    let slot = self.slot(SlotUse::HostParameters);
+                    self.ops.push(Op::Await { tag, slot, sequence });
+                }
+                Fetched::Gather { group, sequence } => {
+                    for shard in 0..self.shape.gradients[group].shards {
+                        let slot = self.slot(SlotUse::Parameters { group, shard });
+                        self.ops.push(Op::Await { tag, slot, sequence });
+                    }
                 }
             }
         }
     }
 
-    /// Begins a call of the tensor-parallel group beside what follows; returns which instance.
-    fn begin(&mut self, walk: &Walk, name: NameId, call: u16) -> u32 {
-        let slot = self.tensor_slot();
-        self.issue(Tag { name, index: walk.index }, slot, call, streams::TENSOR);
-        self.tensor_instances += 1;
-        self.tensor_instances - 1
+    fn fetch(&mut self, sources: &[Fetch]) {
+        for &source in sources {
+            match source {
+                Fetch::Copy(call) => {
+                    let slot = self.slot(SlotUse::HostParameters);
+                    self.issue(whole(self.names.to_card), slot, call, streams::PARAMETERS);
+                }
+                Fetch::Gather(bucket) => self.gather(bucket),
+            }
+        }
     }
 
-    fn wait(&mut self, walk: &Walk, name: NameId, sequence: u32) {
-        let slot = self.tensor_slot();
-        self.ops.push(Op::Await { tag: Tag { name, index: walk.index }, slot, sequence });
+    fn gather(&mut self, (group, bucket): BucketId) {
+        for shard in 0..self.shape.gradients[group].shards {
+            let slot = self.slot(SlotUse::Parameters { group, shard });
+            let tag = whole(self.names.parameters);
+            self.issue(tag, slot, bucket as u16, streams::PARAMETERS);
+        }
     }
 
-    fn tensor_slot(&self) -> Slot {
-        self.tensor.expect("a strand exchanges only where the stage has a group")
+    /// Begins a copy between card and host.
+    fn copy(&mut self, direction: HostCopy, call: u16, index: u16) {
+        let (name, stream) = match direction {
+            HostCopy::ToHost => (self.names.to_host, streams::TO_HOST),
+            HostCopy::ToCard => (self.names.to_card, streams::TO_CARD),
+        };
+        let slot = self.slot(SlotUse::Host(direction));
+        self.issue(Tag { name, index }, slot, call, stream);
+        self.copies[direction as usize] += 1;
     }
 
-    /// Averages gradients, agrees on their norm, steps the optimizer.
+    fn await_copy(&mut self, direction: HostCopy, sequence: u32, index: u16) {
+        let name = match direction {
+            HostCopy::ToHost => self.names.to_host,
+            HostCopy::ToCard => self.names.to_card,
+        };
+        let slot = self.slot(SlotUse::Host(direction));
+        self.ops.push(Op::Await { tag: Tag { name, index }, slot, sequence });
+    }
+
+    /// Steps the optimizer, on the card or on its host.
+    fn step(&mut self, passes: &Passes, kind: CardKind, times: &KernelTimes) {
+        let stepped = self.shape.states.stepped;
+        let Some([gradients, parameters]) = passes.step_copies else {
+            self.compute(whole(self.names.optimizer), times.optimizer(kind, stepped));
+            return;
+        };
+        for (direction, call) in [(HostCopy::ToHost, gradients), (HostCopy::ToCard, parameters)] {
+            self.copy(direction, call, Tag::NO_INDEX);
+            let last = self.copies[direction as usize] - 1;
+            self.await_copy(direction, last, Tag::NO_INDEX);
+            if direction == HostCopy::ToHost {
+                let step = times.host_optimizer(stepped, self.shape.ranks_on_node);
+                self.compute(whole(self.names.host_optimizer), step);
+            }
+        }
+    }
+
+    /// Averages gradients, agrees on their norm, steps the optimizer, gathers what it has changed.
     fn finish_iteration(&mut self, passes: &Passes, kind: CardKind, times: &KernelTimes) {
-        let rest = self.buckets.rest();
-        self.issue_buckets(&rest);
-        let tag = whole(self.names.gradient);
-        for (group, gradient) in self.shape.gradients.iter().enumerate() {
-            for shard in 0..gradient.shards {
-                let slot = self.slot(SlotUse::Gradient { group, shard });
-                let sequence = gradient.buckets.len() as u32 - 1;
-                self.ops.push(Op::Await { tag, slot, sequence });
+        if !self.shape.reduces_each_micro_batch() {
+            let rest = self.buckets.rest();
+            self.issue_buckets(&rest);
+        }
+        for group in 0..self.shape.gradients.len() {
+            if let Some(last) = self.buckets.issued_of(group).checked_sub(1) {
+                self.await_bucket(group, last, Tag::NO_INDEX);
             }
         }
         // Copying gradients into the order of shards before they are averaged, and back after:
@@ -173,8 +284,26 @@ impl<'a> Writer<'a> {
             });
         }
         self.agree_on_norm(passes);
-        let optimizer = times.optimizer(kind, self.shape.trained_parameters);
-        self.compute(whole(self.names.optimizer), optimizer);
+        self.step(passes, kind, times);
+        if matches!(
+            self.shape.sharded,
+            Sharded::Optimizer(ParameterGather::AtEnd) | Sharded::Gradients(ParameterGather::AtEnd)
+        ) {
+            for bucket in self.gathers.all() {
+                self.gather(bucket);
+            }
+            for (group, gradient) in self.shape.gradients.iter().enumerate() {
+                let Some(last) = gradient.buckets.len().checked_sub(1) else { continue };
+                if !gradient.shared {
+                    continue;
+                }
+                for shard in 0..gradient.shards {
+                    let slot = self.slot(SlotUse::Parameters { group, shard });
+                    let tag = whole(self.names.parameters);
+                    self.ops.push(Op::Await { tag, slot, sequence: last as u32 });
+                }
+            }
+        }
     }
 
     /// Agrees on the gradient norm: all at once, or with what the stages before have found.
@@ -188,8 +317,8 @@ impl<'a> Writer<'a> {
             }
             NormShape::Chain { receives, sends } => {
                 if let Some(call) = passes.norm_call {
-                    let slot = self.tensor_slot();
-                    self.tensor_instances += 1;
+                    let slot = self.slot(SlotUse::Group(ProcessGroup::Tensor));
+                    self.instances[ProcessGroup::Tensor as usize] += 1;
                     self.ops.push(Op::Collective { tag, slot, call });
                 }
                 if receives {
@@ -206,10 +335,48 @@ impl<'a> Writer<'a> {
 
     fn issue_buckets(&mut self, buckets: &[BucketId]) {
         for &(group, bucket) in buckets {
-            for shard in 0..self.shape.gradients[group].shards {
+            let gradient = &self.shape.gradients[group];
+            let (call, name) = (bucket as u16, self.gradient_name(group));
+            for shard in 0..gradient.shards {
                 let slot = self.slot(SlotUse::Gradient { group, shard });
-                self.issue(whole(self.names.gradient), slot, bucket as u16, streams::DATA);
+                self.issue(whole(name), slot, call, streams::DATA);
             }
+            // One after the other on one stream.
+            for shard in (0..gradient.shards).filter(|_| gradient.replicated) {
+                let slot = self.slot(SlotUse::Replicas { group, shard });
+                self.issue(whole(self.names.gradient), slot, call, streams::DATA);
+            }
+        }
+    }
+
+    /// Waits for buckets that have been issued last.
+    fn await_gradients(&mut self, buckets: &[BucketId], index: u16) {
+        for &(group, _) in buckets {
+            let last = self.buckets.issued_of(group) - 1;
+            self.await_bucket(group, last, index);
+        }
+    }
+
+    /// Waits for the so-many-th bucket of a group.
+    fn await_bucket(&mut self, group: usize, sequence: u32, index: u16) {
+        let gradient = &self.shape.gradients[group];
+        let name =
+            if gradient.replicated { self.names.gradient } else { self.gradient_name(group) };
+        for shard in 0..gradient.shards {
+            let slot = self.slot(if gradient.replicated {
+                SlotUse::Replicas { group, shard }
+            } else {
+                SlotUse::Gradient { group, shard }
+            });
+            self.ops.push(Op::Await { tag: Tag { name, index }, slot, sequence });
+        }
+    }
+
+    fn gradient_name(&self, group: usize) -> NameId {
+        if self.shape.gradients[group].shared {
+            self.names.gradient_shard
+        } else {
+            self.names.gradient
         }
     }
 
@@ -247,11 +414,13 @@ fn whole(name: NameId) -> Tag {
 mod tests {
     use motley_job::{JobBuilder, Link};
     use motley_units::Time;
-    use motley_workload::Recompute;
+    use motley_workload::{Recompute, Shard};
 
     use super::*;
     use crate::lower::shape::ChunkShape;
+    use crate::lower::states::States;
     use crate::lower::strand::Strand;
+    use crate::plan::Offload;
     use crate::schedule::Pass;
 
     /// A stage with a tensor-parallel group and nothing else.
@@ -265,20 +434,21 @@ mod tests {
             sends: false,
         };
         StageShape {
-            micro_batch_size: 1,
-            tensor_parallel: 2,
-            sequence_parallel: false,
+            shard: Shard::new(2, false, 1),
             overlap_weight_gradient: true,
             recompute: Recompute::None,
             chunks: vec![chunk],
             routes: 1,
             element_bytes: 2,
+            dispatch: None,
             gradients: Vec::new(),
             overlap_gradients: false,
+            sharded: Sharded::Nothing,
             embedding_shards: 0,
             norm: NormShape::Alone,
-            parameters: 0.0,
-            trained_parameters: 0.0,
+            states: States::default(),
+            offload: Offload::default(),
+            ranks_on_node: 1,
             reshard_bytes: 0.0,
         }
     }
@@ -288,13 +458,13 @@ mod tests {
     /// issue, `C` for a collective, `A` and a number for an await of that instance.
     fn woven(one: &str, other: &str) -> String {
         let link = Link { capacity: 1.0 };
-        let mut job = JobBuilder::new(vec![link], streams::COUNT);
+        let mut job = JobBuilder::new(vec![link], 4);
         let names = Names::new(&mut job, 1);
         let letters: Vec<NameId> = ('a'..='z').map(|c| job.name(&c.to_string())).collect();
         let strand = |text: &str| {
             let pieces = text.chars().map(|letter| match letter {
-                'X' => Piece::Exchange { name: letters[0], call: 0 },
-                'B' => Piece::Begin { name: letters[0], call: 0 },
+                'X' => Piece::Exchange { name: letters[0], group: ProcessGroup::Tensor, call: 0 },
+                'B' => Piece::Begin { name: letters[0], group: ProcessGroup::Tensor, call: 0 },
                 'E' => Piece::Finish { name: letters[0], begun: 0 },
                 _ => Piece::Compute {
                     name: letters[letter as usize - 'a' as usize],
@@ -305,7 +475,8 @@ mod tests {
         };
         let shape = shape();
         let last = LastContributions::of(&[], 1);
-        let mut writer = Writer::new(&shape, &names, 1);
+        let passes = Passes::default();
+        let mut writer = Writer::new(&shape, &passes, &names, 1);
         let (one, other) = (strand(one), strand(other));
         let step = |micro_batch| Step { pass: Pass::Forward, micro_batch, chunk: 0 };
         let walks =

@@ -10,7 +10,6 @@ use super::names::Names;
 use super::passes::Passes;
 use super::program::build;
 use super::shape::StageShape;
-use super::strand::Request;
 use crate::schedule::Order;
 use crate::times::{CardKind, KernelTimes};
 
@@ -68,11 +67,6 @@ impl<'a> Programs<'a> {
     /// Passes that have been made.
     pub(super) fn get(&self, id: PassesId) -> &Passes {
         &self.made[id.0].passes
-    }
-
-    /// What passes want of their tensor-parallel group, by call number.
-    pub(super) fn tensor_calls(&self, id: PassesId) -> &[Request] {
-        &self.get(id).tensor_calls
     }
 
     /// The program of passes in an order, built at its first use.

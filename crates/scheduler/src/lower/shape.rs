@@ -3,18 +3,20 @@
 
 use std::ops::Range;
 
-use motley_workload::{Extent, Recompute, Shard, Training};
+use motley_collectives::HostCopy;
+use motley_workload::{Extent, ProcessGroup, Recompute, Shard, Training};
 
 use super::gradients::Item;
-use crate::plan::Pipeline;
+use super::states::States;
+use crate::plan::{Dispatch, Offload, Pipeline};
 use crate::schedule::{Placement, Position};
+use crate::zero::{ParameterGather, Sharded};
 
 /// The shape of one stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StageShape {
-    pub micro_batch_size: u32,
-    pub tensor_parallel: u32,
-    pub sequence_parallel: bool,
+    /// What one card works on.
+    pub shard: Shard,
     pub overlap_weight_gradient: bool,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
@@ -22,19 +24,33 @@ pub(super) struct StageShape {
     pub routes: u32,
     /// Bytes of an activation element as the stage's cards exchange it.
     pub element_bytes: u32,
+    /// How tokens travel to experts on other ranks; the stage has none, unless given.
+    pub dispatch: Option<Routing>,
     pub gradients: Vec<GradientShape>,
     /// Start averaging when a bucket is ready instead of at the end.
     pub overlap_gradients: bool,
+    /// See [`crate::Plan::zero`].
+    pub sharded: Sharded,
     /// Shards of the tied embedding that this rank averages with the other end of the pipeline.
     pub embedding_shards: u32,
     pub norm: NormShape,
-    /// Parameters that one card holds.
-    pub parameters: f64,
-    /// Those of them that are trained.
-    pub trained_parameters: f64,
+    pub states: States,
+    pub offload: Offload,
+    /// Ranks of the plan on the node, which share its processors where these step the optimizer.
+    pub ranks_on_node: u32,
     /// Gradient bytes that one card copies into shard order because other holders have another
-    /// tensor-parallel degree.
+    /// degree.
     pub reshard_bytes: f64,
+}
+
+/// How a stage's tokens travel to experts on other ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Routing {
+    pub dispatch: Dispatch,
+    /// Ranks among which experts are dealt out.
+    pub ranks: u32,
+    /// Nodes that these lie on.
+    pub nodes: u32,
 }
 
 /// One model chunk of a stage.
@@ -89,8 +105,21 @@ impl ChunkShape {
 pub(super) struct GradientShape {
     /// How many of the group's shards lie on the rank.
     pub shards: u32,
-    /// The items of each bucket.
-    pub buckets: Vec<Vec<Item>>,
+    /// Its buckets.
+    pub buckets: Vec<BucketShape>,
+    /// The states of a shard are shared out among those that hold it.
+    pub shared: bool,
+    /// Among some of them, which average with the others that hold the same share.
+    pub replicated: bool,
+}
+
+/// One bucket of a gradient group.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct BucketShape {
+    /// Its items, descending.
+    pub items: Vec<Item>,
+    /// Some of it is trained.
+    pub trained: bool,
 }
 
 /// How the stage agrees on the gradient norm before the optimizer step.
@@ -112,8 +141,8 @@ pub(super) enum NormShape {
 /// What a slot of the program stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SlotUse {
-    /// The tensor-parallel group.
-    TensorParallel,
+    /// A process group in which a pass exchanges what it works on.
+    Group(ProcessGroup),
     /// Where activations of a chunk go: this stage sends.
     ForwardOut(u32),
     /// Where activations of a chunk come from.
@@ -124,6 +153,14 @@ pub(super) enum SlotUse {
     BackwardIn(u32),
     /// The `shard`-th of the rank's shards in its `group`-th gradient group.
     Gradient { group: usize, shard: u32 },
+    /// Those that hold the same share of such a shard.
+    Replicas { group: usize, shard: u32 },
+    /// Those that gather the parameters of such a shard.
+    Parameters { group: usize, shard: u32 },
+    /// The rank's own copies between card and host.
+    Host(HostCopy),
+    /// Those of parameters to the card.
+    HostParameters,
     /// The tied embedding's other end.
     Embedding { shard: u32 },
     /// All ranks of the pipeline.
@@ -135,16 +172,54 @@ pub(super) enum SlotUse {
 }
 
 impl StageShape {
-    /// What one card works on.
-    pub(super) fn shard(&self) -> Shard {
-        Shard::new(self.tensor_parallel, self.sequence_parallel, self.micro_batch_size)
+    /// The process groups in which its passes exchange something.
+    pub(super) fn process_groups(&self) -> impl Iterator<Item = ProcessGroup> {
+        ProcessGroup::ALL.into_iter().filter(|group| self.degree(*group) > 1)
+    }
+
+    /// Ranks of a process group; 1 where there is none.
+    pub(super) fn degree(&self, group: ProcessGroup) -> u32 {
+        match group {
+            ProcessGroup::Tensor => self.shard.tensor_parallel,
+            ProcessGroup::Context => self.shard.context_parallel,
+            ProcessGroup::Expert if self.dispatch.is_some() => self.shard.expert_parallel,
+            ProcessGroup::ExpertTensor if self.dispatch.is_some() => {
+                self.shard.expert_tensor_parallel
+            }
+            ProcessGroup::Expert | ProcessGroup::ExpertTensor => 1,
+        }
+    }
+
+    /// Whether a forward pass waits for parameters that lie elsewhere.
+    pub(super) fn gathers_forward(&self) -> bool {
+        if self.offload.parameters {
+            return true;
+        }
+        let ahead = ParameterGather::Overlapped;
+        match self.sharded {
+            Sharded::Nothing => false,
+            Sharded::Optimizer(gather) | Sharded::Gradients(gather) => gather == ahead,
+            Sharded::Parameters { .. } => true,
+        }
+    }
+
+    /// Whether gradients are averaged after every micro-batch.
+    pub(super) fn reduces_each_micro_batch(&self) -> bool {
+        matches!(self.sharded, Sharded::Gradients(_) | Sharded::Parameters { .. })
+    }
+
+    /// Whether a backward pass does.
+    pub(super) fn gathers_backward(&self) -> bool {
+        self.offload.parameters
+            || matches!(self.sharded, Sharded::Parameters { reshard_after_forward: true, .. })
     }
 
     /// The slots of the program, in order.
     pub(super) fn slots(&self) -> Vec<SlotUse> {
-        let mut slots = Vec::new();
-        if self.tensor_parallel > 1 {
-            slots.push(SlotUse::TensorParallel);
+        let mut slots: Vec<SlotUse> = self.process_groups().map(SlotUse::Group).collect();
+        if self.offload != Offload::default() {
+            slots.extend([HostCopy::ToHost, HostCopy::ToCard].map(SlotUse::Host));
+            slots.extend(self.offload.parameters.then_some(SlotUse::HostParameters));
         }
         for (c, chunk) in self.chunks.iter().enumerate() {
             let c = c as u32;
@@ -156,7 +231,17 @@ impl StageShape {
             }
         }
         for (group, gradient) in self.gradients.iter().enumerate() {
-            slots.extend((0..gradient.shards).map(|shard| SlotUse::Gradient { group, shard }));
+            let shards = 0..gradient.shards;
+            let trained = gradient.buckets.iter().any(|bucket| bucket.trained);
+            if trained {
+                slots.extend(shards.clone().map(|shard| SlotUse::Gradient { group, shard }));
+            }
+            if trained && gradient.replicated {
+                slots.extend(shards.clone().map(|shard| SlotUse::Replicas { group, shard }));
+            }
+            if gradient.shared {
+                slots.extend(shards.map(|shard| SlotUse::Parameters { group, shard }));
+            }
         }
         slots.extend((0..self.embedding_shards).map(|shard| SlotUse::Embedding { shard }));
         match self.norm {
@@ -177,6 +262,6 @@ impl StageShape {
 
     /// Bytes of one micro-batch at a boundary, unsplit.
     pub(super) fn boundary_bytes(&self, boundary: Extent, training: &Training) -> f64 {
-        self.bytes(f64::from(self.micro_batch_size) * boundary.elements(training))
+        self.bytes(f64::from(self.shard.micro_batch_size) * boundary.elements(training))
     }
 }

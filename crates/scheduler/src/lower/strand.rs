@@ -2,19 +2,20 @@
 //!
 //! A pass is the same for every micro-batch, so its strand is made once and entered into the
 //! program as often as the schedule says. A strand is a straight list of pieces; it says where it
-//! waits for its tensor-parallel group, so that something else can run there.
+//! waits for a process group, so that something else can run there.
 
-use motley_collectives::CollectiveKind;
+use motley_collectives::{CollectiveKind, HostCopy};
 use motley_job::{NameId, Slot, Stream};
+use motley_workload::ProcessGroup;
 
 use super::gradients::Item;
 use crate::times::KernelRun;
 
-/// A collective that a program wants of its tensor-parallel group.
+/// A collective that a program wants of a process group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Request {
     pub kind: CollectiveKind,
-    /// Size of the full buffer, as nccl-tests counts.
+    /// Its size, as nccl-tests counts: of the full buffer, of what one rank sends.
     pub bytes: f64,
 }
 
@@ -23,16 +24,23 @@ pub(super) struct Request {
 pub(super) enum Piece {
     /// Kernels.
     Compute { name: NameId, run: KernelRun },
-    /// A call of the tensor-parallel group; what follows needs its result.
-    Exchange { name: NameId, call: u16 },
-    /// A call of the tensor-parallel group that runs beside what follows.
-    Begin { name: NameId, call: u16 },
+    /// A call of a process group; what follows needs its result.
+    Exchange { name: NameId, group: ProcessGroup, call: u16 },
+    /// A call of a process group that runs beside what follows.
+    Begin { name: NameId, group: ProcessGroup, call: u16 },
     /// What follows needs the result of the strand's `begun`-th [`Piece::Begin`].
     Finish { name: NameId, begun: u16 },
     /// What the neighbouring virtual stage sends.
     Receive { name: NameId, slot: Slot },
     /// To the neighbouring virtual stage.
     Send { name: NameId, slot: Slot, stream: Stream },
+    /// A copy between card and host, of so many bytes by the number of its call, runs beside what
+    /// follows.
+    Copy { direction: HostCopy, call: u16 },
+    /// What follows needs the first copy to the card that has not been waited for.
+    Copied,
+    /// What follows needs the parameters of an item.
+    Parameters(Item),
     /// This micro-batch's gradients of an item's parameters are there.
     Gradients(Item),
 }
@@ -64,9 +72,9 @@ impl Strand {
     }
 
     /// Begins a call beside what follows; returns which it is, to finish it by.
-    pub(super) fn begin(&mut self, name: NameId, call: u16) -> u16 {
+    pub(super) fn begin(&mut self, name: NameId, group: ProcessGroup, call: u16) -> u16 {
         let begun = self.pieces.iter().filter(|piece| matches!(piece, Piece::Begin { .. })).count();
-        self.pieces.push(Piece::Begin { name, call });
+        self.pieces.push(Piece::Begin { name, group, call });
         begun as u16
     }
 }

@@ -1,6 +1,7 @@
 //! Where a program is in a pass, while it is written.
 
 use motley_job::NameId;
+use motley_workload::ProcessGroup;
 
 use super::strand::{Piece, Strand};
 use crate::schedule::{Pass, Step, Turn, steps};
@@ -37,6 +38,13 @@ impl LastContributions {
     }
 }
 
+/// A call of a process group: the so-many-th of the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instance {
+    pub group: ProcessGroup,
+    pub sequence: u32,
+}
+
 /// A walk through a strand.
 pub(super) struct Walk<'a> {
     pub pieces: &'a [Piece],
@@ -46,10 +54,10 @@ pub(super) struct Walk<'a> {
     pub sequence: u32,
     /// The gradients of the pass are complete with it.
     pub completes: bool,
-    /// Instances of the tensor-parallel group that the strand has begun.
-    pub begun: Vec<u32>,
+    /// What the strand has begun.
+    pub begun: Vec<Instance>,
     /// What the strand waits for before it goes on.
-    pub pending: Option<(NameId, u32)>,
+    pub pending: Option<(NameId, Instance)>,
 }
 
 impl<'a> Walk<'a> {

@@ -1,13 +1,25 @@
 //! Context parallelism.
 
-use super::plan::Degrees;
-use super::{Concern, Unsupported};
+use motley_workload::ContextExchange;
 
-/// Refuses what plans cannot say yet.
-pub(super) fn check(degrees: &Degrees) -> Result<(), Unsupported> {
+use super::assumptions::Assumptions;
+use super::plan::Degrees;
+use crate::runs::Row;
+
+/// How tokens meet those of other ranks: Megatron-LM's ring, unless the source speaks of an
+/// all-to-all.
+pub(super) fn exchange(
+    row: &Row,
+    degrees: &Degrees,
+    assumptions: &mut Assumptions,
+) -> ContextExchange {
     if degrees.cp == 1 {
-        return Ok(());
+        return ContextExchange::Ring;
     }
-    let reason = format!("context parallelism of {} is not a plan yet", degrees.cp);
-    Err(Unsupported::new(Concern::ContextParallelism, reason))
+    let words = row.parallel.overlap_words();
+    if words.contains("ulysses") || words.contains("cp = all-to-all") {
+        return ContextExchange::AllToAll;
+    }
+    assumptions.note("context exchange not stated: ring");
+    ContextExchange::Ring
 }

@@ -112,7 +112,7 @@ mod tests {
         let row: Row = serde_json::from_str(row).unwrap();
         let software = Software::of(&row);
         let mut assumptions = Assumptions::default();
-        let degrees = Degrees::of(&row, software, &mut assumptions).unwrap();
+        let degrees = Degrees::of(&row, &mut assumptions).unwrap();
         let layers = row.model.layers.unwrap();
         let found = cut(&row, software, &degrees, layers, &mut assumptions);
         match expected {

@@ -2,9 +2,8 @@
 //!
 //! What a row states is taken as it stands. What it leaves open is filled in by a rule of its
 //! software stack ([`Software`]) or its machine, and said so in [`Scenario::assumptions`].
-//! `docs/runs.md` lists the rules. One file holds one concern; what motley cannot express yet is
-//! refused in the file whose concern it is: `sharding` ZeRO, `context` context parallelism,
-//! `experts` expert parallelism, `precision` low precision.
+//! `docs/runs.md` lists the rules. One file holds one concern; what motley cannot express is refused
+//! in the file whose concern it is.
 
 mod assumptions;
 mod context;
@@ -53,7 +52,7 @@ pub fn scenario(row: &Row) -> Result<Scenario, Unsupported> {
         let reason = "the run is a forward pass, not an iteration of training";
         return Err(Unsupported::new(Concern::NotTraining, reason));
     }
-    let degrees = plan::Degrees::of(row, software, &mut assumptions)?;
+    let degrees = plan::Degrees::of(row, &mut assumptions)?;
     let machine = machine::machine(row, &mut assumptions)?;
     let model = model::model(row, software, &degrees, &mut assumptions)?;
     let training = training::training(row, software, &degrees, &mut assumptions)?;

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use motley_scenario::raw::{
     Cards, LayerRanges, RawGradientSync, RawOrder, RawPipeline, RawPlan, RawSchedule, RawSplit,
-    RawStage,
+    RawStage, RawZero,
 };
-use motley_workload::{Description, Recompute};
+use motley_workload::{ContextExchange, Description, Recompute};
 
 use super::assumptions::Assumptions;
 use super::cut::cut;
+use super::experts::ExpertParallelism;
 use super::machine::{Card, Machine};
 use super::schedule::schedule;
 use super::{Concern, Software, Unsupported, context, experts, model, sharding};
@@ -36,11 +37,7 @@ pub(super) struct Degrees {
 
 impl Degrees {
     /// What a row states, and what follows from it.
-    pub(super) fn of(
-        row: &Row,
-        software: Software,
-        assumptions: &mut Assumptions,
-    ) -> Result<Self, Unsupported> {
+    pub(super) fn of(row: &Row, assumptions: &mut Assumptions) -> Result<Self, Unsupported> {
         let stated = &row.parallel;
         if let Some(unit) = &stated.batch_unit {
             let reason = format!("batches are counted in {unit}, not in samples");
@@ -80,15 +77,11 @@ impl Degrees {
         let gbs = gbs.ok_or_else(|| Unsupported::not_stated("parallel.gbs"))?;
         let mbs = assumptions.fill(mbs, 1, "micro-batch not stated: one sample");
         let ep = positive(stated.ep).unwrap_or(1);
-        let degrees = Self { dp, tp, pp, cp, ep, vpp, mbs, gbs };
         if !gbs.is_multiple_of(mbs.saturating_mul(dp)) {
             let reason = format!("{gbs} samples are no micro-batches of {mbs} on {dp} ranks");
             return Err(Unsupported::new(Concern::Contradiction, reason));
         }
-        context::check(&degrees)?;
-        experts::check(row, &degrees)?;
-        sharding::check(row, software, &degrees, assumptions)?;
-        Ok(degrees)
+        Ok(Self { dp, tp, pp, cp, ep, vpp, mbs, gbs })
     }
 
     /// Micro-batches of a pipeline.
@@ -105,6 +98,27 @@ struct Choices {
     sequence_parallel: bool,
     overlap_weight_gradient: bool,
     gradient_sync: RawGradientSync,
+    context_exchange: ContextExchange,
+    experts: ExpertParallelism,
+    zero: Option<RawZero>,
+}
+
+impl Choices {
+    /// A stage of a plan that is written out.
+    fn stage(&self, degrees: &Degrees, gpus: Cards, chunks: Vec<Range<u32>>) -> RawStage {
+        RawStage {
+            gpus,
+            cp: degrees.cp,
+            context_exchange: self.context_exchange,
+            ep: self.experts.ep,
+            etp: self.experts.etp,
+            dispatch: self.experts.dispatch,
+            overlap_shared_expert: false,
+            layers: LayerRanges(chunks),
+            recompute: self.recompute,
+            offload: Vec::new(),
+        }
+    }
 }
 
 pub(super) fn plan(
@@ -114,7 +128,8 @@ pub(super) fn plan(
     machine: &Machine,
     assumptions: &mut Assumptions,
 ) -> Result<RawPlan, Unsupported> {
-    let cards = u64::from(degrees.dp) * u64::from(degrees.tp) * u64::from(degrees.pp);
+    let group = u64::from(degrees.tp) * u64::from(degrees.cp);
+    let cards = u64::from(degrees.dp) * group * u64::from(degrees.pp);
     if cards != machine.cards.len() as u64 {
         let reason = format!("the plan has {cards} cards, the machines {}", machine.cards.len());
         return Err(Unsupported::new(Concern::Contradiction, reason));
@@ -124,13 +139,18 @@ pub(super) fn plan(
         let reason = "sends between stages without scatter and gather are not modelled";
         return Err(Unsupported::new(Concern::Plan, reason));
     }
+    let gradient_sync = gradient_sync(row, software, degrees, assumptions);
+    let overlapped = gradient_sync != RawGradientSync::AtEnd;
     let choices = Choices {
         schedule: schedule(row, degrees)?,
         recompute: recompute(row, assumptions)?,
         sequence_parallel: degrees.tp > 1 && row.parallel.sp == Some(true),
         overlap_weight_gradient: software.overlaps_weight_gradients()
             && row.parallel.overlap_tp != Some(false),
-        gradient_sync: gradient_sync(row, software, degrees, assumptions),
+        gradient_sync,
+        context_exchange: context::exchange(row, degrees, assumptions),
+        experts: experts::experts(row, degrees, assumptions),
+        zero: sharding::zero(row, software, degrees, overlapped, assumptions)?,
     };
     if degrees.tp > 1 && row.parallel.sp.is_none() {
         assumptions.note("sequence parallelism not stated: none");
@@ -203,9 +223,17 @@ fn uniform(degrees: &Degrees, counts: Vec<u32>, choices: Choices) -> RawPlan {
         dp: degrees.dp,
         tp: degrees.tp,
         pp: degrees.pp,
+        cp: degrees.cp,
+        context_exchange: choices.context_exchange,
+        ep: choices.experts.ep,
+        etp: choices.experts.etp,
+        dispatch: choices.experts.dispatch,
+        overlap_shared_expert: false,
+        zero: choices.zero,
         micro_batch_size: degrees.mbs,
         schedule: choices.schedule,
         recompute: choices.recompute,
+        offload: Vec::new(),
         sequence_parallel: choices.sequence_parallel,
         overlap_weight_gradient: choices.overlap_weight_gradient,
         gradient_sync: choices.gradient_sync,
@@ -221,15 +249,12 @@ fn written_out(degrees: &Degrees, counts: &[u32], cards: &[Card], choices: Choic
     let stages = |replica: u32| {
         (0..degrees.pp)
             .map(|stage| {
-                let first = (stage * degrees.dp + replica) * degrees.tp;
-                let group = &cards[first as usize..(first + degrees.tp) as usize];
+                let width = degrees.tp * degrees.cp;
+                let first = (stage * degrees.dp + replica) * width;
+                let group = &cards[first as usize..(first + width) as usize];
                 let chunks = (0..degrees.vpp)
                     .map(|chunk| ranges[(chunk * degrees.pp + stage) as usize].clone());
-                RawStage {
-                    gpus: numbers(group.iter()),
-                    layers: LayerRanges(chunks.collect()),
-                    recompute: choices.recompute,
-                }
+                choices.stage(degrees, numbers(group.iter()), chunks.collect())
             })
             .collect()
     };
@@ -250,6 +275,7 @@ fn explicit(choices: Choices, pipelines: Vec<RawPipeline>) -> RawPlan {
         sequence_parallel: choices.sequence_parallel,
         overlap_weight_gradient: choices.overlap_weight_gradient,
         gradient_sync: choices.gradient_sync,
+        zero: choices.zero,
         pipelines,
     }
 }
@@ -306,11 +332,8 @@ fn unlike(
                     group.push(free.remove(found));
                 }
             }
-            pipeline.stages.push(RawStage {
-                gpus: numbers(group.into_iter()),
-                layers: LayerRanges(vec![range.clone()]),
-                recompute: choices.recompute,
-            });
+            let gpus = numbers(group.into_iter());
+            pipeline.stages.push(choices.stage(degrees, gpus, vec![range.clone()]));
         }
     }
     Ok(explicit(choices, pipelines))

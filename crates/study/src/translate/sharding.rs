@@ -1,27 +1,42 @@
 //! ZeRO and FSDP: what data-parallel ranks keep a part of.
 
+use motley_scenario::raw::{RawShares, RawZero};
+
 use super::assumptions::Assumptions;
 use super::plan::Degrees;
 use super::{Concern, Software, Unsupported};
 use crate::runs::Row;
 
-/// Refuses what plans cannot say yet. Among one rank there is nothing to share: every stage is
-/// then the same as none.
-pub(super) fn check(
+/// What replicas share out. Among one rank there is nothing to share: every stage is then the same
+/// as none. `overlapped` is whether gradients are averaged over the backward pass.
+pub(super) fn zero(
     row: &Row,
     software: Software,
     degrees: &Degrees,
+    overlapped: bool,
     assumptions: &mut Assumptions,
-) -> Result<(), Unsupported> {
-    let ranks = degrees.dp * degrees.cp;
-    let rule = format!("ZeRO not stated: none, as {} has it unless asked", software.name());
-    let stage = match row.parallel.zero {
-        None if ranks == 1 => 0,
-        stated => assumptions.fill(stated, 0, rule),
-    };
-    if stage == 0 || ranks == 1 {
-        return Ok(());
+) -> Result<Option<RawZero>, Unsupported> {
+    if degrees.dp * degrees.cp == 1 {
+        return Ok(None);
     }
-    let reason = format!("ZeRO stage {stage} over {ranks} ranks is not a plan yet");
-    Err(Unsupported::new(Concern::Sharding, reason))
+    let rule = format!("ZeRO not stated: none, as {} has it unless asked", software.name());
+    let stage = assumptions.fill(row.parallel.zero, 0, rule);
+    match stage {
+        0 => Ok(None),
+        1..=3 => Ok(Some(RawZero {
+            stage,
+            group: None,
+            shares: RawShares::Equal,
+            // Megatron-Core's recipes ask for `--overlap-grad-reduce` and `--overlap-param-gather`
+            // together.
+            overlap_gather: (stage < 3 && software == Software::MegatronCore && overlapped)
+                .then_some(true),
+            prefetch: None,
+            reshard_after_forward: None,
+        })),
+        _ => {
+            let reason = format!("there is no ZeRO stage {stage}");
+            Err(Unsupported::new(Concern::Sharding, reason))
+        }
+    }
 }

@@ -54,10 +54,6 @@ fn what_motley_cannot_express_is_refused_with_its_concern() {
     check(json!({"hardware": {"fabric": {"kind": "token ring"}}}), Concern::Hardware);
     check(json!({"hardware": {"gpus": 12}}), Concern::Contradiction);
     check(json!({"model": {"heads": 15}}), Concern::Contradiction);
-    check(
-        json!({"model": {"moe": {"experts": 8, "topk": 2, "moe_ffn": 1024}}, "parallel": {"etp": 2}}),
-        Concern::ExpertParallelism,
-    );
     check(json!({"model": {"heads": null}}), Concern::NotStated);
     check(json!({"model": {"attention": "MHA with cross attention"}}), Concern::Model);
     check(json!({"parallel": {"gbs": 33}}), Concern::Contradiction);
@@ -69,6 +65,32 @@ fn what_motley_cannot_express_is_refused_with_its_concern() {
     check(json!({"parallel": {"overlap_text": "inference fwd"}}), Concern::NotTraining);
     check(json!({"parallel": {"overlap_text": "scatter/gather p2p off"}}), Concern::Plan);
     check(json!({"parallel": {"recompute": "some"}}), Concern::Training);
+}
+
+#[test]
+fn ranks_that_share() {
+    let plan = |changes: Value| changed(changes).unwrap().0.plan;
+    let check = |changes: Value, stage: Option<u32>, gathers: Option<bool>| {
+        let RawPlan::Uniform { zero, .. } = plan(changes.clone()) else { panic!() };
+        assert_eq!(zero.map(|zero| zero.stage), stage, "{changes}");
+        assert_eq!(zero.and_then(|zero| zero.overlap_gather), gathers, "{changes}");
+    };
+    check(json!({"parallel": {"zero": 0}}), None, None);
+    check(json!({"parallel": {"zero": 1}}), Some(1), None);
+    check(json!({"parallel": {"zero": 3}}), Some(3), None);
+    let core = json!({"source": {"name": "NeMo"}, "parallel": {"zero": 1}});
+    check(core, Some(1), Some(true));
+    // A single replica has nobody to share with.
+    check(json!({"parallel": {"zero": 1, "dp": 1, "tp": 8}}), None, None);
+    assert_eq!(changed(json!({"parallel": {"zero": 4}})).unwrap_err(), Concern::Sharding);
+
+    let RawPlan::Uniform { cp, ep, etp, .. } = plan(json!({
+        "model": {"moe": {"experts": 8, "topk": 2, "moe_ffn": 1024}},
+        "parallel": {"cp": 2, "dp": 1, "ep": 2, "etp": 1}
+    })) else {
+        panic!()
+    };
+    assert_eq!((cp, ep, etp), (2, 2, Some(1)));
 }
 
 #[test]

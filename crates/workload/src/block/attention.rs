@@ -26,6 +26,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     let mut piece = Piece {
         keeps_input: qkv.keeps_input(),
         gathered: rows.whole_stream(),
+        reduced: rows.whole_stream(),
         // Queries, keys and values.
         kept: Kept {
             split: qkv.kept_inside() + rows.element * rows.tokens as f64 * qkv.outputs as f64,
@@ -60,6 +61,7 @@ pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
     let mut piece = Piece {
         keeps_input: query.keeps_input(),
         gathered: rows.whole_stream(),
+        reduced: rows.whole_stream(),
         // What the encoder put out is there for all layers.
         kept: Kept {
             split: inside

@@ -34,6 +34,7 @@ impl Row {
             backward: self.backward.into_iter().rev().flatten().collect(),
             recomputed: Vec::new(),
             exchange: Exchange::default(),
+            inside: Default::default(),
             kept: self.kept,
         }
     }

@@ -2,6 +2,7 @@
 
 use motley_units::Bytes;
 
+use super::context::Context;
 use super::linear::{Linear, Names, gemm};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
@@ -19,6 +20,8 @@ const PROJECTION: Names = Names {
 pub(super) struct Core<'a> {
     rows: &'a Rows<'a>,
     attention: &'a Attention,
+    /// How tokens meet those on other ranks.
+    context: Context,
     /// Query heads on this rank.
     heads: u64,
     /// Tokens of a sequence that ask.
@@ -32,10 +35,11 @@ pub(super) struct Core<'a> {
 
 impl<'a> Core<'a> {
     pub(super) fn within(rows: &'a Rows<'a>, attention: &'a Attention) -> Self {
-        let heads = rows.share(u64::from(attention.heads));
-        let (queries, keys) = (rows.sequence, rows.sequence);
+        let context = Context::of(rows);
+        let heads = context.heads(rows.share(u64::from(attention.heads)));
+        let (queries, keys) = (context.queries(rows), rows.sequence);
         let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
-        Self { rows, attention, heads, queries, keys, across: false, projection }
+        Self { rows, attention, context, heads, queries, keys, across: false, projection }
     }
 
     pub(super) fn across(rows: &'a Rows<'a>, source: &Rows, attention: &'a Attention) -> Self {
@@ -44,47 +48,82 @@ impl<'a> Core<'a> {
 
     /// Adds core and projection to a piece, at the place where their passes stand.
     pub(super) fn forward_into(&self, piece: &mut Piece) {
+        self.context.before(self, piece, Pass::Forward);
         match self.kernel() {
-            AttentionKernel::Flash => {
-                piece.forward.push(self.flash("flash attention", Pass::Forward));
-            }
+            AttentionKernel::Flash => self.flash_into(piece, Pass::Forward),
             AttentionKernel::Unfused => {
                 let core = self.unfused_forward();
                 piece.recomputed.extend(core.iter().cloned());
                 piece.forward.extend(core);
             }
         }
+        self.context.after(self, piece, Pass::Forward);
         piece.forward.extend(self.projection.forward());
         piece.kept = piece.kept.and(self.kept());
     }
 
     pub(super) fn backward_into(&self, piece: &mut Piece) {
         piece.backward.extend(self.projection.backward());
+        self.context.before(self, piece, Pass::Backward);
         match self.kernel() {
-            AttentionKernel::Flash => {
-                piece.backward.push(self.flash("flash attention backward", Pass::Backward));
-            }
+            AttentionKernel::Flash => self.flash_into(piece, Pass::Backward),
             AttentionKernel::Unfused => piece.backward.extend(self.unfused_backward()),
         }
+        self.context.after(self, piece, Pass::Backward);
+    }
+
+    /// FlashAttention, in a ring step by step beside what travels.
+    fn flash_into(&self, piece: &mut Piece, pass: Pass) {
+        let steps = self.context.steps();
+        for step in 0..steps {
+            let travels = (step + 1 < steps).then(|| self.context.step(self, piece, pass));
+            let kernel = self.flash(pass, self.keys.div_ceil(steps));
+            match pass {
+                Pass::Forward => piece.forward.push(kernel),
+                Pass::Backward => piece.backward.push(kernel),
+            }
+            if let Some(begun) = travels {
+                piece.finish(pass, begun);
+            }
+        }
+    }
+
+    /// Elements of this rank's own queries, of its keys and values, and of its outputs.
+    pub(super) fn own_elements(&self) -> [f64; 3] {
+        let (rows, attention) = (self.rows, self.attention);
+        let of = |heads: u32, width: u64| {
+            rows.share(u64::from(heads)) as f64 * width as f64 * rows.tokens as f64
+        };
+        let (key, value) = (attention.key_dim(), attention.value_dim());
+        [
+            of(attention.heads, key),
+            of(attention.kv_heads(), key + value),
+            of(attention.heads, value),
+        ]
     }
 
     fn kernel(&self) -> AttentionKernel {
         self.attention.kernel(self.rows.path)
     }
 
-    fn flash(&self, name: &'static str, pass: Pass) -> Operator {
-        let visible = if self.across { 1.0 } else { self.attention.visible(self.queries) };
+    fn flash(&self, pass: Pass, keys: u64) -> Operator {
+        let visible = if self.across { 1.0 } else { self.attention.visible(self.rows.sequence) };
+        let kv_heads = self.rows.share(u64::from(self.attention.kv_heads()));
         let work = Work::FlashAttention(FlashAttention {
             batch: self.rows.batch,
             heads: self.heads,
-            kv_heads: self.rows.share(u64::from(self.attention.kv_heads())),
+            kv_heads: self.context.heads(kv_heads),
             queries: self.queries,
-            keys: self.keys,
+            keys,
             key_dim: self.attention.key_dim(),
             value_dim: self.attention.value_dim(),
             visible,
             pass,
         });
+        let name = match pass {
+            Pass::Forward => "flash attention",
+            Pass::Backward => "flash attention backward",
+        };
         Operator::new(name, work)
     }
 

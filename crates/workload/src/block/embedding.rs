@@ -31,6 +31,7 @@ pub(super) fn block(rows: &Rows, tokens: &TokenEmbedding) -> Block {
         backward,
         recomputed: Vec::new(),
         exchange: Exchange { gathered: 0.0, reduced: all },
+        inside: Default::default(),
         // Token ids as 64-bit integers, dropout's mask.
         kept: Kept {
             stream: 8.0 * rows.tokens as f64 + rows.mask() * rows.stream(),

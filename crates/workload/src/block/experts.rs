@@ -2,15 +2,21 @@
 //!
 //! Tokens are sorted by expert, each expert multiplies its rows, the results are sorted back and
 //! added up with the router's weights (Gale et al. 2022, arXiv 2211.15841; Megatron-LM's
-//! `MoELayer`). Sending tokens to other ranks is not among the operators.
+//! `MoELayer`).
+//!
+//! Where experts are split as all other matrices are, a tensor-parallel group gathers its tokens, and
+//! each rank multiplies them all with its part of every expert. Else each rank routes its own tokens,
+//! sorted by expert, to the ranks that have these, and gets their results back (Megatron-LM's
+//! all-to-all dispatcher); ranks that split an expert gather its rows and add up its results.
 
 use super::linear::{Linear, Names, weight_gradient};
 use super::mlp;
 use super::piece::Piece;
 use super::rows::{Rows, elementwise, rows_moved};
+use super::{ExchangeKind, ProcessGroup};
 use crate::activation::Kept;
-use crate::model::Experts;
-use crate::{Capacity, GroupedGemm, Operator, Work};
+use crate::model::{Experts, Mlp};
+use crate::{Capacity, GroupedGemm, Operator, Pass, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -27,25 +33,46 @@ const CHOICE: f64 = 12.0;
 
 pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     let local = Local::new(rows, bank);
+    let routed = Routed::new(rows, bank, &local);
     let router = Linear::new(rows, ROUTER, &[bank.router_weight(rows.hidden)]);
-    let mut piece =
-        Piece { keeps_input: rows.trained(), gathered: rows.whole_stream(), ..Piece::default() };
+    let mut piece = Piece { keeps_input: rows.trained(), ..Piece::default() };
+    if routed.inside {
+        (piece.gathered, piece.reduced) = (rows.whole_stream(), rows.whole_stream());
+    }
     let scores = rows.own_tokens * f64::from(bank.experts);
     let choices = rows.own_tokens * f64::from(bank.top_k);
+    let shared = bank.shared_mlp().map(|mlp| Shared::new(rows, bank, mlp, routed.inside));
 
     piece.forward.extend(router.forward());
     piece.forward.extend(selection(bank, scores, choices));
-    piece.forward.push(rows_moved("permute tokens", 2.0 * rows.element * local.stream()));
+    piece.forward.push(rows_moved("permute tokens", 2.0 * rows.element * routed.copies));
+    let beside = rows.shard.overlap_shared_expert;
+    let ahead = |piece: &mut Piece| {
+        if let (true, Some(shared)) = (beside, &shared) {
+            shared.forward_into(piece);
+        }
+    };
+    routed.out_and_beside(&mut piece, Pass::Forward, ExchangeKind::Dispatch(bank.spread()), ahead);
+    piece.forward.extend(routed.sorted("sort rows by expert"));
     piece.forward.push(local.product("expert up", &local.up()));
     piece.forward.push(elementwise("activation", rows.element * local.rows * local.activated()));
     piece.forward.push(local.product("expert down", &local.down()));
+    piece.forward.extend(routed.sorted("sort rows by rank"));
+    routed.back(&mut piece, Pass::Forward, ExchangeKind::Combine(bank.spread()));
     // Reads every expert's row, writes one sum for each token.
-    let gathered = rows.element * (local.stream() + rows.whole_stream());
+    let gathered = rows.element * (routed.copies + routed.stream);
     piece.forward.push(rows_moved("unpermute tokens", gathered));
 
     // Writes the rows' gradients, and reads rows and gradients again for those of the weights.
-    let scattered = rows.element * (3.0 * local.stream() + rows.whole_stream());
+    let scattered = rows.element * (3.0 * routed.copies + routed.stream);
     piece.backward.push(rows_moved("unpermute tokens backward", scattered));
+    let ahead = |piece: &mut Piece| {
+        if let (true, Some(shared)) = (beside, &shared) {
+            shared.backward_into(piece);
+        }
+    };
+    routed.out_and_beside(&mut piece, Pass::Backward, ExchangeKind::Dispatch(bank.spread()), ahead);
+    piece.backward.extend(routed.sorted("sort gradients by expert"));
     piece.backward.extend(local.bias_gradient(local.down().outputs));
     piece.backward.push(local.product("expert down input gradient", &local.down().transposed()));
     piece.backward.extend(local.weight_gradient("expert down weight gradient", &local.down()));
@@ -53,6 +80,8 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.backward.push(elementwise("activation backward", moved));
     piece.backward.extend(local.bias_gradient(local.up().outputs));
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
+    piece.backward.extend(routed.sorted("sort gradients by rank"));
+    routed.back(&mut piece, Pass::Backward, ExchangeKind::Combine(bank.spread()));
     piece.backward.push(rows_moved("permute tokens backward", gathered));
     piece.backward.push(elementwise("router softmax backward", 3.0 * SCORE * scores));
     piece.backward.extend(router.backward());
@@ -69,8 +98,83 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
         waiting: router.waiting_gradient() + local.waiting(),
         ..Kept::default()
     };
-    add_shared(&mut piece, rows, bank);
+    if let Some(shared) = shared {
+        if !beside {
+            shared.forward_into(&mut piece);
+            shared.backward_into(&mut piece);
+        }
+        shared.finish(&mut piece);
+    }
     piece
+}
+
+/// The way of a rank's tokens to experts and back.
+struct Routed<'a> {
+    rows: &'a Rows<'a>,
+    /// They stay in their tensor-parallel group.
+    inside: bool,
+    /// Elements of the tokens that the rank routes.
+    stream: f64,
+    /// Elements of those tokens, once for each of their experts.
+    copies: f64,
+    /// Elements that the busiest rank sends or receives; its neighbours wait for it.
+    sent: f64,
+    /// Elements of the rows that come to the rank.
+    arrived: f64,
+    /// Experts on the rank.
+    experts: f64,
+}
+
+impl<'a> Routed<'a> {
+    fn new(rows: &'a Rows<'a>, bank: &Experts, local: &Local) -> Self {
+        let inside = rows.shard.keeps_tokens();
+        let stream = if inside { rows.whole_stream() } else { rows.stream() };
+        let copies = if inside { local.stream() } else { stream * f64::from(bank.top_k) };
+        Self {
+            rows,
+            inside,
+            stream,
+            copies,
+            sent: stream * f64::from(bank.top_k) * local.load,
+            arrived: local.stream(),
+            experts: local.experts,
+        }
+    }
+
+    /// Rows on their way to experts, with what runs beside that; then those that split an expert
+    /// gather its rows.
+    fn out_and_beside(
+        &self,
+        piece: &mut Piece,
+        pass: Pass,
+        kind: ExchangeKind,
+        beside: impl FnOnce(&mut Piece),
+    ) {
+        if self.inside {
+            beside(piece);
+            return;
+        }
+        let begun = piece.begin(pass, ProcessGroup::Expert, kind, self.sent);
+        beside(piece);
+        piece.finish(pass, begun);
+        let gathered = ExchangeKind::AllGather;
+        piece.exchange(pass, ProcessGroup::ExpertTensor, gathered, self.arrived);
+    }
+
+    /// The way back.
+    fn back(&self, piece: &mut Piece, pass: Pass, kind: ExchangeKind) {
+        if !self.inside {
+            let added = ExchangeKind::ReduceScatter;
+            piece.exchange(pass, ProcessGroup::ExpertTensor, added, self.arrived);
+            piece.exchange(pass, ProcessGroup::Expert, kind, self.sent);
+        }
+    }
+
+    /// Rows come in the order of ranks; several experts want theirs together.
+    fn sorted(&self, name: &'static str) -> Option<Operator> {
+        let apart = !self.inside && self.rows.shard.expert_parallel > 1 && self.experts > 1.0;
+        apart.then(|| rows_moved(name, 2.0 * self.rows.element * self.arrived))
+    }
 }
 
 /// From scores to choices: softmax or sigmoid; the best groups, if only some stand for election;
@@ -89,27 +193,64 @@ fn selection(bank: &Experts, scores: f64, choices: f64) -> Vec<Operator> {
 
 /// The MLP that every token visits: without norm and residual of its own, its output added to the
 /// experts'.
-fn add_shared(piece: &mut Piece, rows: &Rows, bank: &Experts) {
-    let Some(mlp) = bank.shared_mlp() else { return };
-    let shared = mlp::piece(rows, mlp);
-    piece.forward.extend(shared.forward);
-    piece.backward.extend(shared.backward);
-    piece.deferrable.extend(shared.deferrable);
-    piece.kept = piece.kept.and(shared.kept);
-    let stream = rows.whole_stream();
-    if let Some(weight) = bank.shared_gate(rows.hidden) {
-        let gate = Linear::new(rows, SHARED_GATE, &[weight]);
-        piece.forward.extend(gate.forward());
-        piece.forward.push(elementwise("gate shared expert", 2.0 * rows.element * stream));
-        piece
-            .backward
-            .push(elementwise("gate shared expert backward", 3.0 * rows.element * stream));
-        piece.backward.extend(gate.backward());
-        piece.kept.split += rows.element * stream;
-        piece.kept.waiting += gate.waiting_gradient();
+struct Shared<'a> {
+    rows: &'a Rows<'a>,
+    mlp: Piece,
+    gate: Option<Linear<'a>>,
+    /// Its tokens are gathered, and its partial sums added up, together with those of the experts.
+    inside: bool,
+    /// Elements of the tokens that it works on outside of its products.
+    stream: f64,
+}
+
+impl<'a> Shared<'a> {
+    fn new(rows: &'a Rows<'a>, bank: &Experts, mlp: Mlp, inside: bool) -> Self {
+        let gate =
+            bank.shared_gate(rows.hidden).map(|weight| Linear::new(rows, SHARED_GATE, &[weight]));
+        let stream = if inside { rows.whole_stream() } else { rows.stream() };
+        Self { rows, mlp: mlp::piece(rows, mlp), gate, inside, stream }
     }
-    piece.forward.push(elementwise("add shared expert", 3.0 * rows.element * stream));
-    piece.backward.push(elementwise("shared expert gradient sum", 3.0 * rows.element * stream));
+
+    fn tensor(&self, piece: &mut Piece, pass: Pass, kind: ExchangeKind) {
+        if !self.inside {
+            piece.exchange(pass, ProcessGroup::Tensor, kind, self.rows.whole_stream());
+        }
+    }
+
+    fn forward_into(&self, piece: &mut Piece) {
+        let bytes = self.rows.element * self.stream;
+        self.tensor(piece, Pass::Forward, ExchangeKind::AllGather);
+        piece.forward.extend(self.mlp.forward.iter().cloned());
+        self.tensor(piece, Pass::Forward, ExchangeKind::ReduceScatter);
+        if let Some(gate) = &self.gate {
+            piece.forward.extend(gate.forward());
+            piece.forward.push(elementwise("gate shared expert", 2.0 * bytes));
+        }
+    }
+
+    fn backward_into(&self, piece: &mut Piece) {
+        let bytes = self.rows.element * self.stream;
+        if let Some(gate) = &self.gate {
+            piece.backward.push(elementwise("gate shared expert backward", 3.0 * bytes));
+            piece.backward.extend(gate.backward());
+        }
+        self.tensor(piece, Pass::Backward, ExchangeKind::AllGather);
+        piece.backward.extend(self.mlp.backward.iter().cloned());
+        self.tensor(piece, Pass::Backward, ExchangeKind::ReduceScatter);
+    }
+
+    /// What is left: the sums, the weight gradients that may wait, what is kept.
+    fn finish(self, piece: &mut Piece) {
+        let bytes = self.rows.element * self.stream;
+        piece.deferrable.extend(self.mlp.deferrable);
+        piece.kept = piece.kept.and(self.mlp.kept);
+        if let Some(gate) = &self.gate {
+            piece.kept.split += bytes;
+            piece.kept.waiting += gate.waiting_gradient();
+        }
+        piece.forward.push(elementwise("add shared expert", 3.0 * bytes));
+        piece.backward.push(elementwise("shared expert gradient sum", 3.0 * bytes));
+    }
 }
 
 /// The experts of one rank and the rows that come to them.
@@ -122,6 +263,8 @@ struct Local<'a> {
     rows: f64,
     /// Ranks that split an expert.
     split: f64,
+    /// Rows of the busiest rank over their mean.
+    load: f64,
 }
 
 /// One expert's matrix, as this rank has it.
@@ -150,7 +293,7 @@ impl<'a> Local<'a> {
             Capacity::Dropless => rank.training.expert_load.imbalance.clamp(1.0, parallel),
             Capacity::Padded(factor) => factor,
         };
-        Self { rank, bank, experts, rows: mean * load, split }
+        Self { rank, bank, experts, rows: mean * load, split, load }
     }
 
     fn up(&self) -> Matrix {

@@ -64,6 +64,7 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
         backward,
         recomputed: Vec::new(),
         exchange: Exchange { gathered: whole, reduced: 0.0 },
+        inside: Default::default(),
         kept: Kept {
             // Inputs of norm and logits product.
             stream: 2.0 * element * rows.stream(),

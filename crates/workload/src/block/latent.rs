@@ -44,6 +44,7 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
     let mut piece = Piece {
         keeps_input: into.iter().any(Linear::keeps_input),
         gathered: tokens * gathered_width(latents),
+        reduced: rows.whole_stream(),
         ..Piece::default()
     };
     piece.forward.extend(into.iter().flat_map(Linear::forward));

@@ -19,8 +19,12 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     let up = Linear::new(rows, UP, &mlp.up(rows.hidden));
     let down = Linear::new(rows, DOWN, &[mlp.down(rows.hidden)]);
     let tokens = rows.tokens as f64;
-    let mut piece =
-        Piece { keeps_input: up.keeps_input(), gathered: rows.whole_stream(), ..Piece::default() };
+    let mut piece = Piece {
+        keeps_input: up.keeps_input(),
+        gathered: rows.whole_stream(),
+        reduced: rows.whole_stream(),
+        ..Piece::default()
+    };
 
     piece.forward.extend(up.forward());
     let read_and_written = (up.outputs + down.inputs) as f64;

@@ -3,17 +3,20 @@
 //! A block lies between two points of tensor-parallel communication. A transformer layer has two,
 //! attention and feed-forward, or one if they run in parallel; a decoder's layer has a third for
 //! the encoder's output; embedding and head are one block each. Communication is not in the lists:
-//! the scheduler puts it between blocks.
+//! the scheduler puts it between blocks, and where a block says that ranks exchange something in the
+//! middle of it.
 //!
 //! The kernels are Megatron-LM's with its elementwise fusions (bias with GELU, bias with dropout and
 //! residual; scale with mask and softmax), which other stacks reach by similar fusions.
 
 mod attention;
+mod context;
 mod convolution;
 mod core;
 mod embedding;
 mod experts;
 mod head;
+mod inside;
 mod latent;
 mod linear;
 mod mlp;
@@ -24,6 +27,7 @@ mod transformer;
 use crate::activation::Kept;
 use crate::model::Extent;
 use crate::{CardPath, Embedding, Head, Layer, Model, Operator, Part, Pass, Shard, Training};
+pub use inside::{ExchangeKind, InnerExchange, ProcessGroup};
 use rows::Rows;
 
 /// A block of a part, for one micro-batch on one rank.
@@ -40,6 +44,8 @@ pub struct Block {
     pub recomputed: Vec<Operator>,
     /// What tensor-parallel ranks exchange around it.
     pub exchange: Exchange,
+    /// What ranks exchange in the middle of its passes, in order, by pass.
+    pub inside: [Vec<InnerExchange>; 2],
     /// What it keeps for the backward pass.
     pub(crate) kept: Kept,
 }
@@ -62,6 +68,11 @@ impl Block {
             Pass::Forward => &self.forward,
             Pass::Backward => &self.backward,
         }
+    }
+
+    /// What ranks exchange in the middle of a pass.
+    pub fn exchanges(&self, pass: Pass) -> &[InnerExchange] {
+        &self.inside[pass as usize]
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::linear::deferred;
 use super::rows::Rows;
-use super::{Block, Exchange};
+use super::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup};
 use crate::activation::Kept;
 use crate::model::NormPlacement;
-use crate::{Deferral, Operator};
+use crate::{Deferral, Operator, Pass};
 
 /// The work of an attention or a feed-forward, without norm and residual around it.
 #[derive(Default)]
@@ -22,6 +22,51 @@ pub(super) struct Piece {
     pub(super) keeps_input: bool,
     /// Elements that tensor-parallel ranks gather before the matrices that they share.
     pub(super) gathered: f64,
+    /// Elements of its output, of which every tensor-parallel rank has a partial sum.
+    pub(super) reduced: f64,
+    /// What is exchanged in the middle of its passes.
+    pub(super) inside: [Vec<InnerExchange>; 2],
+}
+
+impl Piece {
+    /// The kernels of a pass so far.
+    fn kernels(&self, pass: Pass) -> usize {
+        match pass {
+            Pass::Forward => self.forward.len(),
+            Pass::Backward => self.backward.len(),
+        }
+    }
+
+    /// What follows in a pass needs the result of an exchange.
+    pub(super) fn exchange(
+        &mut self,
+        pass: Pass,
+        group: ProcessGroup,
+        kind: ExchangeKind,
+        elements: f64,
+    ) {
+        self.begin(pass, group, kind, elements);
+    }
+
+    /// An exchange begins here; its result is needed by what follows, unless [`Piece::finish`] says
+    /// where. Returns which of the pass it is.
+    pub(super) fn begin(
+        &mut self,
+        pass: Pass,
+        group: ProcessGroup,
+        kind: ExchangeKind,
+        elements: f64,
+    ) -> usize {
+        let here = self.kernels(pass);
+        let inside = &mut self.inside[pass as usize];
+        inside.push(InnerExchange { group, kind, elements, begins: here, needed: here });
+        inside.len() - 1
+    }
+
+    /// What follows in a pass needs the result of the exchange that began as `begun`-th.
+    pub(super) fn finish(&mut self, pass: Pass, begun: usize) {
+        self.inside[pass as usize][begun].needed = self.kernels(pass);
+    }
 }
 
 /// A block of one piece, or of several that run in parallel, with norms and residual.
@@ -41,7 +86,8 @@ pub(super) fn block(
         (0..pieces.len()).filter_map(|_| rows.dropout_backward()).collect();
     backward.extend(std::iter::repeat_n(rows.norm_backward(), after));
     let (mut deferrable, mut recomputed) = (Vec::new(), Vec::new());
-    let mut exchange = Exchange { gathered: 0.0, reduced: rows.whole_stream() };
+    let mut exchange = Exchange::default();
+    let mut inside: [Vec<InnerExchange>; 2] = Default::default();
     // Input of the norms; their outputs, where products want them; inputs of norms behind.
     let outputs = if pieces.iter().any(|piece| piece.keeps_input) { norms } else { 0 };
     let mut kept = Kept {
@@ -50,6 +96,11 @@ pub(super) fn block(
         ..Kept::default()
     };
     for piece in pieces {
+        for (all, (own, before)) in
+            inside.iter_mut().zip(piece.inside.into_iter().zip([forward.len(), backward.len()]))
+        {
+            all.extend(own.into_iter().map(|exchange| exchange.after(before)));
+        }
         forward.extend(piece.forward);
         backward.extend(piece.backward);
         deferrable.extend(piece.deferrable);
@@ -57,11 +108,12 @@ pub(super) fn block(
         kept = kept.and(piece.kept);
         // Parallel pieces read the same gathered input.
         exchange.gathered = exchange.gathered.max(piece.gathered);
+        exchange.reduced = exchange.reduced.max(piece.reduced);
     }
     forward.extend(std::iter::repeat_n(rows.norm_forward(), after));
     forward.push(rows.residual_forward(parts));
     backward.extend(std::iter::repeat_n(rows.norm_backward(), norms));
     backward.push(rows.residual_backward(parts));
     backward.extend(deferred(deferrable, Deferral::Exchange));
-    Block { forward, backward, recomputed, exchange, kept }
+    Block { forward, backward, recomputed, exchange, inside, kept }
 }

@@ -16,6 +16,8 @@ pub(super) struct Rows<'a> {
     pub(super) batch: u64,
     /// Tokens of a sequence.
     pub(super) sequence: u64,
+    /// Those of them on this rank.
+    pub(super) part: u64,
     /// Tokens inside the tensor-parallel regions.
     pub(super) tokens: u64,
     /// Tokens outside of them: fewer under sequence parallelism.
@@ -45,7 +47,8 @@ impl<'a> Rows<'a> {
     ) -> Self {
         let batch = u64::from(shard.micro_batch_size);
         let sequence = extent.rows(training);
-        let tokens = batch * sequence;
+        let part = sequence.div_ceil(u64::from(shard.context_parallel.max(1)));
+        let tokens = batch * part;
         let element = f64::from(path.precision.element_bytes());
         Self {
             path,
@@ -53,6 +56,7 @@ impl<'a> Rows<'a> {
             shard,
             batch,
             sequence,
+            part,
             tokens,
             own_tokens: tokens as f64 / f64::from(shard.sequence_split()),
             hidden: extent.width(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::spread::Spread;
 use super::weight::{Projection, Weight};
 
 /// What follows attention in a layer.
@@ -114,6 +115,12 @@ impl Mlp {
 }
 
 impl Experts {
+    /// What a token chooses from.
+    pub fn spread(&self) -> Spread {
+        let groups = self.router.groups().unwrap_or((1, 1));
+        Spread { experts: self.experts, top_k: self.top_k, groups }
+    }
+
     /// Experts behind a plain softmax router, without a shared one.
     pub fn new(experts: u32, top_k: u32, expert: Mlp) -> Self {
         Self { experts, top_k, expert, router: Router::default(), router_bias: false, shared: None }

@@ -10,6 +10,7 @@ mod extent;
 mod feed_forward;
 mod head;
 mod norm;
+mod spread;
 mod transformer;
 mod weight;
 
@@ -24,6 +25,7 @@ pub use extent::Extent;
 pub use feed_forward::{Experts, FeedForward, Mlp, Router, SharedExpert};
 pub use head::{Classifier, Head, LanguageHead};
 pub use norm::Norm;
+pub use spread::Spread;
 pub(crate) use transformer::cross_inputs;
 pub use transformer::{NormPlacement, Residual, Transformer};
 pub use weight::{ParameterCount, Projection};
@@ -313,6 +315,12 @@ impl Model {
         } else {
             own
         }
+    }
+
+    /// Whether a part is a layer with experts.
+    pub fn has_experts(&self, part: Part) -> bool {
+        let layer = self.kind(part).and_then(LayerKind::transformer);
+        layer.is_some_and(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)))
     }
 
     /// Parameters of a part that are trained: all, or those of its adapters.

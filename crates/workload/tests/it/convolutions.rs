@@ -3,8 +3,7 @@
 use motley_hardware::{Architecture, Catalog, Device};
 use motley_workload::{
     AttentionKernel, ConvolutionPass, ConvolutionWork, Deferral, Description, Extent, KernelModel,
-    Model, Operator, Part, Pass, Precision, Shard, Training, Work, card_path, flops,
-    tensor_parallel_limits,
+    Model, Operator, Part, Pass, Precision, Shard, Training, Work, card_path, flops, shard_limits,
 };
 use proptest::prelude::*;
 
@@ -53,8 +52,8 @@ fn maps_shrink_on_their_way() {
 #[test]
 fn nothing_is_split_over_tensor_ranks() {
     let model = Model::preset("resnet-50").unwrap();
-    assert_eq!(tensor_parallel_limits(&model, &Shard::new(1, false, 8)), []);
-    let errors = tensor_parallel_limits(&model, &Shard::new(2, false, 8));
+    assert_eq!(shard_limits(&model, &Shard::new(1, false, 8)), []);
+    let errors = shard_limits(&model, &Shard::new(2, false, 8));
     assert_eq!(errors.len(), 1);
     assert!(errors[0].to_string().contains("reads images"));
 }

@@ -101,7 +101,8 @@ fn states_take_the_bytes_that_each_precision_needs() {
     for (precision, gradient_bytes, expected) in cases {
         let load = StageLoad {
             parameters: 1e9,
-            trained_parameters: 1e9,
+            gradients: 1e9,
+            stepped: 1e9,
             activations: Bytes(3e9),
             workspace: Bytes(2e9),
         };
@@ -116,7 +117,7 @@ fn states_take_the_bytes_that_each_precision_needs() {
         assert!(found.overhead.0 > 0.0 && (sum / found.total().0 - 1.0).abs() < 1e-15);
 
         // What is frozen has parameters and nothing else.
-        let frozen = memory(&training, &path, &StageLoad { trained_parameters: 0.0, ..load });
+        let frozen = memory(&training, &path, &StageLoad { gradients: 0.0, stepped: 0.0, ..load });
         assert_eq!(frozen.parameters, found.parameters);
         assert_eq!((frozen.gradients, frozen.optimizer), (Bytes(0.0), Bytes(0.0)));
     }

@@ -68,7 +68,7 @@ fn tensor_parallel_ranks_together_do_the_work_of_the_model() {
         for degree in [1, 2, 4, 8] {
             for micro_batch_size in [1, 3] {
                 let shard = Shard::new(degree, true, micro_batch_size);
-                if !motley_workload::tensor_parallel_limits(&model, &shard).is_empty() {
+                if !motley_workload::shard_limits(&model, &shard).is_empty() {
                     continue;
                 }
                 for part in model.distinct_parts() {

@@ -1,0 +1,83 @@
+//! How many parameters, gradients and optimizer states lie on a card.
+
+use motley_workload::{ParameterCount, Shard};
+
+use super::gradients::{Bucket, GradientGroup, Holder};
+use crate::plan::Offload;
+use crate::zero::Sharded;
+
+/// Counts of parameters, by what one card holds of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct States {
+    /// Parameters as kernels read them, or the card's shares of these.
+    pub parameters: f64,
+    /// Parameters that are gathered from others while they are used.
+    pub gathered: f64,
+    /// Parameters with a place in the gradient buffer.
+    pub gradients: f64,
+    /// Parameters whose gradients are being averaged, beside that buffer.
+    pub reduced: f64,
+    /// Parameters whose optimizer states are the card's to step.
+    pub stepped: f64,
+    /// Of the parameters that the card computes with, the share that it keeps.
+    pub own_share: f64,
+}
+
+impl States {
+    /// Of a stage that holds `held` parameters, of which `trained` are trained; `share` says how much
+    /// of a group's shards the stage takes, `largest` how many parameters its largest item has on a
+    /// rank.
+    pub(super) fn new(
+        holder: Holder,
+        [held, trained]: [ParameterCount; 2],
+        shard: &Shard,
+        groups: &[&GradientGroup],
+        (sharded, offload): (Sharded, Offload),
+        largest: f64,
+        share: impl Fn(&GradientGroup, Holder) -> f64,
+    ) -> Self {
+        let (held, trained) = (held.per_rank(shard), trained.per_rank(shard));
+        let mut states = Self {
+            parameters: held,
+            gathered: 0.0,
+            gradients: trained,
+            reduced: 0.0,
+            stepped: trained,
+            own_share: 1.0,
+        };
+        for group in groups {
+            let on_rank = f64::from(group.shards_on_rank(shard));
+            let given_away = 1.0 - share(group, holder);
+            let of_group = on_rank * group.trained();
+            let largest =
+                |of: fn(&Bucket) -> f64| on_rank * group.buckets.iter().map(of).fold(0.0, f64::max);
+            if sharded != Sharded::Nothing {
+                states.stepped -= given_away * of_group;
+            }
+            if matches!(sharded, Sharded::Gradients(_) | Sharded::Parameters { .. }) {
+                states.gradients -= given_away * of_group;
+                states.reduced += largest(|bucket| bucket.parameters);
+            }
+            if let Sharded::Parameters { prefetch, reshard_after_forward } = sharded {
+                let of_group = on_rank * group.held();
+                states.parameters -= given_away * of_group;
+                let at_once = largest(|bucket| bucket.held) * f64::from(1 + prefetch);
+                let kept = if reshard_after_forward { at_once.min(of_group) } else { of_group };
+                states.gathered += kept;
+            }
+        }
+        let positive = |count: f64| count.max(0.0);
+        let own = positive(states.parameters);
+        if offload.parameters {
+            // What runs, and what is fetched for the next.
+            states.gathered = states.gathered.max((2.0 * largest).min(held));
+        }
+        Self {
+            parameters: if offload.parameters { 0.0 } else { own },
+            gradients: positive(states.gradients),
+            stepped: positive(states.stepped),
+            own_share: if held > 0.0 { own / held } else { 1.0 },
+            ..states
+        }
+    }
+}

@@ -24,10 +24,6 @@ pub enum Concern {
     Training,
     /// ZeRO and FSDP.
     Sharding,
-    /// Context parallelism.
-    ContextParallelism,
-    /// Expert parallelism.
-    ExpertParallelism,
     /// The order of passes.
     Schedule,
     /// Layers over stages, stages over cards.
@@ -49,8 +45,6 @@ impl Concern {
             Self::Precision => "precision",
             Self::Training => "training",
             Self::Sharding => "ZeRO",
-            Self::ContextParallelism => "context parallelism",
-            Self::ExpertParallelism => "expert parallelism",
             Self::Schedule => "schedule",
             Self::Plan => "plan",
             Self::Defect => "defect of motley",

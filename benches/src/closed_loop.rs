@@ -114,6 +114,7 @@ impl ClosedLoop {
                 latency: Time::ZERO,
                 rate_cap: f64::INFINITY,
                 footprint,
+                processors: 0.0,
             };
             let calls = builder.call_set(CallSet { calls: (0..).zip(&flows).map(call).collect() });
             let footprints = flows
@@ -125,7 +126,12 @@ impl ClosedLoop {
                 .collect();
             let members = vec![RankId(source as u32)];
             let own = builder.communicator(Communicator { members, calls, footprints, class: 0 });
-            builder.rank(Rank { program, slowness: 1.0, slots: vec![own] });
+            builder.rank(Rank {
+                program,
+                slowness: 1.0,
+                processors: f64::INFINITY,
+                slots: vec![own],
+            });
         }
         builder.finish()
     }

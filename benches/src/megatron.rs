@@ -189,7 +189,13 @@ impl<'a> Building<'a> {
     }
 
     fn one_call(&mut self, bytes: f64) -> CallSetId {
-        let call = Call { bytes, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 };
+        let call = Call {
+            bytes,
+            latency: Time::ZERO,
+            rate_cap: f64::INFINITY,
+            footprint: 0,
+            processors: 0.0,
+        };
         self.builder.call_set(CallSet { calls: vec![call] })
     }
 
@@ -283,6 +289,7 @@ impl<'a> Building<'a> {
             self.builder.rank(Rank {
                 program: programs[rank / self.step.tensor % self.step.stages],
                 slowness: 1.0 + self.step.spread * unit([rank as u64, 0]),
+                processors: f64::INFINITY,
                 slots: slots.values().copied().collect(),
             });
         }

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Check scenarios without simulating them: every mistake at once, and whether they fit
     Check(Check),
+    /// Predict measured runs and say how far the predictions are off
+    Validate(Validate),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
     Catalog(Catalog),
     /// Read a model from a format of the field and print it as a scenario writes it
@@ -74,6 +76,27 @@ pub(crate) struct Check {
     /// Override a field with RON text, in every scenario
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+/// `motley validate`.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Files of measured runs, one JSON object a line; docs/runs.md has the schema
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE.jsonl")]
+    pub runs: Vec<PathBuf>,
+    /// Only rows whose id holds a text, or KEY=TEXT: source, device, strategy, model, replayable.
+    /// Several of one key are alternatives
+    #[arg(long, value_name = "TEXT|KEY=TEXT")]
+    pub filter: Vec<String>,
+    /// Put rows together by these: source, device, strategy, model, replayable
+    #[arg(long, value_name = "KEY,...", default_value = "source,device")]
+    pub group: String,
+    /// At most so many rows, from the first
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `motley catalog`.

@@ -21,6 +21,8 @@ pub(crate) struct Members {
     pub(crate) protocols: [bool; 3],
     /// Bandwidth of the slowest memory of a card, bytes per second.
     pub(crate) memory: f64,
+    /// Streaming multiprocessors of the card that has fewest.
+    pub(crate) processors: f64,
 }
 
 /// What a call amounts to.
@@ -32,6 +34,8 @@ pub(crate) struct Cost {
     pub(crate) bytes: f64,
     /// Of one connection, bytes per second.
     pub(crate) rate_cap: f64,
+    /// Streaming multiprocessors of each member that it runs on: one for a channel.
+    pub(crate) processors: f64,
 }
 
 /// Whether NCCL runs `kind` so: trees and switches reduce to all only, and the switches know Simple
@@ -99,7 +103,13 @@ pub(crate) fn cost(
     if members.nodes > 1 {
         latency += net_fill(plan, protocol, per_connection / rate, bytes / per_connection);
     }
-    Some(Cost { latency, bytes: per_connection, rate_cap })
+    let blocks = match algorithm {
+        Algorithm::Ring | Algorithm::Tree => channels.min(tuning::MOST_CHANNELS),
+        Algorithm::Nvls | Algorithm::NvlsTree => members.generation.nvls_channels(),
+        Algorithm::Direct | Algorithm::Rails => return None,
+    };
+    let processors = blocks.min(members.processors - 1.0).max(0.0);
+    Some(Cost { latency, bytes: per_connection, rate_cap, processors })
 }
 
 /// Seconds until the pipeline between nodes is full: for long messages the time of the bytes in

@@ -67,10 +67,16 @@ pub(crate) fn cost(
         * (generation.base(Algorithm::Direct, protocol)
             + generation.step(Algorithm::Direct, protocol, hop)
             + tuning::PEER * (peers - 1.0));
+    // One multiprocessor for each channel, as many as the rate out of a card takes.
+    let channels = plan.idle_rate * peers / generation.channel_rate();
+    let processors = channels
+        .clamp(tuning::FEWEST_CHANNELS, tuning::MOST_CHANNELS)
+        .min(members.processors - 1.0)
+        .max(0.0);
     match protocol {
         Protocol::Ll if members.protocols[Protocol::Ll as usize] => {
             let rate_cap = (plan.idle_rate * tuning::RING_LL).min(tuning::EXCHANGE_LL);
-            Some(Cost { latency: latency + plan.net_latency, bytes: part, rate_cap })
+            Some(Cost { latency: latency + plan.net_latency, bytes: part, rate_cap, processors })
         }
         Protocol::Ll | Protocol::Ll128 => None,
         Protocol::Simple => {
@@ -83,7 +89,7 @@ pub(crate) fn cost(
             // The flush of the receiving NIC crosses once more.
             let latency = latency + 2.0 * plan.net_latency + fill;
             let rate_cap = if copied > 0.0 { part / moving } else { rate };
-            Some(Cost { latency, bytes: part, rate_cap })
+            Some(Cost { latency, bytes: part, rate_cap, processors })
         }
     }
 }

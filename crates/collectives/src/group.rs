@@ -94,6 +94,10 @@ impl Group {
                 .iter()
                 .map(|&card| cluster.device(card).memory_bandwidth.get().0)
                 .fold(f64::INFINITY, f64::min),
+            processors: members
+                .iter()
+                .map(|&card| f64::from(*cluster.device(card).sm_count.get()))
+                .fold(f64::INFINITY, f64::min),
         };
         if let Some(first) = algorithms.first() {
             let flagged = facts.nodes == 1 || allows_flags(cluster, &nodes, generation);
@@ -165,13 +169,13 @@ impl Group {
         let index = self.algorithms.iter().position(fits)?;
         let Laid { plan, limit, .. } = &self.algorithms[index];
         let (members, bytes) = (&self.members, bytes.max(0.0));
-        let Cost { latency, bytes, rate_cap } = match algorithm {
+        let Cost { latency, bytes, rate_cap, processors } = match algorithm {
             Algorithm::Direct => exchange::cost(members, (plan, *limit), (kind, bytes), protocol),
             Algorithm::Rails => rails::cost(members, (plan, *limit), bytes, protocol),
             _ => cost(members, (algorithm, plan, *limit), (kind, bytes), protocol),
         }?;
         let latency = Time::from_secs_f64(latency);
-        let call = Call { bytes, latency, rate_cap, footprint: index as u8 };
+        let call = Call { bytes, latency, rate_cap, footprint: index as u8, processors };
         Some(CollectiveCall { algorithm, protocol, call })
     }
 
@@ -245,7 +249,13 @@ impl Scope {
 const ALONE: CollectiveCall = CollectiveCall {
     algorithm: Algorithm::Ring,
     protocol: Protocol::Simple,
-    call: Call { bytes: 0.0, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 },
+    call: Call {
+        bytes: 0.0,
+        latency: Time::ZERO,
+        rate_cap: f64::INFINITY,
+        footprint: 0,
+        processors: 0.0,
+    },
 };
 
 /// An exchange of this kind; none for one member.

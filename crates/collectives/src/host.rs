@@ -44,7 +44,8 @@ pub fn host_copies(
         });
     }
     let latency = Time::from_secs_f64(latency);
-    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    // Copy engines move the bytes.
+    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
     let footprint = connections.footprint();
     Ok(Transfer { footprint, call, connections }.carrying(bytes_each))
 }

@@ -10,7 +10,7 @@ use motley_topology::{Cluster, GpuId, PathClass, RouteError};
 use crate::cost::{Cost, MICRO, Members};
 use crate::membership::Local;
 use crate::plan::{Crossings, Plan};
-use crate::tuning::Hop;
+use crate::tuning::{DEEPEP_SMS, Hop};
 use crate::{Algorithm, Crossing, Protocol};
 
 /// The card of `to` through which `card`, at this place among the members of its node, reaches it:
@@ -72,5 +72,6 @@ pub(crate) fn cost(
     let round = generation.base(Algorithm::Rails, Protocol::Ll) + inside + between;
     let latency = 2.0 * (round * MICRO + plan.net_latency);
     let rate_cap = plan.idle_rate.min(limit);
-    Some(Cost { latency, bytes: bytes / members.count as f64, rate_cap })
+    let processors = f64::from(DEEPEP_SMS).min(members.processors - 1.0).max(0.0);
+    Some(Cost { latency, bytes: bytes / members.count as f64, rate_cap, processors })
 }

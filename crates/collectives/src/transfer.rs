@@ -45,7 +45,8 @@ impl Transfer {
 /// NCCL has no cost model for sends. Latency: that of a single step under the lowest-latency
 /// protocol, whose base and steps are fitted to floors that measured all-to-alls of two cards share
 /// (10.7 us on A100, 6.4 us on H100), and the hops of the slowest route. A send of a card to itself
-/// costs nothing.
+/// costs nothing. It takes no processors: between stages few or no multiprocessors copy (copy engines
+/// inside a node, one or two channels between nodes), too few to be told from none.
 ///
 /// # Errors
 /// As [`Cluster::route`].
@@ -74,6 +75,6 @@ pub fn transfer(
     }
     let footprint = connections.footprint();
     let latency = Time::from_secs_f64(latency);
-    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
     Ok(Transfer { footprint, call, connections }.carrying(bytes_each))
 }

@@ -127,6 +127,11 @@ impl Generation {
         self.pick([2.0, 2.0, 0.33, 0.3])
     }
 
+    /// The channels of NVLS [NCCL].
+    pub(crate) fn nvls_channels(self) -> f64 {
+        self.pick([0.0, 0.0, 16.0, 32.0])
+    }
+
     /// The factor on the latency of a multi-node ring all-reduce under Simple [NCCL].
     pub(crate) fn plateau(self) -> f64 {
         self.pick([1.9, 1.4, 1.4, 1.4])
@@ -155,6 +160,9 @@ pub(crate) const UNPIPELINED: f64 = 5.0;
 
 /// The fewest channels of a communicator [NCCL].
 pub(crate) const FEWEST_CHANNELS: f64 = 2.0;
+
+/// The most channels of a communicator [NCCL].
+pub(crate) const MOST_CHANNELS: f64 = 64.0;
 
 /// The share of a card's memory bandwidth at which a collective reads and writes its own part, the
 /// one that no link carries. [AIC]: the bus bandwidths of 2, 4 and 8 cards differ as if each

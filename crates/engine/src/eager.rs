@@ -42,6 +42,11 @@ impl Window {
         &self.0[sequence as usize % WINDOW]
     }
 
+    /// All that are remembered.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = Instance> + Clone {
+        self.0.iter().copied()
+    }
+
     /// A member joins instance `sequence` at `at`. If it is the last of `size`, the instance takes
     /// `duration` from the latest join or the end of the one before, and is returned.
     pub(crate) fn join(

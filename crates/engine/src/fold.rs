@@ -2,8 +2,8 @@
 //!
 //! A partition of a job's ranks, communicators and links into classes is *equitable* if
 //!
-//! - the ranks of a class run one program at one slowness, and slot by slot talk to communicators
-//!   of one class;
+//! - the ranks of a class run one program at one slowness on as many processors, and slot by slot
+//!   talk to communicators of one class;
 //! - the communicators of a class have one call set and one label, the same number of ranks of each
 //!   class at each slot, and footprint by footprint cross the same number of links of each class
 //!   with each multiplicity;

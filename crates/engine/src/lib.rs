@@ -32,6 +32,7 @@ mod noise;
 mod observer;
 mod options;
 mod outcome;
+mod pace;
 mod prepare;
 mod queue;
 mod replay;

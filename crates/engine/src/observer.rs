@@ -15,6 +15,13 @@ pub trait Observer {
         let _ = (rank, tag, start, end);
     }
 
+    /// Of the compute just told of, `by`, a span above zero, was lost to calls beside it that take
+    /// processors: without them it would have ended so much earlier.
+    #[inline]
+    fn slow_down(&mut self, rank: RankId, tag: Tag, by: Time) {
+        let _ = (rank, tag, by);
+    }
+
     /// The compute stream of `rank` stood still from `from` to `end`, a span above zero, for an
     /// instance of `comm` that made the communicator's call `call` and began to move at `start`,
     /// when its last member had joined. `start` may be before `from`.
@@ -100,6 +107,12 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     }
 
     #[inline]
+    fn slow_down(&mut self, rank: RankId, tag: Tag, by: Time) {
+        self.0.slow_down(rank, tag, by);
+        self.1.slow_down(rank, tag, by);
+    }
+
+    #[inline]
     fn wait(
         &mut self,
         rank: RankId,
@@ -153,6 +166,11 @@ impl<O: Observer> Observer for &mut O {
     #[inline]
     fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
         (**self).compute(rank, tag, start, end);
+    }
+
+    #[inline]
+    fn slow_down(&mut self, rank: RankId, tag: Tag, by: Time) {
+        (**self).slow_down(rank, tag, by);
     }
 
     #[inline]

@@ -1,13 +1,14 @@
 //! What is worked out once per job, before any replay.
 //!
 //! [`paths`] numbers what moves at a rate of its own, [`usage`] finds out who calls what from where,
-//! [`sharing`] which links can be shared at all, [`gangs`] which ranks walk side by side, and this
-//! module lays all of it out as the flat tables that the replay reads.
+//! [`sharing`] which links can be shared at all, [`takers`] which compute may be slowed by calls beside
+//! it, [`gangs`] which ranks walk side by side, and this module lays all of it out as the flat tables that the replay reads.
 
 mod gangs;
 mod instruction;
 mod paths;
 mod sharing;
+mod takers;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub(crate) use instruction::{Code, Instruction, Segment, shifted};
 pub(crate) use paths::{Numbers, Paths, idle_rate};
 pub(crate) use sharing::Sharing;
 pub(crate) use usage::Usage;
+
+use takers::Takers;
 
 use crate::digest::Course;
 use crate::flow::{Fabric, PICOS, round_up};
@@ -93,6 +96,8 @@ pub(crate) struct Call {
     pub(crate) footprint: u8,
     /// It crosses links that it may have to share.
     pub(crate) shared: bool,
+    /// The processors that it takes from compute beside it.
+    pub(crate) taken: f64,
 }
 
 /// The flat tables of a job.
@@ -110,6 +115,8 @@ pub(crate) struct Tables {
     pub(crate) calls: Vec<Call>,
     /// All ranks, at the start of their programs.
     pub(crate) cursors: Vec<Cursor>,
+    /// The processors of all ranks; empty if no call takes any.
+    pub(crate) processors: Vec<f64>,
     /// All communicators, before their first instance.
     pub(crate) communicators: Vec<Communicator>,
     /// How many operations all ranks execute together.
@@ -137,7 +144,8 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
     let usage = Usage::new(job)?;
     let sharing = sharing::find(job, &paths, &usage, reduce);
     let fabric = Fabric::new(job, &paths, &usage, &sharing);
-    let code = instruction::lower(job);
+    let takers = Takers::new(job);
+    let code = instruction::lower(job, &takers);
 
     let mut slots = Vec::new();
     let mut operations = 0;
@@ -163,6 +171,11 @@ pub(crate) fn prepare(job: &Job, reduce: bool) -> Result<Tables, JobError> {
         footprints: Vec::new(),
         calls: Vec::new(),
         cursors,
+        processors: if takers.any() {
+            job.ranks.iter().map(|rank| rank.processors).collect()
+        } else {
+            Vec::new()
+        },
         communicators: Vec::with_capacity(job.communicators.len()),
         operations,
         fabric,
@@ -274,6 +287,7 @@ fn known_of(call: &motley_job::Call, idle_rate: f64, crosses: bool) -> Call {
         cap,
         footprint: call.footprint,
         shared: crosses && call.bytes > 0.0,
+        taken: call.processors,
     }
 }
 

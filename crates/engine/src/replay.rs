@@ -16,6 +16,8 @@
 //!   time of any rank that asks. An await of such an instance takes no time, and no completion
 //!   time need be kept. (Instances that end without an event are counted complete ahead of the
 //!   clock; their ends are kept, in [`crate::eager`].)
+//! - The start and the end of an instance are known at the latest when the clock is at them; so is,
+//!   therefore, the end of what is computed beside it ([`beside`]).
 //! - A stream that is empty became free at or before the clock, so a call issued on it joins at
 //!   its time of issue.
 //!
@@ -24,6 +26,7 @@
 //! which takes effect only where a rank calls one communicator from several streams; there it
 //! keeps the order of the program.
 
+mod beside;
 mod gang;
 mod stretch;
 
@@ -39,6 +42,7 @@ use crate::prepare::{Communicator, Cursor, Gang, Instruction, NONE, Tables, shif
 use crate::queue::{Event, Queue};
 use crate::streams::{Issued, Streams};
 use crate::{Engine, Observer, Options, Outcome};
+use beside::Beside;
 use stretch::Stretches;
 
 /// Replays the engine's job once and tells `observer` what happens.
@@ -68,6 +72,8 @@ struct Replay<'a, O> {
     led: Vec<u32>,
     /// Ranks that can go on.
     ready: Vec<u32>,
+    /// By rank, what it computes beside; empty if no call takes processors.
+    beside: Vec<Beside>,
     /// What gangs do again and again.
     stretches: Stretches,
     /// Of the communicators that need no events.
@@ -96,6 +102,7 @@ impl<'a, O: Observer> Replay<'a, O> {
             Noise::new(options.seed, options.iteration, jitter, ranks, &tables.code.kernels)
         });
         Self {
+            beside: Beside::new(tables),
             stretches: Stretches::new(tables, noise.is_none(), observer),
             tables,
             observer,
@@ -107,7 +114,11 @@ impl<'a, O: Observer> Replay<'a, O> {
             ready: tables.starters.clone(),
             windows: vec![Window::default(); tables.eager as usize],
             streams: Streams::new(ranks, engine.job.streams),
-            queue: Queue::new(tables.communicators.len(), tables.fabric.flows()),
+            queue: Queue::new(
+                tables.communicators.len(),
+                tables.fabric.flows(),
+                tables.processors.len(),
+            ),
             network: Network::new(&tables.fabric),
             clock: Time::ZERO,
             last: Time::ZERO,
@@ -126,6 +137,7 @@ impl<'a, O: Observer> Replay<'a, O> {
                 match event {
                     Event::Completion(communicator) => self.complete(communicator),
                     Event::Arrival(flow) => self.arrive(flow),
+                    Event::Computed(rank) => self.computed(rank, instant),
                     Event::Start(communicator) => self.start_flows(communicator),
                 }
                 self.run_ready();
@@ -166,6 +178,17 @@ impl<'a, O: Observer> Replay<'a, O> {
                     self.observer.compute(RankId(rank), shifted(tag, index), now, end);
                     now = end;
                 }
+                Instruction::Beside { tag, spread, duration } => {
+                    let mut duration = duration * slowness;
+                    if let Some(noise) = &mut self.noise {
+                        duration *= noise.draw(r, spread);
+                    }
+                    let tag = shifted(tag, index);
+                    match self.compute_beside(rank, tag, now, nearest(duration)) {
+                        Some(end) => now = end,
+                        None => break,
+                    }
+                }
                 Instruction::Collective { tag, slot, call, sequence } => {
                     let sequence = sequence + before;
                     let c = tables.communicator(slots, slot);
@@ -193,9 +216,12 @@ impl<'a, O: Observer> Replay<'a, O> {
                     }
                     now = end;
                 }
-                Instruction::Issue { slot, call, stream, sequence, .. } => {
+                Instruction::Issue { slot, call, stream, takes, sequence, .. } => {
                     let sequence = sequence + before;
                     let c = tables.communicator(slots, slot);
+                    if takes {
+                        self.open(rank, c, call, sequence, now);
+                    }
                     if self.communicators[c as usize].eager != NONE {
                         self.join_eager(c, call, sequence, now);
                         at += 1;
@@ -249,13 +275,16 @@ impl<'a, O: Observer> Replay<'a, O> {
     /// instance is settled: all that wait for it go on, and it is returned.
     fn join_eager(&mut self, c: u32, call: u16, sequence: u32, at: Time) -> Option<Instance> {
         let comm = &mut self.communicators[c as usize];
-        let duration = self.tables.calls[comm.calls as usize + usize::from(call)].duration;
+        let known = &self.tables.calls[comm.calls as usize + usize::from(call)];
         let window = &mut self.windows[comm.eager as usize];
-        let instance = window.join(sequence, comm.size, at, call, duration)?;
+        let instance = window.join(sequence, comm.size, at, call, known.duration)?;
         comm.completed += 1;
         comm.course.fold(instance.end.as_picos());
         self.last = self.last.max(instance.end);
         self.observer.transfer(CommId(c), call, sequence, instance.start, instance.end);
+        if known.taken > 0.0 {
+            self.place_in_time(c, sequence, instance.start, instance.end);
+        }
 
         let comm = &mut self.communicators[c as usize];
         let mut waiting = std::mem::replace(&mut comm.waiters, NONE);
@@ -324,10 +353,16 @@ impl<'a, O: Observer> Replay<'a, O> {
         let comm = &mut self.communicators[communicator as usize];
         comm.call = call;
         let known = &self.tables.calls[comm.calls as usize + usize::from(call)];
-        if known.shared {
-            self.queue.set(comm.latest + known.latency, Event::Start(communicator));
+        let (start, sequence) = (comm.latest, comm.completed);
+        let end = if known.shared {
+            self.queue.set(start + known.latency, Event::Start(communicator));
+            Time::MAX
         } else {
-            self.queue.set(comm.latest + known.duration, Event::Completion(communicator));
+            self.queue.set(start + known.duration, Event::Completion(communicator));
+            start + known.duration
+        };
+        if known.taken > 0.0 {
+            self.place_in_time(communicator, sequence, start, end);
         }
     }
 
@@ -363,6 +398,10 @@ impl<'a, O: Observer> Replay<'a, O> {
         let comm = &self.communicators[communicator as usize];
         let (start, sequence) = (comm.latest, comm.completed);
         let members = comm.members as usize..(comm.members + comm.size) as usize;
+        let known = &tables.calls[comm.calls as usize + usize::from(comm.call)];
+        if known.shared && known.taken > 0.0 {
+            self.place_in_time(communicator, sequence, start, end);
+        }
         self.count_completion(communicator, end);
         for &member in &tables.members[members] {
             let cursor = self.cursors[member as usize];

@@ -81,7 +81,7 @@ pub struct MemoryEfficiency {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionEfficiency {
-    /// 1, 2 or 3.
+    /// 1, 2, 3, or 4 for kernels written for Blackwell.
     pub version: u8,
     /// Forward, where all three terms are near one.
     pub forward_fraction: Cited<f64>,

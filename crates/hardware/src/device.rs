@@ -58,6 +58,8 @@ pub struct Peaks {
     pub fp16_tensor: Option<Cited<FlopsPerSec>>,
     pub bf16_tensor: Option<Cited<FlopsPerSec>>,
     pub fp8_tensor: Option<Cited<FlopsPerSec>>,
+    pub mxfp8_tensor: Option<Cited<FlopsPerSec>>,
+    pub fp4_tensor: Option<Cited<FlopsPerSec>>,
 }
 
 /// The links of a card to its peers in the node.
@@ -102,6 +104,8 @@ impl Peaks {
             ("peaks.fp16_tensor", MathPath::Fp16Tensor, &self.fp16_tensor),
             ("peaks.bf16_tensor", MathPath::Bf16Tensor, &self.bf16_tensor),
             ("peaks.fp8_tensor", MathPath::Fp8Tensor, &self.fp8_tensor),
+            ("peaks.mxfp8_tensor", MathPath::Mxfp8Tensor, &self.mxfp8_tensor),
+            ("peaks.fp4_tensor", MathPath::Fp4Tensor, &self.fp4_tensor),
         ]
         .into_iter()
         .filter_map(|(field, path, peak)| Some((field, path, peak.as_ref()?)))
@@ -109,8 +113,10 @@ impl Peaks {
 }
 
 impl Device {
-    /// The peak rate of an arithmetic path, `None` if the card lacks it.
+    /// The peak rate of an arithmetic path, `None` if the card lacks it. Scales of blocks are
+    /// software's: their unit is that of fp8.
     pub fn peak(&self, path: MathPath) -> Option<FlopsPerSec> {
+        let path = if path == MathPath::Fp8BlockTensor { MathPath::Fp8Tensor } else { path };
         self.peaks.given().find(|(_, of, _)| *of == path).map(|(_, _, peak)| *peak.get())
     }
 

@@ -16,8 +16,15 @@ pub enum MathPath {
     Fp16Tensor,
     /// Tensor cores, bf16; Ampere and later.
     Bf16Tensor,
-    /// Tensor cores, fp8; Ada, Hopper and later.
+    /// Tensor cores, fp8 with one scale a tensor; Ada, Hopper and later.
     Fp8Tensor,
+    /// The fp8 tensor cores under scales of blocks that software applies: partial sums of a block
+    /// are scaled and added up on CUDA cores (DeepSeek-V3, arXiv 2412.19437, section 3.3.2).
+    Fp8BlockTensor,
+    /// Tensor cores, fp8 with a scale for each 32 elements in hardware (OCP Microscaling); Blackwell.
+    Mxfp8Tensor,
+    /// Tensor cores, fp4 with a scale for each 16 elements in hardware; Blackwell.
+    Fp4Tensor,
 }
 
 /// Who makes a card. Cards of two vendors cannot share an NCCL communicator.

@@ -28,6 +28,10 @@ pub struct Call {
     pub rate_cap: f64,
     /// Which of the communicator's footprints it crosses.
     pub footprint: u8,
+    /// Of each member's processors ([`crate::Rank::processors`]), how many an instance that the
+    /// member has issued on a stream takes from its compute, from its start to its end. Zero where
+    /// something else than processors moves the bytes.
+    pub processors: f64,
 }
 
 /// The calls of a communicator; communicators of one shape share them.
@@ -41,8 +45,8 @@ impl CallSet {
     /// Equal sets have equal fingerprints.
     pub(crate) fn fingerprint(&self) -> u64 {
         fingerprint(self.calls.iter().map(|call| {
-            let Call { bytes, latency, rate_cap, footprint } = *call;
-            (bytes.to_bits(), latency, rate_cap.to_bits(), footprint)
+            let Call { bytes, latency, rate_cap, footprint, processors } = *call;
+            (bytes.to_bits(), latency, rate_cap.to_bits(), footprint, processors.to_bits())
         }))
     }
 }

@@ -23,6 +23,9 @@
 //! That is all: a receive is an `Await` on the sender's communicator, a barrier is a collective of
 //! zero bytes, an overlapped gradient all-reduce is an `Issue` followed, later, by an `Await`.
 //!
+//! A call beside compute slows it where both need the same *processors*: it says how many it takes
+//! ([`Call::processors`]), the rank how many it has ([`Rank::processors`]).
+//!
 //! [`verify`] checks what the engine relies on, so that a verified job can fail in one way only:
 //! deadlock.
 

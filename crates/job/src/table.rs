@@ -20,13 +20,18 @@ pub struct Link {
     pub capacity: f64,
 }
 
-/// One rank: which program it runs, how slow its card is, whom it talks to.
+/// One rank: which program it runs, how slow its card is, what calls beside compute take of it, whom
+/// it talks to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rank {
     /// The program of its class.
     pub program: ProgramId,
     /// Every compute duration is multiplied by it; 1 is nominal, above 1 is slower.
     pub slowness: f64,
+    /// What compute runs on. While a call that takes `n` of them ([`crate::Call::processors`]) is
+    /// under way beside compute, compute goes on at `1 - n / processors` of its speed; with several
+    /// calls at once the one that takes most counts. Infinite where calls take nothing.
+    pub processors: f64,
     /// The communicators that the program's slots stand for.
     pub slots: Vec<CommId>,
 }

@@ -69,6 +69,20 @@ pub enum JobError {
         /// The footprint's multiplicity.
         expected: f64,
     },
+    /// A call leaves compute no processor.
+    #[error(
+        "a call of communicator {communicator} takes {taken} of the {processors} processors of rank {rank}"
+    )]
+    NoneLeft {
+        /// The rank.
+        rank: usize,
+        /// The communicator.
+        communicator: usize,
+        /// What the call takes.
+        taken: f64,
+        /// What the rank has.
+        processors: f64,
+    },
     /// The members of a communicator disagree on what the n-th instance is.
     #[error(
         "instance {instance} of communicator {communicator}: rank {rank} issues call {found:?}, others {expected:?}"
@@ -149,6 +163,13 @@ pub fn verify(job: &Job) -> Result<(), JobError> {
                     what: "rate cap",
                     owner: owner(),
                     value: call.rate_cap,
+                });
+            }
+            if !(call.processors.is_finite() && call.processors >= 0.0) {
+                return Err(JobError::BadNumber {
+                    what: "processors",
+                    owner: owner(),
+                    value: call.processors,
                 });
             }
         }
@@ -309,11 +330,21 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
     // By communicator, the program and the slot of its first member, which all others must match.
     let mut expected: Vec<Option<(usize, usize)>> = vec![None; job.communicators.len()];
     let mut joined = vec![0usize; job.communicators.len()];
+    // By call set, the most processors that one of its calls takes.
+    let most_taken: Vec<f64> = job
+        .call_sets
+        .iter()
+        .map(|set| set.calls.iter().map(|call| call.processors).fold(0.0, f64::max))
+        .collect();
     for (r, rank) in job.ranks.iter().enumerate() {
         let owner = || format!("rank {r}");
         let program = rank.program.0 as usize;
         inside("program", program, job.programs.len(), owner)?;
         positive("slowness", rank.slowness, owner)?;
+        if rank.processors.is_nan() || rank.processors <= 0.0 {
+            let value = rank.processors;
+            return Err(JobError::BadNumber { what: "processors", owner: owner(), value });
+        }
         let demand = &demands[program];
         if let Some(highest) = demand.calls.len().checked_sub(1) {
             inside("slot", highest, rank.slots.len(), owner)?;
@@ -328,6 +359,15 @@ fn verify_programs(job: &Job) -> Result<(), JobError> {
             if let Some(&Some(call)) = demand.highest_call.get(slot) {
                 let set = &job.call_sets[communicator.calls.0 as usize];
                 inside("call", usize::from(call), set.calls.len(), owner)?;
+                let taken = most_taken[communicator.calls.0 as usize];
+                if taken >= rank.processors {
+                    return Err(JobError::NoneLeft {
+                        rank: r,
+                        communicator: c,
+                        taken,
+                        processors: rank.processors,
+                    });
+                }
             }
             if communicator.members.binary_search(&RankId(r as u32)).is_err() {
                 if demand.calls(slot) > 0 {

@@ -12,7 +12,13 @@ const TAG: Tag = Tag { name: motley_job::NameId(0), index: Tag::NO_INDEX };
 fn sound() -> Job {
     let mut builder = JobBuilder::new(vec![Link { capacity: 1e9 }], 1);
     builder.name("op");
-    let call = Call { bytes: 1.0, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 };
+    let call = Call {
+        bytes: 1.0,
+        latency: Time::ZERO,
+        rate_cap: f64::INFINITY,
+        footprint: 0,
+        processors: 0.0,
+    };
     let calls = builder.call_set(CallSet { calls: vec![call, call] });
     let footprint = builder.footprint(Footprint::from_crossings([(LinkId(0), 2.0)]));
     let members = vec![RankId(0), RankId(1)];
@@ -27,7 +33,12 @@ fn sound() -> Job {
         ],
     });
     for _ in 0..2 {
-        builder.rank(Rank { program, slowness: 1.0, slots: vec![CommId(0)] });
+        builder.rank(Rank {
+            program,
+            slowness: 1.0,
+            processors: f64::INFINITY,
+            slots: vec![CommId(0)],
+        });
     }
     builder.finish()
 }
@@ -73,6 +84,27 @@ fn numbers_must_be_usable() {
     check(|job| job.call_sets[0].calls[0].bytes = f64::INFINITY, bad_number("bytes"));
     check(|job| job.call_sets[0].calls[1].rate_cap = 0.0, bad_number("rate cap"));
     check(|job| job.ranks[0].slowness = 0.0, bad_number("slowness"));
+    check(|job| job.ranks[0].processors = 0.0, bad_number("processors"));
+    check(|job| job.ranks[0].processors = f64::NAN, bad_number("processors"));
+    check(|job| job.call_sets[0].calls[0].processors = -1.0, bad_number("processors"));
+    check(|job| job.call_sets[0].calls[0].processors = f64::INFINITY, bad_number("processors"));
+}
+
+/// However many processors a call takes, compute keeps some.
+#[test]
+fn calls_leave_processors_to_compute() {
+    let taking = |job: &mut Job, taken: f64| {
+        job.call_sets[0].calls[1].processors = taken;
+        job.ranks[1].processors = 24.0;
+    };
+    let mut job = sound();
+    taking(&mut job, 23.5);
+    assert_eq!(verify(&job), Ok(()));
+    let none_left = |error: &JobError| {
+        let (taken, processors) = (24.0, 24.0);
+        *error == JobError::NoneLeft { rank: 1, communicator: 0, taken, processors }
+    };
+    check(|job| taking(job, 24.0), none_left);
 }
 
 /// A footprint that crosses link 0 twice is made up of connections that do so.

@@ -43,7 +43,10 @@ pub fn simulate(scenario: &Scenario) -> Result<Report, SimulateError> {
 
 impl Prepared<'_> {
     /// Replays and reports, watched by nobody.
-    pub(crate) fn conclude(&self) -> Result<Report, SimulateError> {
+    ///
+    /// # Errors
+    /// As [`Prepared::replay`].
+    pub fn conclude(&self) -> Result<Report, SimulateError> {
         let replays = self.replay(&mut Silent, &|| {})?;
         self.report(&replays)
     }

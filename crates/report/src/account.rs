@@ -49,7 +49,9 @@ pub struct Account {
     kinds: Vec<ComputeKind>,
     /// By communicator.
     classes: Vec<Traffic>,
+    /// Without what calls beside it cost.
     compute: Vec<[Time; KINDS]>,
+    slowed: Vec<Time>,
     exposed: Vec<[Time; CLASSES]>,
     waiting: Vec<[Time; CLASSES]>,
     /// When the iteration begins on each rank; zero beyond its end.
@@ -75,6 +77,7 @@ impl Account {
         Self {
             kinds: job.names.iter().map(|name| ComputeKind::of_name(name)).collect(),
             compute: vec![[Time::ZERO; KINDS]; ranks],
+            slowed: vec![Time::ZERO; ranks],
             exposed: vec![[Time::ZERO; CLASSES]; ranks],
             waiting: vec![[Time::ZERO; CLASSES]; ranks],
             starts,
@@ -101,6 +104,7 @@ impl Account {
             kinds: self.kinds.clone(),
             classes: classes(job),
             compute: ranks().map(|rank| self.compute[rank]).collect(),
+            slowed: ranks().map(|rank| self.slowed[rank]).collect(),
             exposed: ranks().map(|rank| self.exposed[rank]).collect(),
             waiting: ranks().map(|rank| self.waiting[rank]).collect(),
             starts: Vec::new(),
@@ -116,14 +120,19 @@ impl Account {
         self.finish.len()
     }
 
-    /// Compute of one kind.
+    /// Compute of one kind, without what communication beside it cost.
     pub fn compute_of(&self, rank: RankId, kind: ComputeKind) -> Time {
         self.compute[rank.0 as usize][kind as usize]
     }
 
-    /// All compute of a rank.
+    /// By how much communication beside it made the compute of a rank longer.
+    pub fn slowed(&self, rank: RankId) -> Time {
+        self.slowed[rank.0 as usize]
+    }
+
+    /// All compute of a rank, as long as it took.
     pub fn computing(&self, rank: RankId) -> Time {
-        self.compute[rank.0 as usize].iter().copied().sum()
+        self.compute[rank.0 as usize].iter().copied().sum::<Time>() + self.slowed(rank)
     }
 
     /// Time in which a rank stood still while data that it waited for moved.
@@ -152,6 +161,15 @@ impl Observer for Account {
     fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
         let kind = self.kinds[usize::from(tag.name.0)];
         self.compute[rank.0 as usize][kind as usize] += times(end - start, self.times);
+    }
+
+    #[inline]
+    fn slow_down(&mut self, rank: RankId, tag: Tag, by: Time) {
+        let kind = self.kinds[usize::from(tag.name.0)];
+        let (rank, by) = (rank.0 as usize, times(by, self.times));
+        let compute = &mut self.compute[rank][kind as usize];
+        *compute = *compute - by;
+        self.slowed[rank] += by;
     }
 
     #[inline]

@@ -13,9 +13,12 @@ use crate::{ComputeKind, Run};
 /// exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Breakdown {
-    /// Kernels run.
+    /// Kernels run, as long as they take by themselves.
     #[serde(rename = "compute_s", serialize_with = "seconds")]
     pub compute: Time,
+    /// What kernels take longer because communication runs beside them.
+    #[serde(rename = "overlap_slowdown_s", serialize_with = "seconds")]
+    pub overlap_slowdown: Time,
     /// Waits while tensor-parallel data moves.
     #[serde(rename = "exposed_tensor_parallel_s", serialize_with = "seconds")]
     pub exposed_tensor_parallel: Time,
@@ -73,6 +76,7 @@ pub(crate) fn seconds<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok
 #[derive(Clone, Copy, Debug, Default)]
 struct Totals {
     compute: [u128; ComputeKind::ALL.len()],
+    slowed: u128,
     exposed: [u128; Traffic::ALL.len()],
     /// At collectives of peers.
     members: u128,
@@ -86,6 +90,7 @@ impl Totals {
             for kind in ComputeKind::ALL {
                 self.compute[kind as usize] += picos(run.account.compute_of(rank, kind));
             }
+            self.slowed += picos(run.account.slowed(rank));
             for class in Traffic::ALL {
                 self.exposed[class as usize] += picos(run.account.exposed(rank, class));
                 let waiting = picos(run.account.waiting(rank, class));
@@ -138,6 +143,7 @@ impl Breakdown {
             mean.as_picos(),
             &[
                 totals.compute.iter().sum(),
+                totals.slowed,
                 exposed(Traffic::TensorParallel),
                 exposed(Traffic::ContextParallel),
                 exposed(Traffic::ExpertParallel),
@@ -156,14 +162,15 @@ impl Breakdown {
         let kind = |kind: ComputeKind| Time::from_picos(computed[kind as usize]);
         Self {
             compute: part(0),
-            exposed_tensor_parallel: part(1),
-            exposed_context_parallel: part(2),
-            exposed_expert_parallel: part(3),
-            exposed_pipeline_parallel: part(4),
-            exposed_data_parallel: part(5),
-            exposed_host: part(6),
-            bubble: part(7),
-            straggler_wait: part(8),
+            overlap_slowdown: part(1),
+            exposed_tensor_parallel: part(2),
+            exposed_context_parallel: part(3),
+            exposed_expert_parallel: part(4),
+            exposed_pipeline_parallel: part(5),
+            exposed_data_parallel: part(6),
+            exposed_host: part(7),
+            bubble: part(8),
+            straggler_wait: part(9),
             computed: ComputeBreakdown {
                 forward: kind(ComputeKind::Forward),
                 backward: kind(ComputeKind::Backward),
@@ -174,9 +181,10 @@ impl Breakdown {
     }
 
     /// The parts, in the order of their fields.
-    pub fn parts(&self) -> [Time; 9] {
+    pub fn parts(&self) -> [Time; 10] {
         [
             self.compute,
+            self.overlap_slowdown,
             self.exposed_tensor_parallel,
             self.exposed_context_parallel,
             self.exposed_expert_parallel,

@@ -91,7 +91,12 @@ impl Efficiency {
 /// card without bf16 has its fp16 peak counted.
 fn best_peak(device: &Device, precision: Precision) -> Option<FlopsPerSec> {
     let peak = |path| device.peak(path);
+    let sixteen = || best_peak(device, Precision::Bf16);
     match precision {
+        Precision::Nvfp4 => {
+            peak(MathPath::Fp4Tensor).or_else(|| peak(MathPath::Fp8Tensor)).or_else(sixteen)
+        }
+        Precision::Fp8(_) | Precision::Mxfp8 => peak(MathPath::Fp8Tensor).or_else(sixteen),
         Precision::Fp16 | Precision::Bf16 => {
             let tensor = [MathPath::Fp16Tensor, MathPath::Bf16Tensor].into_iter().filter_map(peak);
             tensor

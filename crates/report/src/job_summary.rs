@@ -1,6 +1,6 @@
 //! Model and training in a form to be read.
 
-use motley_workload::Precision;
+use motley_workload::{Fp8Recipe, Precision};
 use serde::Serialize;
 
 use crate::Subject;
@@ -56,5 +56,10 @@ pub(crate) fn precision_name(precision: Precision) -> &'static str {
         Precision::Tf32 => "tf32",
         Precision::Fp16 => "fp16",
         Precision::Bf16 => "bf16",
+        Precision::Fp8(Fp8Recipe::Delayed) => "fp8 (delayed scaling)",
+        Precision::Fp8(Fp8Recipe::Current) => "fp8 (current scaling)",
+        Precision::Fp8(Fp8Recipe::Block) => "fp8 (block scaling)",
+        Precision::Mxfp8 => "mxfp8",
+        Precision::Nvfp4 => "nvfp4",
     }
 }

@@ -16,9 +16,11 @@
 //! to the iteration time exactly; means over ranks, all weighted equally, do so too, in whole
 //! picoseconds. [`Breakdown`] divides the iteration time into
 //!
-//! - *compute*;
+//! - *compute*: kernels, as long as they take by themselves;
+//! - *overlap slow-down*: what they take longer beside communication that takes multiprocessors from
+//!   them. Where compute is told by rank, stage or card, it is part of it;
 //! - *exposed* tensor-, pipeline- and data-parallel transfer: the part of a wait in which the data
-//!   really moved. Transfer behind compute is hidden and costs nothing, so it is not in the sum. The
+//!   really moved. Transfer behind compute is hidden and costs the slow-down alone. The
 //!   tied embedding and the gradient norm count as data-parallel: they too average gradients. If
 //!   the rank's own earlier gradient buckets were still moving while it waited for the last, that
 //!   is transfer, not waiting;

@@ -38,3 +38,4 @@ pub use raw::{Measure, Noise, Published};
 pub use resolve::resolve;
 pub use scenario::{PlanChoice, Scenario};
 pub use source::{Place, SourceFile};
+pub use suggest::nearest;

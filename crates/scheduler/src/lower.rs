@@ -97,8 +97,9 @@ pub fn lower(
         let work = |s: usize| {
             let at = (placement, (p, s));
             let shape = stage_shape(plan, at, (&groups, &copies), &words, (cluster, times));
-            let parameters =
+            let [held, trained, _] =
                 stage_parameters(times.model(), times.training(), pipeline, placement, s);
+            let parameters = [held, trained];
             let (layers, offload) = (times.model().layer_count(), pipeline.stages[s].offload);
             let items = stage_items(pipeline, placement, s, layers).into_iter();
             let held = |item| {
@@ -299,6 +300,7 @@ fn stage_shape(
             group.trained() * on_rank * f64::from(training.gradient_bytes)
         })
         .sum();
+    let [_, _, quantised] = stage_parameters(model, training, pipeline, placement, s);
     let shared =
         |group: &GradientGroup| plan.zero.stage() > 0 && group.sharing(plan.zero.group) > 1;
     let gradient = |group: &&GradientGroup| GradientShape {
@@ -330,6 +332,11 @@ fn stage_shape(
             nodes.dedup();
             Routing {
                 dispatch: stage.experts.dispatch,
+                element_bytes: stage
+                    .gpus
+                    .iter()
+                    .map(|&gpu| training.dispatch_bytes(times.path(times.kind(gpu))))
+                    .fold(0.0, f64::max),
                 ranks: group.len() as u32,
                 nodes: nodes.len() as u32,
             }
@@ -350,6 +357,7 @@ fn stage_shape(
         } else {
             1
         },
+        quantised_parameters: quantised.per_rank(&shard),
         reshard_bytes,
     }
 }

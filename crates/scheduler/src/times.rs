@@ -9,9 +9,9 @@ use motley_hardware::Catalog;
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
-    Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operator,
-    Part, Pass, Recompute, Shard, Training, Work, blocks, card_path, flops, host_optimizer_step,
-    optimizer_step, recomputed_flops,
+    Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operands,
+    Operator, Part, Pass, Recompute, Shard, Training, Work, blocks, card_path, flops,
+    host_optimizer_step, optimizer_step, recomputed_flops,
 };
 
 use crate::check::check_precision;
@@ -343,9 +343,10 @@ impl<'a> KernelTimes<'a> {
         [first, last].map(|position| position.and_then(|position| cut(&operators[position])))
     }
 
-    /// Time of the optimizer step on so many parameters of one card.
-    pub fn optimizer(&self, kind: CardKind, parameters: f64) -> KernelRun {
-        self.sum(kind, &optimizer_step(self.training, parameters))
+    /// Time of the optimizer step on so many parameters of one card, `quantised` of which linear
+    /// layers multiply in copies.
+    pub fn optimizer(&self, kind: CardKind, parameters: f64, quantised: f64) -> KernelRun {
+        self.sum(kind, &optimizer_step(self.training, self.path(kind), parameters, quantised))
     }
 
     /// Time of the optimizer step on so many parameters of one card by the processors of its node, which
@@ -361,6 +362,7 @@ impl<'a> KernelTimes<'a> {
         let copy = Operator {
             name: "copy",
             work: Work::Elementwise { bytes: Bytes(bytes) },
+            operands: Operands::Stored,
             deferral: Deferral::None,
         };
         self.sum(kind, &[copy])

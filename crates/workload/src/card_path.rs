@@ -6,6 +6,8 @@
 //! | tf32 | tensor cores | Ampere and later | refused, or the fallback |
 //! | fp16 | tensor cores | Volta and later | CUDA cores: fp32's rate on half the bytes (P100) |
 //! | bf16 | tensor cores | Ampere and later | refused, or the fallback |
+//! | fp8 | tensor cores | Hopper and later | refused, or the fallback |
+//! | mxfp8, nvfp4 | tensor cores | Blackwell | refused, or the fallback |
 //!
 //! | attention | needs | lacking it |
 //! |---|---|---|
@@ -20,17 +22,40 @@
 use motley_hardware::{Architecture, Device, MathPath};
 use thiserror::Error;
 
-use crate::{AttentionKernel, Precision, Training};
+use crate::{AttentionKernel, Fp8Recipe, Precision, Quantisation, Training};
 
 /// What a card really runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CardPath {
     /// The precision: the one asked for, or the fallback.
     pub precision: Precision,
-    /// The arithmetic unit.
+    /// The arithmetic unit; where linear layers are quantised, theirs.
     pub math: MathPath,
+    /// How the operands of linear layers are quantised, if so.
+    pub quantisation: Option<Quantisation>,
     /// The attention kernel.
     pub attention: AttentionKernel,
+}
+
+impl CardPath {
+    /// The unit of products whose operands are as they are stored.
+    pub fn stored_math(&self) -> MathPath {
+        if self.quantisation.is_some() { MathPath::Bf16Tensor } else { self.math }
+    }
+
+    /// Bytes of an element that ranks gather as the operand of a linear layer: its input in the
+    /// forward pass, the gradient of its output in the backward pass. It travels quantised where it
+    /// is multiplied so; sums are exchanged in [`Precision::element_bytes`].
+    pub fn gathered_bytes(&self) -> f64 {
+        let stored = f64::from(self.precision.element_bytes());
+        self.quantisation.map_or(stored, Quantisation::operand_bytes)
+    }
+
+    /// Bytes of a parameter that ranks gather which share out parameters or their updates: as it is
+    /// stored. Quantised copies are made where they are multiplied.
+    pub fn parameter_bytes(&self) -> f64 {
+        f64::from(self.precision.element_bytes())
+    }
 }
 
 /// Something that a card cannot do, why, and what would help.
@@ -97,7 +122,10 @@ pub fn card_path(
             AttentionKernel::Unfused
         }
     };
-    Ok(CardPath { precision, math, attention })
+    // Tensor cores of Blackwell, the first with scales of their own, take either order.
+    let either_order = device.peak(MathPath::Mxfp8Tensor).is_some();
+    let quantisation = Quantisation::new(precision, either_order);
+    Ok(CardPath { precision, math, quantisation, attention })
 }
 
 /// The unit that `precision` runs on.
@@ -113,9 +141,21 @@ fn math_path(
         Precision::Fp16 if has(MathPath::Fp16Tensor) => MathPath::Fp16Tensor,
         Precision::Fp16 if has(MathPath::Fp16Vector) => MathPath::Fp16Vector,
         Precision::Bf16 if has(MathPath::Bf16Tensor) => MathPath::Bf16Tensor,
+        Precision::Fp8(Fp8Recipe::Block) if has(MathPath::Fp8BlockTensor) => {
+            MathPath::Fp8BlockTensor
+        }
+        Precision::Fp8(_) if has(MathPath::Fp8Tensor) => MathPath::Fp8Tensor,
+        Precision::Mxfp8 if has(MathPath::Mxfp8Tensor) => MathPath::Mxfp8Tensor,
+        Precision::Nvfp4 if has(MathPath::Fp4Tensor) => MathPath::Fp4Tensor,
         _ => return Err(Obstacle::Precision(precision)),
     };
-    if architecture.gemm.contains_key(&math) {
+    // What is not quantised runs in bf16.
+    let beside = Quantisation::new(precision, false).map(|_| MathPath::Bf16Tensor);
+    if beside.is_some_and(|beside| !has(beside)) {
+        return Err(Obstacle::Precision(Precision::Bf16));
+    }
+    let known = |math: &MathPath| architecture.gemm.contains_key(math);
+    if known(&math) && beside.as_ref().is_none_or(known) {
         Ok(math)
     } else {
         Err(Obstacle::Constants(precision))
@@ -134,8 +174,11 @@ fn flash_obstacle(architecture: &Architecture, precision: Precision) -> Option<O
 }
 
 fn precision_remedy(device: &Device, architecture: &Architecture) -> String {
+    let fp8 = [Fp8Recipe::Delayed, Fp8Recipe::Current, Fp8Recipe::Block].map(Precision::Fp8);
     let runs = [Precision::Fp16, Precision::Bf16, Precision::Tf32, Precision::Fp32]
         .into_iter()
+        .chain(fp8)
+        .chain([Precision::Mxfp8, Precision::Nvfp4])
         .filter(|precision| math_path(device, architecture, *precision).is_ok())
         .map(|precision| format!("{precision:?}"))
         .collect::<Vec<_>>();

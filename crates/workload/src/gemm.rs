@@ -40,8 +40,10 @@ pub(crate) struct Unit<'a> {
     pub(crate) peak: FlopsPerSec,
     pub(crate) bandwidth: BytesPerSec,
     pub(crate) sm_count: u32,
-    /// Bytes of an element.
-    pub(crate) element: u32,
+    /// Bytes of an element of the operands.
+    pub(crate) operand: f64,
+    /// Bytes of an element of the result.
+    pub(crate) result: f64,
 }
 
 impl Unit<'_> {
@@ -57,8 +59,8 @@ pub(crate) fn seconds(unit: Unit, product: Product) -> f64 {
         return 0.0;
     }
     let Product { m, n, k, batch } = product;
-    let operands = (m * k + k * n + m * n) * batch * f64::from(unit.element);
-    unit.efficiency.launch.get().0 + fastest(unit, product, operands)
+    let bytes = ((m * k + k * n) * unit.operand + m * n * unit.result) * batch;
+    unit.efficiency.launch.get().0 + fastest(unit, product, bytes)
 }
 
 /// The share of a plain product's rate that grouped ones reach.
@@ -78,7 +80,7 @@ pub(crate) fn grouped_seconds(unit: Unit, product: GroupedGemm) -> f64 {
     }
     let arithmetic =
         tiles(unit).map(|tile| arithmetic(unit, plain, tile, 1)).fold(f64::INFINITY, f64::min);
-    let memory = unit.stream(product.bytes(f64::from(unit.element)));
+    let memory = unit.stream(product.bytes(unit.operand, unit.result));
     unit.efficiency.launch.get().0 + (arithmetic / GROUPED_SHARE).max(memory)
 }
 
@@ -107,7 +109,7 @@ pub(crate) fn convolution_seconds(unit: Unit, convolution: ConvolutionWork, wino
     if direct.is_empty() {
         return 0.0;
     }
-    let operands = convolution.bytes(f64::from(unit.element));
+    let operands = convolution.bytes(unit.operand);
     let busy = fastest(unit, direct, operands);
     let filtered = winograd && convolution.kernel == (3, 3) && convolution.stride == 1;
     let busy = if filtered {

@@ -9,7 +9,7 @@ use motley_units::{BytesPerSec, FlopsPerSec, Seconds};
 
 use crate::gemm::{self, Product, Unit};
 use crate::operator::{ConvolutionWork, FlashAttention, GroupedGemm};
-use crate::{CardPath, Operator, Pass, Work};
+use crate::{CardPath, Operands, Operator, Pass, Work};
 
 /// Tokens of a head that one thread block of FlashAttention works on.
 const ATTENTION_BLOCK: u64 = 128;
@@ -58,15 +58,14 @@ impl<'a> KernelModel<'a> {
     /// card has no unit for never ends: the duration is infinite.
     pub fn time(&self, op: &Operator) -> Seconds {
         let memory = &self.architecture.memory;
-        let element = self.path.precision.element_bytes();
-        let bytes = op.work.bytes(element).0;
+        let bytes = op.bytes(&self.path).0;
         let streamed = |fraction: f64| self.gap() + bytes / (self.bandwidth().0 * fraction);
         Seconds(match op.work {
             Work::Gemm { m, n, k, batch } => {
                 let (m, n, k, batch) = (m as f64, n as f64, k as f64, batch as f64);
-                self.gemm(Product { m, n, k, batch })
+                self.gemm(op.operands, Product { m, n, k, batch })
             }
-            Work::GroupedGemm(product) => self.grouped_gemm(product),
+            Work::GroupedGemm(product) => self.grouped_gemm(op.operands, product),
             Work::Convolution(convolution) => self.convolution(convolution),
             Work::FlashAttention(attention) => {
                 let arithmetic = self.flash_arithmetic(attention);
@@ -85,26 +84,26 @@ impl<'a> KernelModel<'a> {
         })
     }
 
-    fn gemm(&self, product: Product) -> f64 {
-        self.matrix_unit().map_or(f64::INFINITY, |unit| gemm::seconds(unit, product))
+    fn gemm(&self, operands: Operands, product: Product) -> f64 {
+        self.matrix_unit(operands).map_or(f64::INFINITY, |unit| gemm::seconds(unit, product))
     }
 
     /// One kernel for all experts where there is such, else a kernel for each.
-    fn grouped_gemm(&self, product: GroupedGemm) -> f64 {
-        let Some(unit) = self.matrix_unit() else { return f64::INFINITY };
+    fn grouped_gemm(&self, operands: Operands, product: GroupedGemm) -> f64 {
+        let Some(unit) = self.matrix_unit(operands) else { return f64::INFINITY };
         if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
             gemm::grouped_seconds(unit, product)
         } else {
             let GroupedGemm { m, n, k, groups, .. } = product;
             let one = Product { m: m.ceil(), n: n.ceil(), k: k.ceil(), batch: 1.0 };
-            let memory = unit.stream(product.bytes(f64::from(unit.element)));
+            let memory = unit.stream(product.bytes(unit.operand, unit.result));
             (groups as f64 * gemm::seconds(unit, one)).max(memory)
         }
     }
 
     fn convolution(&self, convolution: ConvolutionWork) -> f64 {
         let cuda_cores = matches!(self.path.math, MathPath::Fp32 | MathPath::Fp16Vector);
-        self.matrix_unit()
+        self.matrix_unit(Operands::Stored)
             .map_or(f64::INFINITY, |unit| gemm::convolution_seconds(unit, convolution, cuda_cores))
     }
 
@@ -123,23 +122,32 @@ impl<'a> KernelModel<'a> {
             (done.key_dim + done.value_dim) as f64 / 2.0,
             blocks / f64::from(self.sm_count()),
         );
-        let rate = self.peak().0 * self.architecture.sustained.get() * fraction;
+        let peak = self.peak(self.path.stored_math());
+        let rate = peak.0 * self.architecture.sustained.get() * fraction;
         done.flops() / rate
     }
 
     /// What multiplies matrices, if the architecture has constants for it.
-    fn matrix_unit(&self) -> Option<Unit<'a>> {
+    fn matrix_unit(&self, operands: Operands) -> Option<Unit<'a>> {
+        let stored = f64::from(self.path.precision.element_bytes());
+        let (math, operand) = match (operands, self.path.quantisation) {
+            (Operands::Quantised, Some(quantisation)) => {
+                (self.path.math, quantisation.operand_bytes())
+            }
+            _ => (self.path.stored_math(), stored),
+        };
         Some(Unit {
-            efficiency: self.architecture.gemm.get(&self.path.math)?,
-            peak: FlopsPerSec(self.peak().0 * self.architecture.sustained.get()),
+            efficiency: self.architecture.gemm.get(&math)?,
+            peak: FlopsPerSec(self.peak(math).0 * self.architecture.sustained.get()),
             bandwidth: self.bandwidth(),
             sm_count: self.sm_count(),
-            element: self.path.precision.element_bytes(),
+            operand,
+            result: stored,
         })
     }
 
-    fn peak(&self) -> FlopsPerSec {
-        self.device.peak(self.path.math).unwrap_or(FlopsPerSec(0.0))
+    fn peak(&self, math: MathPath) -> FlopsPerSec {
+        self.device.peak(math).unwrap_or(FlopsPerSec(0.0))
     }
 
     fn bandwidth(&self) -> BytesPerSec {

@@ -29,6 +29,7 @@ mod model;
 mod operator;
 mod optimizer;
 mod preset;
+mod quantisation;
 mod shard;
 mod training;
 
@@ -51,11 +52,14 @@ pub use model::{
     Transformer,
 };
 pub use operator::{
-    ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operator, Pass, Work,
+    ConvolutionPass, ConvolutionWork, Deferral, FlashAttention, GroupedGemm, Operands, Operator,
+    Pass, Work,
 };
 pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
+pub use quantisation::Quantisation;
 pub use shard::{ContextExchange, Shard, ShardError, sequence_limits, shard_limits};
 pub use training::{
-    AttentionKernel, Capacity, ExpertLoad, Optimizer, Precision, Recompute, Training,
+    AttentionKernel, Capacity, ExpertDispatch, ExpertLoad, Fp8Recipe, MasterWeights, Moments,
+    Optimizer, Precision, Recompute, Training,
 };

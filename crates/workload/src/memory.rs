@@ -29,6 +29,8 @@ pub struct StageLoad {
     pub gradients: f64,
     /// Parameters whose optimizer states are on this card.
     pub stepped: f64,
+    /// Parameters on this card that linear layers multiply in quantised copies, where the card does so.
+    pub quantised_parameters: f64,
     /// Activations of all micro-batches in flight: [`crate::Activations::bytes`] of every part.
     pub activations: Bytes,
     /// The largest passing need of a part, [`crate::Activations::workspace`]: these do not occur
@@ -39,11 +41,12 @@ pub struct StageLoad {
 /// Where the memory of one card goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MemoryUse {
-    /// Parameters as the kernels read them.
+    /// Parameters as they are stored, and their quantised copies, which stay from one optimizer step
+    /// to the next.
     pub parameters: Bytes,
     /// The gradient buffer.
     pub gradients: Bytes,
-    /// fp32 master parameters, if mixed precision has them, and moments.
+    /// Master parameters, if mixed precision has them, and moments.
     pub optimizer: Bytes,
     /// Activations of all micro-batches in flight.
     pub activations: Bytes,
@@ -71,12 +74,14 @@ impl MemoryUse {
 /// The memory that `load` needs on a card that runs `path`.
 pub fn memory(training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
     let element = f64::from(path.precision.element_bytes());
-    let master = if path.precision.mixed() { 4.0 } else { 0.0 };
-    let moments = 4.0 * f64::from(training.optimizer.moments());
+    let copies = path.quantisation.map_or(0.0, |quantisation| {
+        f64::from(quantisation.copies()) * quantisation.operand_bytes()
+    });
+    let states = training.master_bytes(path) + training.optimizer.moment_bytes();
     MemoryUse {
-        parameters: Bytes(element * load.parameters),
+        parameters: Bytes(element * load.parameters + copies * load.quantised_parameters),
         gradients: Bytes(f64::from(training.gradient_bytes) * load.gradients),
-        optimizer: Bytes((master + moments) * load.stepped),
+        optimizer: Bytes(states * load.stepped),
         activations: load.activations,
         workspace: load.workspace,
         overhead: Bytes(CONTEXT + NCCL + ALLOCATOR),

@@ -2,6 +2,8 @@
 
 use motley_units::{Bytes, Flops};
 
+use crate::CardPath;
+
 /// The direction of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pass {
@@ -18,13 +20,37 @@ pub struct Operator {
     pub name: &'static str,
     /// What it computes and moves.
     pub work: Work,
+    /// How the operands of its products are written.
+    pub operands: Operands,
     /// Whether it may wait.
     pub deferral: Deferral,
 }
 
+/// How the operands of a matrix product are written. Results are as they are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Operands {
+    /// As activations and parameters are stored.
+    #[default]
+    Stored,
+    /// In the copies that [`crate::CardPath::quantisation`] has made.
+    Quantised,
+}
+
 impl Operator {
     pub(crate) fn new(name: &'static str, work: Work) -> Self {
-        Self { name, work, deferral: Deferral::None }
+        Self { name, work, operands: Operands::Stored, deferral: Deferral::None }
+    }
+}
+
+impl Operator {
+    /// Bytes read and written at least once on a card that runs `path`.
+    pub fn bytes(&self, path: &CardPath) -> Bytes {
+        let stored = f64::from(path.precision.element_bytes());
+        let operand = match (self.operands, path.quantisation) {
+            (Operands::Quantised, Some(quantisation)) => quantisation.operand_bytes(),
+            _ => stored,
+        };
+        self.work.bytes_of(operand, stored)
     }
 }
 
@@ -117,11 +143,11 @@ impl GroupedGemm {
         2.0 * self.m * self.n * self.k * self.groups as f64
     }
 
-    /// Bytes of operands and results, `element` being those of a matrix element.
-    pub(crate) fn bytes(&self, element: f64) -> f64 {
+    /// Bytes of operands and results, by those of an element of either.
+    pub(crate) fn bytes(&self, operand: f64, result: f64) -> f64 {
         let Self { m, n, k, groups, sum_bytes } = *self;
-        let result = sum_bytes.map_or(element, |bytes| 2.0 * f64::from(bytes));
-        ((m * k + k * n) * element + m * n * result) * groups as f64
+        let result = sum_bytes.map_or(result, |bytes| 2.0 * f64::from(bytes));
+        ((m * k + k * n) * operand + m * n * result) * groups as f64
     }
 }
 
@@ -250,15 +276,19 @@ impl Work {
     /// Bytes read and written at least once. `element_bytes` is the size of a matrix element; the
     /// memory-bound kinds carry their bytes themselves.
     pub fn bytes(&self, element_bytes: u32) -> Bytes {
-        let element = f64::from(element_bytes);
+        self.bytes_of(element_bytes.into(), element_bytes.into())
+    }
+
+    /// The same, by the bytes of an element of a product's operands, and of all else.
+    fn bytes_of(&self, operand: f64, stored: f64) -> Bytes {
         match *self {
             Self::Gemm { m, n, k, batch } => {
                 let (m, n, k) = (m as f64, n as f64, k as f64);
-                Bytes((m * k + k * n + m * n) * batch as f64 * element)
+                Bytes(((m * k + k * n) * operand + m * n * stored) * batch as f64)
             }
-            Self::GroupedGemm(product) => Bytes(product.bytes(element)),
-            Self::Convolution(convolution) => Bytes(convolution.bytes(element)),
-            Self::FlashAttention(attention) => Bytes(attention.bytes(element)),
+            Self::GroupedGemm(product) => Bytes(product.bytes(operand, stored)),
+            Self::Convolution(convolution) => Bytes(convolution.bytes(stored)),
+            Self::FlashAttention(attention) => Bytes(attention.bytes(stored)),
             Self::Softmax { bytes }
             | Self::Elementwise { bytes }
             | Self::Dropout { bytes, .. }

@@ -2,7 +2,7 @@
 
 use motley_units::{Bytes, Seconds};
 
-use crate::{Operator, Optimizer, Precision, Training, Work};
+use crate::{CardPath, MasterWeights, Operator, Optimizer, Precision, Training, Work};
 
 /// Traffic of an unfused Adam step for each parameter and byte of a fused one.
 ///
@@ -17,15 +17,24 @@ const UNFUSED_ADAM: f64 = 300.0 / 28.0;
 /// - 16-bit gradients are first copied to fp32;
 /// - fp16: the loss scale is taken off and infinities are looked for;
 /// - the gradients' norm is taken, and they are clipped to it;
-/// - the step reads gradient, parameter and moments and writes parameter and moments, all fp32;
+/// - the step reads gradient, parameter and moments and writes parameter and moments; the gradient
+///   is fp32, the parameter too unless 16-bit ones are trained without fp32 ones beside them;
 /// - mixed precision: the fp32 parameters are copied to the 16-bit ones;
+/// - `quantised_parameters` of those are quantised, as linear layers of the next iteration multiply
+///   them, unless they are frozen;
 /// - the gradient buffer is set to zero for the next iteration.
-pub fn optimizer_step(training: &Training, parameters_per_gpu: f64) -> Vec<Operator> {
+pub fn optimizer_step(
+    training: &Training,
+    path: &CardPath,
+    parameters_per_gpu: f64,
+    quantised_parameters: f64,
+) -> Vec<Operator> {
     let buffer = f64::from(training.gradient_bytes);
+    let element = f64::from(path.precision.element_bytes());
     let mut step = Vec::new();
+    let streamed = |name, bytes: f64| Operator::new(name, Work::Optimizer { bytes: Bytes(bytes) });
     let mut pass = |name, per_parameter: f64| {
-        let bytes = Bytes(parameters_per_gpu * per_parameter);
-        step.push(Operator::new(name, Work::Optimizer { bytes }));
+        step.push(streamed(name, parameters_per_gpu * per_parameter));
     };
     if training.gradient_bytes < 4 {
         pass("gradients to fp32", buffer + 4.0);
@@ -35,16 +44,25 @@ pub fn optimizer_step(training: &Training, parameters_per_gpu: f64) -> Vec<Opera
     }
     pass("gradient norm", 4.0);
     pass("clip gradients", 8.0);
-    let fused = 4.0 + 8.0 * f64::from(1 + training.optimizer.moments());
+    let copied = training.precision.mixed() && training.master_weights == MasterWeights::Fp32;
+    let parameter = if copied { 4.0 } else { element };
+    let fused = 4.0 + 2.0 * (parameter + training.optimizer.moment_bytes());
     match training.optimizer {
-        Optimizer::Adam { fused: true } => pass("adam", fused),
-        Optimizer::Adam { fused: false } => pass("adam, unfused", fused * UNFUSED_ADAM),
+        Optimizer::Adam { fused: true, .. } => pass("adam", fused),
+        Optimizer::Adam { fused: false, .. } => pass("adam, unfused", fused * UNFUSED_ADAM),
         Optimizer::Sgd => pass("sgd", fused),
     }
-    if training.precision.mixed() {
+    if copied {
         pass("parameters to 16 bit", 6.0);
     }
     pass("zero gradients", buffer);
+    if let Some(quantisation) = path.quantisation.filter(|_| training.adapters.is_none()) {
+        if quantisation.looks_first() {
+            step.push(streamed("largest weights", quantised_parameters * element));
+        }
+        let written = f64::from(quantisation.copies()) * quantisation.operand_bytes();
+        step.push(streamed("quantise weights", quantised_parameters * (element + written)));
+    }
     step
 }
 
@@ -57,17 +75,29 @@ const HOST_ADAM: f64 = 0.25e-9;
 /// The optimizer step on the processors of a node, over the parameters of all its cards together: they
 /// are bound by memory, so SGD, with one moment less, is faster by what it does not move.
 pub fn host_optimizer_step(optimizer: Optimizer, parameters_per_node: f64) -> Seconds {
-    let traffic = |moments: u32| 4.0 + 8.0 * f64::from(1 + moments);
-    let relative = traffic(optimizer.moments()) / traffic(2);
+    // Gradients are read, parameters and moments read and written.
+    let traffic = |moment_bytes: f64| 4.0 + 2.0 * (4.0 + moment_bytes);
+    let relative = traffic(optimizer.moment_bytes()) / traffic(8.0);
     Seconds(HOST_ADAM * relative * parameters_per_node)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{AttentionKernel, ExpertLoad};
+    use motley_hardware::MathPath;
 
-    fn check(precision: Precision, optimizer: Optimizer, gradient_bytes: u32, expected: f64) {
+    use super::*;
+    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Moments, Quantisation};
+
+    const ADAM: Optimizer = Optimizer::Adam { fused: true, moments: Moments::Fp32 };
+
+    /// Bytes for each parameter, a quarter of which are not quantised.
+    fn check(
+        precision: Precision,
+        optimizer: Optimizer,
+        gradient_bytes: u32,
+        master_weights: MasterWeights,
+        expected: f64,
+    ) {
         let training = Training {
             sequence_length: Some(1),
             target_length: None,
@@ -77,28 +107,46 @@ mod tests {
             attention_fallback: false,
             optimizer,
             gradient_bytes,
+            master_weights,
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
+            expert_dispatch: ExpertDispatch::Stored,
             adapters: None,
         };
-        let bytes: f64 =
-            optimizer_step(&training, 1e6).iter().map(|op| op.work.bytes(4).0).sum::<f64>() / 1e6;
-        assert!((bytes - expected).abs() < 1e-9, "{bytes} != {expected}");
+        let path = CardPath {
+            precision,
+            math: MathPath::Fp32,
+            quantisation: Quantisation::new(precision, false),
+            attention: AttentionKernel::Unfused,
+        };
+        let step = optimizer_step(&training, &path, 1e6, 0.75e6);
+        let bytes: f64 = step.iter().map(|op| op.bytes(&path).0).sum::<f64>() / 1e6;
+        assert!((bytes - expected).abs() < 1e-9, "{precision:?}: {bytes} != {expected}");
     }
 
     #[test]
     fn bytes_per_parameter() {
+        use MasterWeights::{Fp32, None};
         let clip = 4.0 + 8.0;
-        check(Precision::Fp32, Optimizer::Adam { fused: true }, 4, clip + 28.0 + 4.0);
-        check(Precision::Bf16, Optimizer::Adam { fused: true }, 4, clip + 28.0 + 6.0 + 4.0);
-        check(Precision::Fp16, Optimizer::Adam { fused: true }, 4, 8.0 + clip + 28.0 + 6.0 + 4.0);
-        check(
-            Precision::Fp16,
-            Optimizer::Adam { fused: true },
-            2,
-            6.0 + 8.0 + clip + 28.0 + 6.0 + 2.0,
-        );
-        check(Precision::Fp32, Optimizer::Adam { fused: false }, 4, clip + 300.0 + 4.0);
-        check(Precision::Fp32, Optimizer::Sgd, 4, clip + 20.0 + 4.0);
+        check(Precision::Fp32, ADAM, 4, Fp32, clip + 28.0 + 4.0);
+        check(Precision::Fp32, ADAM, 4, None, clip + 28.0 + 4.0);
+        check(Precision::Bf16, ADAM, 4, Fp32, clip + 28.0 + 6.0 + 4.0);
+        check(Precision::Fp16, ADAM, 4, Fp32, 8.0 + clip + 28.0 + 6.0 + 4.0);
+        check(Precision::Fp16, ADAM, 2, Fp32, 6.0 + 8.0 + clip + 28.0 + 6.0 + 2.0);
+        let unfused = Optimizer::Adam { fused: false, moments: Moments::Fp32 };
+        check(Precision::Fp32, unfused, 4, Fp32, clip + 300.0 + 4.0);
+        check(Precision::Fp32, Optimizer::Sgd, 4, Fp32, clip + 20.0 + 4.0);
+        // Gradient in fp32; parameter and moments in 16 bits, read and written.
+        let narrow = Optimizer::Adam { fused: true, moments: Moments::Bf16 };
+        check(Precision::Bf16, narrow, 4, Fp32, clip + 20.0 + 6.0 + 4.0);
+        check(Precision::Bf16, narrow, 4, None, clip + 16.0 + 4.0);
+        // Read in bf16, for current scaling twice; written in both orders.
+        let step = clip + 28.0 + 6.0 + 4.0;
+        let of = |recipe| Precision::Fp8(recipe);
+        check(of(Fp8Recipe::Delayed), ADAM, 4, Fp32, step + 0.75 * 4.0);
+        check(of(Fp8Recipe::Current), ADAM, 4, Fp32, step + 0.75 * 6.0);
+        check(of(Fp8Recipe::Block), ADAM, 4, Fp32, step + 0.75 * (4.0 + 8.0 / 128.0));
+        check(Precision::Mxfp8, ADAM, 4, Fp32, step + 0.75 * (4.0 + 2.0 / 32.0));
+        check(Precision::Nvfp4, ADAM, 4, Fp32, step + 0.75 * (5.0 + 2.0 / 16.0));
     }
 }

@@ -310,7 +310,7 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, ExpertLoad, Optimizer, Precision};
+    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Optimizer, Precision};
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();
@@ -342,8 +342,10 @@ mod tests {
             attention_fallback: false,
             optimizer: Optimizer::Sgd,
             gradient_bytes: 4,
+            master_weights: MasterWeights::Fp32,
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
+            expert_dispatch: ExpertDispatch::Stored,
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

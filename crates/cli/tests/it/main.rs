@@ -15,3 +15,4 @@ mod schedule;
 mod shipped;
 mod streams;
 mod trace;
+mod validate;

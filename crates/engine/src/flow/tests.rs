@@ -22,7 +22,7 @@ fn check_script(capacities: &[f64], flows: &[Flow], script: &[Step], patience: u
     );
     let mut network = Network::new(&fabric);
     network.patience = patience;
-    let mut queue = Queue::new(flows.len(), flows.len());
+    let mut queue = Queue::new(flows.len(), flows.len(), 0);
     let mut now = Time::ZERO;
     let mut active = vec![false; flows.len()];
     for &(pick, solve) in script {

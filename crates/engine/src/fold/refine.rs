@@ -69,7 +69,10 @@ impl Colours {
         let ranks = job
             .ranks
             .iter()
-            .map(|rank| chain(u64::from(rank.program.0), rank.slowness.to_bits()))
+            .map(|rank| {
+                let card = chain(rank.slowness.to_bits(), rank.processors.to_bits());
+                chain(u64::from(rank.program.0), card)
+            })
             .collect();
         let kinds: Vec<u64> = job
             .communicators
@@ -213,6 +216,7 @@ impl Classes {
             let (one, other) = (&job.ranks[one], &job.ranks[other]);
             one.program == other.program
                 && one.slowness.to_bits() == other.slowness.to_bits()
+                && one.processors.to_bits() == other.processors.to_bits()
                 && one.slots.iter().map(class).eq(other.slots.iter().map(class))
         }) && self.rank.first.iter().all(|&first| {
             let slots = &job.ranks[first as usize].slots;

@@ -69,7 +69,8 @@ pub(super) fn find(job: &Job, tables: &mut Tables) {
 
 /// The first instruction that members cannot execute as one: a call or a wait on a communicator that
 /// is not the same for all of them, or on one that ends without events and is not the gang's, or a
-/// blocking call on any other than the gang's.
+/// blocking call on any other than the gang's, or a call of another that takes processors: what is
+/// computed beside it may end when only the clock knows.
 fn first_unlike(tables: &Tables, leader: usize, size: usize, gang: u32) -> u32 {
     let slots = &tables.cursors[leader..leader + size];
     let common = |slot: motley_job::Slot| {
@@ -80,13 +81,16 @@ fn first_unlike(tables: &Tables, leader: usize, size: usize, gang: u32) -> u32 {
     let mut at = slots[0].at;
     loop {
         let alike = match tables.code.instructions[at as usize] {
-            Instruction::Compute { .. } => true,
+            Instruction::Compute { .. } | Instruction::Beside { .. } => true,
             Instruction::Segment { segment, .. } => {
                 let slot = tables.code.segments[segment as usize].slot;
                 slot.is_none_or(|slot| common(slot) == Some(gang))
             }
             Instruction::Collective { slot, .. } => common(slot) == Some(gang),
-            Instruction::Issue { slot, .. } | Instruction::Await { slot, .. } => common(slot)
+            Instruction::Issue { slot, takes, .. } => common(slot).is_some_and(|c| {
+                c == gang || (tables.communicators[c as usize].eager == NONE && !takes)
+            }),
+            Instruction::Await { slot, .. } => common(slot)
                 .is_some_and(|c| c == gang || tables.communicators[c as usize].eager == NONE),
             Instruction::End => false,
         };

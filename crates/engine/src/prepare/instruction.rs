@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use motley_job::{Calls, Job, Op, Slot, Stream, Tag};
 
 use super::NONE;
+use super::takers::{Takers, UnderWay};
 use crate::digest::Weights;
 
 /// [`Op`] with what can be known of it beforehand. 16 bytes.
@@ -22,10 +23,20 @@ pub(crate) enum Instruction {
         /// Picoseconds, as the float that it is multiplied as.
         duration: f64,
     },
+    /// The same, perhaps beside calls that take processors from it.
+    Beside { tag: Tag, spread: u16, duration: f64 },
     /// Join instance `sequence` and stand until it is complete.
     Collective { tag: Tag, slot: Slot, call: u16, sequence: u32 },
     /// Enqueue instance `sequence` on a stream.
-    Issue { tag: Tag, slot: Slot, call: u16, stream: Stream, sequence: u32 },
+    Issue {
+        tag: Tag,
+        slot: Slot,
+        call: u16,
+        stream: Stream,
+        /// It may take processors from what is computed beside it.
+        takes: bool,
+        sequence: u32,
+    },
     /// Stand until instance `sequence` is complete.
     Await { tag: Tag, slot: Slot, sequence: u32 },
     /// Execute a segment and come back.
@@ -52,7 +63,7 @@ impl Instruction {
             Self::Collective { tag, .. } | Self::Issue { tag, .. } | Self::Await { tag, .. } => {
                 Some(tag)
             }
-            Self::Compute { .. } | Self::Segment { .. } | Self::End => None,
+            Self::Compute { .. } | Self::Beside { .. } | Self::Segment { .. } | Self::End => None,
         }
     }
 }
@@ -103,13 +114,16 @@ pub(crate) struct Program {
     pub(crate) segments: u16,
 }
 
-/// Lays out the programs and segments of a verified job.
-pub(crate) fn lower(job: &Job) -> Code {
+/// Lays out the programs and segments of a verified job. A segment that is used also beside calls
+/// that take processors is laid out twice.
+pub(super) fn lower(job: &Job, takers: &Takers) -> Code {
     let mut code = Code::default();
     let mut classes = BTreeMap::new();
-    for program in &job.programs {
+    let mut twice: BTreeMap<usize, u32> = BTreeMap::new();
+    for (p, program) in job.programs.iter().enumerate() {
         let first = code.instructions.len() as u32;
         let mut calls = Calls::default();
+        let mut under_way = takers.of_program(p);
         let mut ordinals: BTreeMap<u32, u16> = BTreeMap::new();
         let mut len = 0;
         for op in &program.ops {
@@ -117,18 +131,24 @@ pub(crate) fn lower(job: &Job) -> Code {
                 Op::Segment { segment, index } => {
                     let used = &job.segments[segment.0 as usize];
                     len += used.ops.len() as u64;
-                    let next = ordinals.len() as u16;
-                    Instruction::Segment {
-                        index,
-                        ordinal: *ordinals.entry(segment.0).or_insert(next),
-                        segment: segment.0,
-                        before: used.slot.map_or(0, |slot| calls.count(slot, used.calls)),
-                        times: 1,
+                    let other = job.segments.len() + twice.len();
+                    let segment = if under_way.any() {
+                        *twice.entry(segment.0 as usize).or_insert(other as u32)
+                    } else {
+                        segment.0
+                    };
+                    let before = used.slot.map_or(0, |slot| calls.count(slot, used.calls));
+                    if let Some((slot, last)) = used.slot.zip((before + used.calls).checked_sub(1))
+                    {
+                        under_way.settle(slot, last);
                     }
+                    let next = ordinals.len() as u16;
+                    let ordinal = *ordinals.entry(segment).or_insert(next);
+                    Instruction::Segment { index, ordinal, segment, before, times: 1 }
                 }
                 op => {
                     len += 1;
-                    code.instruction(op, &mut calls, &mut classes)
+                    code.instruction(op, &mut calls, &mut classes, &mut under_way)
                 }
             };
             code.instructions.push(instruction);
@@ -137,11 +157,17 @@ pub(crate) fn lower(job: &Job) -> Code {
         code.instructions.push(Instruction::End);
         code.programs.push(Program { first, len, segments: ordinals.len() as u16 });
     }
-    for segment in &job.segments {
+    let mut laid: Vec<(usize, bool)> = (0..job.segments.len()).map(|s| (s, false)).collect();
+    let mut again: Vec<(u32, usize)> = twice.into_iter().map(|(s, place)| (place, s)).collect();
+    again.sort_unstable();
+    laid.extend(again.into_iter().map(|(_, s)| (s, true)));
+    for (s, always) in laid {
+        let segment = &job.segments[s];
+        let mut under_way = takers.of_segment(s, always);
         let first = code.instructions.len() as u32;
         let mut calls = Calls::default();
         for &op in &segment.ops {
-            let instruction = code.instruction(op, &mut calls, &mut classes);
+            let instruction = code.instruction(op, &mut calls, &mut classes, &mut under_way);
             code.instructions.push(instruction);
         }
         code.instructions.push(Instruction::End);
@@ -208,6 +234,7 @@ impl Code {
         op: Op,
         calls: &mut Calls,
         classes: &mut BTreeMap<u16, u16>,
+        under_way: &mut UnderWay<'_>,
     ) -> Instruction {
         match op {
             Op::Compute { tag, kernels, duration } => {
@@ -216,15 +243,27 @@ impl Code {
                     self.kernels.push(kernels);
                     class
                 });
-                Instruction::Compute { tag, spread, duration: duration.as_picos() as f64 }
+                let duration = duration.as_picos() as f64;
+                if under_way.any() {
+                    Instruction::Beside { tag, spread, duration }
+                } else {
+                    Instruction::Compute { tag, spread, duration }
+                }
             }
             Op::Collective { tag, slot, call } => {
-                Instruction::Collective { tag, slot, call, sequence: calls.count(slot, 1) }
+                let sequence = calls.count(slot, 1);
+                under_way.settle(slot, sequence);
+                Instruction::Collective { tag, slot, call, sequence }
             }
             Op::Issue { tag, slot, call, stream } => {
-                Instruction::Issue { tag, slot, call, stream, sequence: calls.count(slot, 1) }
+                let sequence = calls.count(slot, 1);
+                let takes = under_way.issue(slot, sequence);
+                Instruction::Issue { tag, slot, call, stream, takes, sequence }
             }
-            Op::Await { tag, slot, sequence } => Instruction::Await { tag, slot, sequence },
+            Op::Await { tag, slot, sequence } => {
+                under_way.settle(slot, sequence);
+                Instruction::Await { tag, slot, sequence }
+            }
             // Segments hold none, and programs have theirs taken care of.
             Op::Segment { .. } => Instruction::End,
         }

@@ -63,6 +63,7 @@ impl<O: Observer> Replay<'_, O> {
             at += 1;
         }
         self.stand_at(gang, at);
+        self.part_beside(gang);
         self.led[leader as usize] = NONE;
         self.ready.extend(gang.ranks().rev().map(|r| r as u32));
     }
@@ -84,6 +85,9 @@ impl<O: Observer> Replay<'_, O> {
                     cursor.now = end;
                     self.observer.compute(RankId(r as u32), tag, start, end);
                 }
+            }
+            Instruction::Beside { tag, spread, duration } => {
+                self.compute_gang_beside(gang, shifted(tag, index), spread, duration);
             }
             Instruction::Collective { tag, call, sequence, .. } => {
                 let instance = self.join_as_one(gang, call, sequence + before);

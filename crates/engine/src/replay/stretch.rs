@@ -19,6 +19,7 @@ use motley_units::Time;
 use super::Replay;
 use crate::Observer;
 use crate::digest::Course;
+use crate::eager::Window;
 use crate::prepare::{Gang, Instruction, NONE, Segment, Tables};
 
 /// The stretches of all gangs.
@@ -171,6 +172,8 @@ impl<O: Observer> Replay<'_, O> {
                     for cursor in members {
                         cursor.now = latest.unwrap_or_default();
                     }
+                    let comm = &self.communicators[gang.communicator as usize];
+                    self.windows[comm.eager as usize] = Window::default();
                     self.observer.repeat(u64::from(times));
                     self.walk(gang, from, NONE, (index, before));
                 }

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::jobs::{
-    Hand, TwoStages, collective, compute, issue, moves, run, run_unreduced, wait_for,
+    Hand, TwoStages, collective, compute, issue, moves_on, run, run_unreduced, wait_for,
 };
 
 /// One phase of every member's program, with the compute times of each member.
@@ -36,11 +36,12 @@ proptest! {
         ranks in 2u32..5,
         phases in vec(phase(), 1..12),
         sizes in vec(1.0f64..80.0, 2),
+        taken in prop_oneof![Just(0.0), 0.1f64..7.9],
     ) {
         let mut hand = Hand::new(&[1e9, 1e9]);
         let members: Vec<u32> = (0..ranks).collect();
         // Two groups, so that events of others fall between; each with a link of its own.
-        let calls = [moves(sizes[0]), moves(sizes[1])];
+        let calls = [moves_on(taken, sizes[0]), moves_on(taken / 3.0, sizes[1])];
         let group = hand.comm(&members, &[(0, 1.0)], &calls);
         let sent = hand.comm(&[0], &[(1, 1.0)], &calls);
         let mut programs = Vec::new();
@@ -96,9 +97,10 @@ proptest! {
         slow in vec(0.5f64..2.0, 2..9),
         phases in vec(phase(), 1..8),
         sizes in vec(1.0f64..80.0, 3),
+        taken in prop_oneof![Just(0.0), 0.1f64..7.9],
         jitter in any::<bool>(),
     ) {
-        let stages = TwoStages::new(&slow, &sizes);
+        let stages = TwoStages::new(&slow, &sizes, taken);
         let TwoStages { groups, down, up, all, .. } = stages;
         let program = |stage: usize| {
             let (group, mut ops, mut called) = (groups[stage], Vec::new(), 0);

@@ -42,7 +42,8 @@ pub(crate) fn arrivals(capacities: &[f64], transfers: &[Transfer]) -> Vec<f64> {
     let mut now = 0.0;
     while !connections.is_empty() {
         let moving: Vec<bool> = connections.iter().map(|c| c.start <= now).collect();
-        let rates = fair_rates(capacities, &connections, &moving);
+        let limits: Vec<Limits> = connections.iter().map(|c| (c.cap, c.links)).collect();
+        let rates = fair_rates(capacities, &limits, &moving);
         let mut next = f64::INFINITY;
         for (c, connection) in connections.iter().enumerate() {
             let at = if moving[c] { now + connection.left / rates[c] } else { connection.start };
@@ -64,23 +65,27 @@ pub(crate) fn arrivals(capacities: &[f64], transfers: &[Transfer]) -> Vec<f64> {
     ends
 }
 
+/// The cap of a connection, and the links that it crosses with their multiplicities.
+pub(crate) type Limits<'a> = (f64, &'a [(u32, f64)]);
+
 /// Max-min fair rates: all rise together, and stop at a full link or at the cap.
-fn fair_rates(capacities: &[f64], connections: &[Connection], moving: &[bool]) -> Vec<f64> {
+pub(crate) fn fair_rates(capacities: &[f64], connections: &[Limits], moving: &[bool]) -> Vec<f64> {
     let mut rates = vec![0.0; connections.len()];
     let mut rising = moving.to_vec();
     while rising.contains(&true) {
         let mut left = capacities.to_vec();
         let mut weight = vec![0.0; capacities.len()];
-        for (c, connection) in connections.iter().enumerate() {
-            for &(link, multiplicity) in connection.links {
+        for (c, (_, links)) in connections.iter().enumerate() {
+            for &(link, multiplicity) in *links {
                 left[link as usize] -= multiplicity * rates[c];
                 weight[link as usize] += if rising[c] { multiplicity } else { 0.0 };
             }
         }
         // How much further each could rise if all rose together.
         let room = |c: usize| {
-            let links = connections[c].links.iter().map(|&(link, _)| link as usize);
-            links.map(|l| left[l] / weight[l]).fold(connections[c].cap - rates[c], f64::min)
+            let (cap, links) = connections[c];
+            let links = links.iter().map(|&(link, _)| link as usize);
+            links.map(|l| left[l] / weight[l]).fold(cap - rates[c], f64::min)
         };
         let risers = (0..rates.len()).filter(|&c| rising[c]);
         let rooms: Vec<(usize, f64)> = risers.map(|c| (c, room(c))).collect();

@@ -32,8 +32,16 @@ pub(crate) fn wait_for(comm: CommId, sequence: u32) -> Op {
 
 /// `bytes` on the communicator's first footprint, without latency or cap.
 pub(crate) fn moves(bytes: f64) -> Call {
-    Call { bytes, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0 }
+    Call { bytes, latency: Time::ZERO, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 }
 }
+
+/// The same on so many of a rank's [`PROCESSORS`].
+pub(crate) fn moves_on(processors: f64, bytes: f64) -> Call {
+    Call { processors, ..moves(bytes) }
+}
+
+/// Of each rank.
+pub(crate) const PROCESSORS: f64 = 8.0;
 
 /// What a communicator crosses: the links of each connection, and whether they move apart.
 #[derive(Clone, Debug)]
@@ -135,7 +143,7 @@ impl Hand {
             let program = self.builder.program(&Program { ops });
             for slowness in slow {
                 let slots = (0..self.comms).map(CommId).collect();
-                self.builder.rank(Rank { program, slowness, slots });
+                self.builder.rank(Rank { program, slowness, processors: PROCESSORS, slots });
             }
         }
         self.builder.finish()
@@ -156,25 +164,30 @@ pub(crate) struct TwoStages {
 
 impl TwoStages {
     /// The first half of the cards, by slowness, before the second; what the groups' calls and the
-    /// sends move.
-    pub(crate) fn new(slow: &[f64], sizes: &[f64]) -> Self {
+    /// sends move, and how many processors all but the sends take.
+    pub(crate) fn new(slow: &[f64], sizes: &[f64], taken: f64) -> Self {
         let (first, second) = slow.split_at(slow.len() / 2);
         let all: Vec<u32> = (0..slow.len() as u32).collect();
         let (before, behind) = all.split_at(first.len());
         let mut hand = Hand::new(&[1e9, 1e9, 1e9]);
-        let calls = [moves(sizes[0]), moves(sizes[1])];
+        let calls = [moves_on(taken, sizes[0]), moves_on(taken / 2.0, sizes[1])];
         let groups =
             [hand.comm(before, &[(0, 1.0)], &calls), hand.comm(behind, &[(1, 1.0)], &calls)];
         let down = hand.comm(before, &[(2, 1.0)], &[moves(sizes[2])]);
         let up = hand.comm(behind, &[(2, 2.0)], &[moves(sizes[2])]);
-        let all = hand.comm(&all, &[(2, 1.0)], &[moves(1.0)]);
+        let all = hand.comm(&all, &[(2, 1.0)], &[moves_on(taken, 1.0), moves_on(taken, 200.0)]);
         Self { hand, slow: vec![first.to_vec(), second.to_vec()], groups, down, up, all }
     }
 
-    /// The job in which each group runs the program of its stage.
+    /// The job in which each group runs the program of its stage, each card on more processors than
+    /// the one before.
     pub(crate) fn job(self, program: impl Fn(usize) -> Vec<Op>) -> Job {
         let programs = [0, 1].map(program);
-        self.hand.job_of_groups(programs.into_iter().zip(self.slow).collect())
+        let mut job = self.hand.job_of_groups(programs.into_iter().zip(self.slow).collect());
+        for (rank, more) in job.ranks.iter_mut().zip(0u8..) {
+            rank.processors += f64::from(more);
+        }
+        job
     }
 }
 

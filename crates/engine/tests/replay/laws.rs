@@ -6,6 +6,7 @@ use crate::jobs::{
     Hand, collective, compute, engine, issue, moves, ns, observe, run, run_unreduced, wait_for,
 };
 use crate::random::{self, Links, scripts};
+use crate::reference;
 use motley_engine::{Jitter, Law, Observer, Options, Silent, replay};
 use motley_job::{CommId, Job, ProgramId, RankId, Tag};
 use motley_units::Time;
@@ -71,6 +72,18 @@ proptest! {
         let (reduced, full) = (run(&job), run_unreduced(&job));
         prop_assert_eq!(&reduced.finish, &full.finish);
         prop_assert_eq!(reduced.digest, full.digest);
+    }
+
+    /// With links shared, compute slowed by calls beside it and calls delayed by compute, all comes
+    /// out as when it is worked out the plain way.
+    #[test]
+    fn replays_agree_with_the_reference(script in mixed_or_not(Links::Shared)) {
+        let job = script.plain();
+        for (finish, expected) in run(&job).finish.iter().zip(reference::finish(&job)) {
+            let off = (finish.as_picos() as f64 - expected).abs();
+            // Whole picoseconds at each event, and what comes of that where rates are shared.
+            prop_assert!(off <= 300.0, "{finish:?} and {expected}");
+        }
     }
 
     /// A rank's spans leave no gap, a communicator's instances follow one another, and an observer

@@ -9,4 +9,5 @@ mod jobs;
 mod laws;
 mod pairwise;
 mod random;
+mod reference;
 mod stretches;

@@ -71,7 +71,13 @@ fn alone() -> impl Strategy<Value = Alone> {
                 |(capacities, connections, latency, bytes, rate_cap)| Alone {
                     capacities,
                     connections,
-                    call: Call { bytes, latency: ns(latency.into()), rate_cap, footprint: 0 },
+                    call: Call {
+                        bytes,
+                        latency: ns(latency.into()),
+                        rate_cap,
+                        footprint: 0,
+                        processors: 0.0,
+                    },
                 },
             )
         };

@@ -44,6 +44,7 @@ pub(crate) struct Script {
     pub(crate) comms: Vec<RandomComm>,
     pub(crate) steps: Vec<Step>,
     pub(crate) slowness: Vec<f64>,
+    pub(crate) processors: Vec<f64>,
 }
 
 /// How many links each communicator has if it has its own.
@@ -105,7 +106,11 @@ impl Script {
                 }
             }
         }
-        hand.job_of_unlike(programs)
+        let mut job = hand.job_of_unlike(programs);
+        for (rank, &processors) in self.processors.iter().enumerate() {
+            job.ranks[label[rank] as usize].processors = processors;
+        }
+        job
     }
 
     /// The script with the connections of every footprint as one.
@@ -137,15 +142,20 @@ impl Script {
     }
 
     /// When each rank finishes if no two communicators share a link: the longest path, worked out
-    /// in the order of the script.
+    /// in the order of the script. What a rank computes beside a call comes behind it in the script,
+    /// so where the call begins and ends is known.
     pub(crate) fn longest_paths(&self) -> Vec<Time> {
         let mut local = vec![Time::ZERO; self.ranks as usize];
         let mut stream = vec![[Time::ZERO; 4]; self.ranks as usize];
         let mut ends: Vec<Vec<Time>> = vec![Vec::new(); self.comms.len()];
+        let mut beside = vec![Vec::new(); self.ranks as usize];
         for step in &self.steps {
             match *step {
                 Step::Compute { rank, nanos } => {
-                    local[rank as usize] += ns(nanos).scale(self.slowness[rank as usize]);
+                    let rank = rank as usize;
+                    let work = ns(nanos).scale(self.slowness[rank]);
+                    let beside = beside[rank].iter();
+                    local[rank] = slowed(local[rank], work, self.processors[rank], beside);
                 }
                 Step::Call { comm: c, call, elsewhere } => {
                     let comm = &self.comms[c];
@@ -169,7 +179,10 @@ impl Script {
                     for (m, &rank) in comm.members.iter().enumerate() {
                         match lane(m) {
                             0 => local[rank as usize] = end,
-                            lane => stream[rank as usize][lane] = end,
+                            lane => {
+                                stream[rank as usize][lane] = end;
+                                beside[rank as usize].push((start, end, call.processors));
+                            }
                         }
                     }
                     ends[c].push(end);
@@ -185,13 +198,47 @@ impl Script {
     }
 }
 
+/// When `work` from `from` on is done beside calls with their starts, ends and the processors that
+/// they take: walked through in sixteenths of picoseconds from one beginning or end to the next, in
+/// which as many are done as there are sixteenths of the processors left.
+fn slowed<'a>(
+    from: Time,
+    work: Time,
+    processors: f64,
+    beside: impl Iterator<Item = &'a (Time, Time, f64)> + Clone,
+) -> Time {
+    let mut at = from.as_picos();
+    let mut left = 16 * work.as_picos();
+    let calls = beside.map(|&(start, end, taken)| {
+        let lost = 16.0 * taken / processors;
+        assert!(lost.fract() == 0.0 && lost < 16.0, "sixteenths");
+        (start.as_picos(), end.as_picos(), lost as u64)
+    });
+    let edges: std::collections::BTreeSet<u64> =
+        calls.clone().flat_map(|(start, end, _)| [start, end]).filter(|&edge| edge > at).collect();
+    for next in edges.into_iter().chain([u64::MAX]) {
+        let running = calls.clone().filter(|&(start, end, _)| start <= at && at < end);
+        let done = 16 - running.map(|(.., lost)| lost).max().unwrap_or(0);
+        let needed = left.div_ceil(done);
+        if needed <= next - at {
+            at += needed;
+            break;
+        }
+        left -= done * (next - at);
+        at = next;
+    }
+    Time::from_picos(at)
+}
+
 fn calls(footprints: u8) -> impl Strategy<Value = Vec<Call>> {
-    let call = (0u32..60, 0u64..3, 0u32..40, 0..footprints).prop_map(
-        |(bytes, latency, cap, footprint)| Call {
+    let processors = prop_oneof![Just(0.0), Just(1.0), Just(4.0), Just(7.0)];
+    let call = (0u32..60, 0u64..3, 0u32..40, 0..footprints, processors).prop_map(
+        |(bytes, latency, cap, footprint, processors)| Call {
             bytes: f64::from(bytes / 10) * 997.0,
             latency: ns(latency * 500),
             rate_cap: if cap < 20 { f64::INFINITY } else { f64::from(cap) * 1.1e8 },
             footprint,
+            processors,
         },
     );
     prop::collection::vec(call, 2)
@@ -238,13 +285,18 @@ pub(crate) fn scripts(links: Links, mixed: bool) -> impl Strategy<Value = Script
             (0..comms).map(comm).collect::<Vec<_>>(),
             prop::collection::vec(step, 0..60),
             prop::collection::vec((4u32..9).prop_map(|s| f64::from(s) / 4.0), ranks as usize),
+            prop::collection::vec(
+                prop_oneof![Just(8.0), Just(16.0), Just(f64::INFINITY)],
+                ranks as usize,
+            ),
         )
-            .prop_map(move |(capacities, comms, steps, slowness)| Script {
+            .prop_map(move |(capacities, comms, steps, slowness, processors)| Script {
                 ranks,
                 capacities,
                 comms,
                 steps,
                 slowness,
+                processors,
             })
     })
 }

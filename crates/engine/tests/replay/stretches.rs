@@ -15,6 +15,7 @@ struct Sums {
     times: u64,
     passed: u64,
     computed: Vec<u64>,
+    slowed: Vec<u64>,
     /// Standing still before the transfer began, and while it ran.
     waited: Vec<[u64; 2]>,
     transferred: Vec<(u64, u64)>,
@@ -27,6 +28,7 @@ impl Sums {
             times: 1,
             passed: 0,
             computed: vec![0; job.ranks.len()],
+            slowed: vec![0; job.ranks.len()],
             waited: vec![[0; 2]; job.ranks.len()],
             transferred: vec![(0, 0); job.communicators.len()],
         }
@@ -36,6 +38,11 @@ impl Sums {
 impl Observer for Sums {
     fn compute(&mut self, rank: RankId, _: Tag, start: Time, end: Time) {
         self.computed[rank.0 as usize] += self.times * (end - start).as_picos();
+    }
+
+    fn slow_down(&mut self, rank: RankId, _: Tag, by: Time) {
+        assert!(by > Time::ZERO);
+        self.slowed[rank.0 as usize] += self.times * by.as_picos();
     }
 
     fn wait(
@@ -102,8 +109,10 @@ proptest! {
         backward in layers(),
         micro_batches in 1u32..7,
         sizes in vec(1.0f64..80.0, 3),
+        taken in prop_oneof![Just(0.0), 0.1f64..7.9],
+        bucket in prop::option::of(0u32..7),
     ) {
-        let stages = TwoStages::new(&slow, &sizes);
+        let stages = TwoStages::new(&slow, &sizes, taken);
         let TwoStages { groups, down, up, all, .. } = stages;
         let pass = |ops: &mut Vec<Op>, called: &mut u32, group, layers: &[Layer]| {
             for &(kind, before, beside) in layers {
@@ -127,6 +136,10 @@ proptest! {
         let program = |stage: usize| {
             let (group, mut ops, mut called) = (groups[stage], Vec::new(), 0);
             for micro_batch in 0..micro_batches {
+                // From here on all cards move something beside what else they do.
+                if bucket == Some(micro_batch) {
+                    ops.push(issue(all, 1, 2));
+                }
                 if stage == 1 {
                     ops.push(wait_for(down, micro_batch));
                     pass(&mut ops, &mut called, group, &forward);
@@ -159,6 +172,7 @@ proptest! {
         prop_assert_eq!(&slow.finish, &outcome.finish);
         prop_assert_eq!(slow.digest, outcome.digest);
         prop_assert_eq!(&slow_sums.computed, &all_told.computed);
+        prop_assert_eq!(&slow_sums.slowed, &all_told.slowed);
         prop_assert_eq!(&slow_sums.waited, &all_told.waited);
         prop_assert_eq!(&slow_sums.transferred, &all_told.transferred);
     }

@@ -163,7 +163,7 @@ fn check_optimizer(prepared: &Prepared<'_>) {
     let lowered = &prepared.lowered;
     let stepped = lowered.memory.iter().zip(&lowered.paths).map(|(memory, path)| {
         let master = if path.precision.mixed() { 4.0 } else { 0.0 };
-        memory.optimizer.0 / (master + 4.0 * f64::from(training.optimizer.moments()))
+        memory.optimizer.0 / (master + training.optimizer.moment_bytes())
     });
     let items = 0..=head(&prepared.scenario.model);
     let expected = items.map(|item| {

@@ -23,6 +23,8 @@ fn twice_as_fast(scenario: &Scenario) -> Scenario {
             &mut peaks.fp16_tensor,
             &mut peaks.bf16_tensor,
             &mut peaks.fp8_tensor,
+            &mut peaks.mxfp8_tensor,
+            &mut peaks.fp4_tensor,
         ]
         .into_iter()
         .flatten()

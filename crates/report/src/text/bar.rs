@@ -9,8 +9,9 @@ use crate::allot::allot;
 const LENGTH: u64 = 60;
 
 /// By part of the breakdown: what fills the bar, and the part's name.
-const PARTS: [(char, &str); 9] = [
+const PARTS: [(char, &str); 10] = [
     ('#', "compute"),
+    ('+', "overlap slow-down"),
     ('T', "tensor"),
     ('C', "context"),
     ('E', "experts"),
@@ -22,7 +23,8 @@ const PARTS: [(char, &str); 9] = [
 ];
 
 /// The lines of the legend: a heading and the parts that follow it.
-const LEGEND: [(&str, &[usize]); 2] = [("", &[0, 7, 8]), ("transfers: ", &[1, 2, 3, 4, 5, 6])];
+const LEGEND: [(&str, &[usize]); 3] =
+    [("", &[0, 8, 9]), ("transfers: ", &[2, 3, 4, 5, 6, 7]), ("", &[1])];
 
 pub(super) fn time(report: &Report) -> Vec<String> {
     let weights: Vec<u128> =

@@ -2,7 +2,7 @@
 
 use motley_engine::{Jitter, Law, Options};
 use motley_job::{RankId, Tag};
-use motley_report::{Report, ReportError, Run, balanced_slowness};
+use motley_report::{ComputeKind, Report, ReportError, Run, balanced_slowness, text};
 use motley_scheduler::Traffic;
 use motley_units::Time;
 
@@ -11,14 +11,14 @@ use crate::fixture::{DATA, Fixture, Hand, Stages, mixed, plan, run};
 const MICRO: u64 = 1_000_000;
 
 /// Nothing moves in context- and expert-parallel groups, or to hosts.
-fn micros([compute, tensor, pipeline, data, bubble, straggling]: [u64; 6]) -> [Time; 9] {
+fn micros([compute, slowed, tensor, pipeline, data, bubble, straggling]: [u64; 7]) -> [Time; 10] {
     // Doubled, because the mean of two ranks may end in half a microsecond.
-    [compute, tensor, 0, 0, pipeline, data, 0, bubble, straggling]
+    [compute, slowed, tensor, 0, 0, pipeline, data, 0, bubble, straggling]
         .map(|half| Time::from_picos(half * MICRO / 2))
 }
 
-/// Expected parts in half microseconds: compute, exposed TP, PP, DP, bubble, straggler wait.
-fn check(fixture: &Fixture, balanced: Option<&Run>, expected: [u64; 6]) {
+/// Expected parts in half microseconds: compute, overlap slow-down, exposed TP, PP, DP, bubble, straggler wait.
+fn check(fixture: &Fixture, balanced: Option<&Run>, expected: [u64; 7]) {
     let run = fixture.run();
     let report = Report::new(&fixture.subject(), std::slice::from_ref(&run), balanced).unwrap();
     assert_eq!(report.breakdown.parts(), micros(expected));
@@ -49,7 +49,7 @@ fn hand_over() -> Fixture {
 #[test]
 fn a_stage_waits_for_the_one_before() {
     // Rank 0: 10 compute, 9 idle at the end. Rank 1: 10 waiting, 4 transfer, 5 compute.
-    check(&hand_over(), None, [15, 0, 4, 0, 19, 0]);
+    check(&hand_over(), None, [15, 0, 0, 4, 0, 19, 0]);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn dependency_waits_beyond_those_of_balanced_compute_are_straggling() {
 
 #[test]
 fn members_wait_for_the_slowest_at_collectives() {
-    for (class, part) in [(Traffic::TensorParallel, 1), (Traffic::DataParallel, 3)] {
+    for (class, part) in [(Traffic::TensorParallel, 2), (Traffic::DataParallel, 4)] {
         let mut hand = Hand::new();
         let comm = hand.communicator(class, &[0, 1], 2);
         for duration in [3, 5] {
@@ -82,7 +82,7 @@ fn members_wait_for_the_slowest_at_collectives() {
             hand.rank(ops);
         }
         // Rank 0 waits 2, then both 2 for the transfer.
-        let mut expected = [8, 0, 0, 0, 0, 2];
+        let mut expected = [8, 0, 0, 0, 0, 0, 2];
         expected[part] = 4;
         check(&two_pipelines(hand.finish()), None, expected);
     }
@@ -97,7 +97,7 @@ fn the_gradient_norm_is_a_dependency_and_its_transfer_data_parallel() {
             vec![hand.compute("forward", 0, duration), hand.collective("gradient norm", comm)];
         hand.rank(ops);
     }
-    check(&two_stages(hand.finish()), None, [8, 0, 0, 4, 2, 0]);
+    check(&two_stages(hand.finish()), None, [8, 0, 0, 0, 4, 2, 0]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn earlier_buckets_in_the_queue_are_transfer() {
         hand.rank(ops);
     }
     // The awaited instance starts at 27, but the rank's gradients move from 20 on.
-    check(&two_pipelines(hand.finish()), None, [30, 0, 0, 22, 0, 10]);
+    check(&two_pipelines(hand.finish()), None, [30, 0, 0, 0, 22, 0, 10]);
 }
 
 #[test]
@@ -132,7 +132,38 @@ fn hidden_transfer_costs_nothing() {
         ];
         hand.rank(ops);
     }
-    check(&two_pipelines(hand.finish()), None, [34, 0, 0, 0, 0, 0]);
+    check(&two_pipelines(hand.finish()), None, [34, 0, 0, 0, 0, 0, 0]);
+}
+
+/// A call that takes half of the processors, for 6 of the 10 that the kernels behind it need.
+#[test]
+fn what_calls_take_from_kernels_is_told_apart() {
+    let mut hand = Hand::new();
+    let comm = hand.communicator(Traffic::DataParallel, &[0, 1], 6);
+    for _ in 0..2 {
+        let ops = vec![
+            hand.compute("backward", 0, 4),
+            hand.issue("gradient all-reduce", Tag::NO_INDEX, comm, DATA),
+            hand.compute("backward", 1, 10),
+            hand.wait("gradient all-reduce", Tag::NO_INDEX, comm, 0),
+        ];
+        hand.rank(ops);
+    }
+    let mut job = hand.finish();
+    job.call_sets[0].calls[0].processors = 16.0;
+    job.ranks.iter_mut().for_each(|rank| rank.processors = 32.0);
+    let fixture = two_pipelines(job);
+    check(&fixture, None, [28, 6, 0, 0, 0, 0, 0]);
+    let account = fixture.run().account;
+    let micros = |micros| Time::from_picos(micros * MICRO);
+    for rank in (0..2).map(RankId) {
+        assert_eq!(account.compute_of(rank, ComputeKind::Backward), micros(14));
+        assert_eq!((account.slowed(rank), account.computing(rank)), (micros(3), micros(17)));
+    }
+    let run = fixture.run();
+    let report = Report::new(&fixture.subject(), &[run], None).unwrap();
+    let page = text(&report);
+    assert!(page.contains("+ overlap slow-down 17.6 %"), "{page}");
 }
 
 #[test]

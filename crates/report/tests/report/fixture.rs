@@ -14,8 +14,8 @@ use motley_scheduler::{
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, CardPath, Description, ExpertLoad, MemoryUse, Model, Optimizer, Precision,
-    Recompute, Training,
+    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, MasterWeights, MemoryUse,
+    Model, Moments, Optimizer, Precision, Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -168,7 +168,12 @@ fn path(cluster: &Cluster, gpu: GpuId) -> CardPath {
         "fast-16" => MathPath::Fp16Tensor,
         _ => MathPath::Fp16Vector,
     };
-    CardPath { precision: Precision::Fp16, math, attention: AttentionKernel::Unfused }
+    CardPath {
+        precision: Precision::Fp16,
+        math,
+        quantisation: None,
+        attention: AttentionKernel::Unfused,
+    }
 }
 
 pub(crate) fn memory(gib: f64) -> MemoryUse {
@@ -199,10 +204,12 @@ fn training() -> Training {
         fallback: None,
         attention: AttentionKernel::Unfused,
         attention_fallback: false,
-        optimizer: Optimizer::Adam { fused: true },
+        optimizer: Optimizer::Adam { fused: true, moments: Moments::Fp32 },
         gradient_bytes: 2,
+        master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
+        expert_dispatch: ExpertDispatch::Stored,
         adapters: None,
     }
 }
@@ -269,7 +276,7 @@ impl Hand {
     ) -> u32 {
         let footprint = self.builder.footprint(footprint);
         let latency = Time::from_picos(micros * 1_000_000);
-        let call = Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0 };
+        let call = Call { bytes, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
         let calls = self.builder.call_set(CallSet { calls: vec![call] });
         self.builder.communicator(Communicator {
             members: members.iter().map(|&rank| RankId(rank)).collect(),
@@ -285,7 +292,7 @@ impl Hand {
     pub(crate) fn rank(&mut self, ops: Vec<Op>) {
         let program = self.builder.program(&Program { ops });
         let slots = (0..self.comms).map(motley_job::CommId).collect();
-        self.builder.rank(Rank { program, slowness: 1.0, slots });
+        self.builder.rank(Rank { program, slowness: 1.0, processors: f64::INFINITY, slots });
     }
 
     pub(crate) fn compute(&mut self, name: &str, index: u16, micros: u64) -> Op {

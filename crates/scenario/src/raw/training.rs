@@ -1,6 +1,9 @@
 //! How the model is trained.
 
-use motley_workload::{Adapters, AttentionKernel, ExpertLoad, Optimizer, Precision};
+use motley_workload::{
+    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Moments, Optimizer,
+    Precision,
+};
 use serde::{Deserialize, Serialize};
 
 /// How the model is trained.
@@ -31,6 +34,10 @@ pub struct RawTraining {
     /// unless given; 2 is its choice for fp16.
     #[serde(default = "fp32_gradients")]
     pub gradient_bytes: u32,
+    /// What the optimizer adds its steps to where parameters are stored in 16 bits: fp32 parameters
+    /// beside them, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub master_weights: MasterWeights,
     /// The weight-gradient product adds to the gradient buffer itself; the default, and
     /// Megatron-LM's since 2022.
     #[serde(default = "fused")]
@@ -38,14 +45,17 @@ pub struct RawTraining {
     /// How tokens fall on experts: evenly, and none is dropped, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expert_load: ExpertLoad,
+    /// How tokens travel to the experts of other ranks: as they are stored, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub expert_dispatch: ExpertDispatch,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapters: Option<Adapters>,
 }
 
-fn is_default(load: &ExpertLoad) -> bool {
-    *load == ExpertLoad::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn fp32_gradients() -> u32 {
@@ -85,6 +95,9 @@ pub enum RawOptimizer {
         /// One kernel over all parameters.
         #[serde(default = "fused")]
         fused: bool,
+        /// How both moments are stored; in fp32 unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        moments: Moments,
     },
     /// SGD with momentum.
     Sgd,
@@ -96,14 +109,14 @@ fn fused() -> bool {
 
 impl Default for RawOptimizer {
     fn default() -> Self {
-        Self::Adam { fused: fused() }
+        Self::Adam { fused: fused(), moments: Moments::default() }
     }
 }
 
 impl From<RawOptimizer> for Optimizer {
     fn from(raw: RawOptimizer) -> Self {
         match raw {
-            RawOptimizer::Adam { fused } => Self::Adam { fused },
+            RawOptimizer::Adam { fused, moments } => Self::Adam { fused, moments },
             RawOptimizer::Sgd => Self::Sgd,
         }
     }

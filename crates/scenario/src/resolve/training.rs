@@ -39,8 +39,10 @@ impl Resolver<'_> {
             attention_fallback,
             optimizer: raw.optimizer.into(),
             gradient_bytes: raw.gradient_bytes,
+            master_weights: raw.master_weights,
             fused_gradient_accumulation: raw.fused_gradient_accumulation,
             expert_load: raw.expert_load,
+            expert_dispatch: raw.expert_dispatch,
             adapters: raw.adapters.clone(),
         })
     }

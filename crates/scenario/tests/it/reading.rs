@@ -9,7 +9,9 @@ use motley_scheduler::{
 };
 use motley_topology::GpuId;
 use motley_units::{Bytes, BytesPerSec};
-use motley_workload::Recompute;
+use motley_workload::{
+    ExpertDispatch, Fp8Recipe, MasterWeights, Moments, Optimizer, Precision, Recompute,
+};
 
 use crate::base::{EXPLICIT, UNIFORM, changed};
 
@@ -35,6 +37,29 @@ fn the_shorthand_is_read_with_its_defaults() {
     assert_eq!((plan.schedule, plan.recompute), (Schedule::OneFOneB, Recompute::None));
     assert_eq!(plan.gradient_sync, GradientSync::AtEnd);
     assert!(scenario.warnings.is_empty(), "{}", scenario.warnings);
+}
+
+#[test]
+fn narrow_precisions_and_states_are_read() {
+    let check = |text: &str, precision: Precision| {
+        let states = "fallback: Fp16, optimizer: Adam(moments: Bf16), master_weights: None, \
+                      expert_dispatch: Fp8";
+        let training = read(&changed(
+            UNIFORM,
+            &[("precision: Fp16", &format!("precision: {text}, {states}"))],
+        ))
+        .training;
+        assert_eq!((training.precision, training.fallback), (precision, Some(Precision::Fp16)));
+        let moments = Moments::Bf16;
+        assert_eq!(training.optimizer, Optimizer::Adam { fused: true, moments });
+        assert_eq!(training.master_weights, MasterWeights::None);
+        assert_eq!(training.expert_dispatch, ExpertDispatch::Fp8);
+    };
+    check("Fp8(Delayed)", Precision::Fp8(Fp8Recipe::Delayed));
+    check("Fp8(Current)", Precision::Fp8(Fp8Recipe::Current));
+    check("Fp8(Block)", Precision::Fp8(Fp8Recipe::Block));
+    check("Mxfp8", Precision::Mxfp8);
+    check("Nvfp4", Precision::Nvfp4);
 }
 
 #[test]
@@ -192,6 +217,11 @@ fn the_hash_is_of_the_meaning() {
     check(&[("What do P100 cost?", "Nothing?")], true);
     check(&[("Gbps(100)", "GBps(12.5)")], true);
     check(&[("precision: Fp16", "precision: Fp16, gradient_bytes: 4")], true);
+    check(&[("precision: Fp16", "precision: Fp16, master_weights: Fp32")], true);
+    check(&[("precision: Fp16", "precision: Fp16, optimizer: Adam(moments: Fp32)")], true);
+    check(&[("precision: Fp16", "precision: Fp16, optimizer: Adam(moments: Bf16)")], false);
+    check(&[("precision: Fp16", "precision: Fp16, master_weights: None")], false);
+    check(&[("precision: Fp16", "precision: Fp16, expert_dispatch: Fp8")], false);
     check(&[("port: Gbps(100)", "port: Some(Gbps(100))")], true);
     check(&[("plan:", "fidelity: Bundled, plan:")], true);
     check(&[("plan:", "fidelity: Pairwise, plan:")], false);

@@ -127,6 +127,7 @@ mod tests {
             states: States::default(),
             offload: Offload::default(),
             ranks_on_node: 1,
+            quantised_parameters: 0.0,
             reshard_bytes: 0.0,
         }
     }

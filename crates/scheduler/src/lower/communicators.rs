@@ -401,12 +401,15 @@ impl<'a> Communicators<'a> {
     /// Enters all ranks with their slots into the job.
     pub(super) fn enter_ranks(self, job: &mut JobBuilder) {
         let programs = self.stages.iter().flat_map(|stage| stage.programs.iter().copied());
-        for (program, slots) in programs.zip(self.slots) {
+        let stages = self.plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
+        let gpus = stages.flat_map(|stage| stage.gpus.iter().copied());
+        for ((program, gpu), slots) in programs.zip(gpus).zip(self.slots) {
             let slots = slots
                 .into_iter()
                 .map(|comm| comm.expect("every slot of a shape is connected once"))
                 .collect();
-            job.rank(Rank { program, slowness: 1.0, slots });
+            let processors = f64::from(*self.cluster.device(gpu).sm_count.get());
+            job.rank(Rank { program, slowness: 1.0, processors, slots });
         }
     }
 
@@ -540,7 +543,8 @@ enum Slots {
 /// A communicator of the gradient norm. Its few bytes take no bandwidth that could be told from
 /// none: what counts is the latency and who waits for whom, so it crosses no links.
 fn norm_communicator(mut members: Vec<RankId>, latency: Time, job: &mut JobBuilder) -> CommId {
-    let barrier = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0 };
+    let barrier =
+        Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
     let calls = job.call_set(CallSet { calls: vec![barrier] });
     let footprints = vec![job.footprint(Footprint::default())];
     members.sort_unstable();

@@ -150,7 +150,7 @@ pub(super) fn stage_parameters(
     pipeline: &Pipeline,
     placement: &Placement,
     stage: usize,
-) -> [ParameterCount; 2] {
+) -> [ParameterCount; 3] {
     let items = stage_items(pipeline, placement, stage, model.layer_count());
     let parts = || items.iter().map(|&item| part(model, item));
     let mut held: ParameterCount = parts().map(|part| model.held_parameters(part, training)).sum();
@@ -163,7 +163,7 @@ pub(super) fn stage_parameters(
             trained += copy;
         }
     }
-    [held, trained]
+    [held, trained, parts().map(|part| model.quantised_parameters(part)).sum()]
 }
 
 /// The stages of a pipeline that hold the word embedding or a copy of it, if some of them are copies

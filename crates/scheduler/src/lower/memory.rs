@@ -90,6 +90,7 @@ fn memory_of(
         parameters: shape.states.parameters + shape.states.gathered,
         gradients: shape.states.gradients + shape.states.reduced,
         stepped: if shape.offload.optimizer { 0.0 } else { shape.states.stepped },
+        quantised_parameters: shape.quantised_parameters,
         activations: Bytes(
             sum(&held.kept, &in_flight.kept) + sum(&held.deferred, &in_flight.deferred),
         ),

@@ -399,7 +399,10 @@ impl<'a> Builder<'a> {
         if self.shape.degree(group) == 1 || elements <= 0.0 {
             return None;
         }
-        let mut bytes = self.shape.bytes(elements);
+        let mut bytes = match (kind, self.shape.dispatch) {
+            (ExchangeKind::Dispatch(_), Some(routing)) => elements * routing.element_bytes,
+            _ => self.shape.bytes(elements),
+        };
         let kind = match kind {
             ExchangeKind::AllGather => CollectiveKind::AllGather,
             ExchangeKind::ReduceScatter => CollectiveKind::ReduceScatter,
@@ -407,7 +410,7 @@ impl<'a> Builder<'a> {
             ExchangeKind::Shift => CollectiveKind::Shift,
             ExchangeKind::Dispatch(spread) | ExchangeKind::Combine(spread) => {
                 match self.shape.dispatch {
-                    Some(Routing { nodes, ranks, dispatch: Dispatch::Forwarded }) => {
+                    Some(Routing { nodes, ranks, dispatch: Dispatch::Forwarded, .. }) => {
                         // A copy for each rank instead of each expert.
                         let copies = spread.parts_met(f64::from(ranks));
                         bytes *= copies / f64::from(spread.top_k.max(1));

@@ -246,7 +246,10 @@ impl<'a> Writer<'a> {
     fn step(&mut self, passes: &Passes, kind: CardKind, times: &KernelTimes) {
         let stepped = self.shape.states.stepped;
         let Some([gradients, parameters]) = passes.step_copies else {
-            self.compute(whole(self.names.optimizer), times.optimizer(kind, stepped));
+            self.compute(
+                whole(self.names.optimizer),
+                times.optimizer(kind, stepped, self.shape.quantised_parameters),
+            );
             return;
         };
         for (direction, call) in [(HostCopy::ToHost, gradients), (HostCopy::ToCard, parameters)] {
@@ -452,6 +455,7 @@ mod tests {
             states: States::default(),
             offload: Offload::default(),
             ranks_on_node: 1,
+            quantised_parameters: 0.0,
             reshard_bytes: 0.0,
         }
     }

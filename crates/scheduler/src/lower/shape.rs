@@ -40,15 +40,19 @@ pub(super) struct StageShape {
     pub offload: Offload,
     /// Ranks of the plan on the node, which share its processors where these step the optimizer.
     pub ranks_on_node: u32,
+    /// Parameters on a card that linear layers multiply in quantised copies, on cards that do so.
+    pub quantised_parameters: f64,
     /// Gradient bytes that one card copies into shard order because other holders have another
     /// degree.
     pub reshard_bytes: f64,
 }
 
 /// How a stage's tokens travel to experts on other ranks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Routing {
     pub dispatch: Dispatch,
+    /// Bytes of an element on its way to experts.
+    pub element_bytes: f64,
     /// Ranks among which experts are dealt out.
     pub ranks: u32,
     /// Nodes that these lie on.

@@ -25,6 +25,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     let normed = QkNormed::new(rows, attention);
     let mut piece = Piece {
         keeps_input: qkv.keeps_input(),
+        quantised_input: qkv.quantised_input(),
         gathered: rows.whole_stream(),
         reduced: rows.whole_stream(),
         // Queries, keys and values.
@@ -60,11 +61,13 @@ pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
     let inside = query.kept_inside() + key_value.kept_inside();
     let mut piece = Piece {
         keeps_input: query.keeps_input(),
+        quantised_input: query.quantised_input(),
         gathered: rows.whole_stream(),
         reduced: rows.whole_stream(),
-        // What the encoder put out is there for all layers.
+        // What the encoder put out is there for all layers; quantised copies are each layer's own.
         kept: Kept {
             split: inside
+                + key_value.quantised_input() * source.tokens as f64 * key_value.inputs as f64
                 + rows.element * rows.tokens as f64 * query.outputs as f64
                 + rows.element * source.tokens as f64 * key_value.outputs as f64,
             waiting: inside + query.waiting_gradient() + key_value.waiting_gradient(),

@@ -238,14 +238,16 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// Bytes that are kept of the core's output, which FlashAttention and the projection want.
+    /// Bytes that are kept of the core's output, which FlashAttention and the projection want, the
+    /// projection in a quantised copy where it multiplies such.
     fn kept_output(&self) -> f64 {
         let (rows, projection) = (self.rows, &self.projection);
         let whole = rows.element * rows.tokens as f64 * projection.inputs as f64;
+        let copy = projection.quantised_input() * rows.tokens as f64 * projection.inputs as f64;
         if self.kernel() == AttentionKernel::Flash || projection.keeps_input() {
-            whole + projection.kept_inside()
+            whole + copy + projection.kept_inside()
         } else {
-            0.0
+            copy
         }
     }
 }

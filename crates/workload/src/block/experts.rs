@@ -9,14 +9,16 @@
 //! sorted by expert, to the ranks that have these, and gets their results back (Megatron-LM's
 //! all-to-all dispatcher); ranks that split an expert gather its rows and add up its results.
 
-use super::linear::{Linear, Names, weight_gradient};
+use super::linear::{
+    GRADIENT, INPUT, Linear, Names, Quantising, quantise, quantised, weight_gradient,
+};
 use super::mlp;
 use super::piece::Piece;
 use super::rows::{Rows, elementwise, rows_moved};
 use super::{ExchangeKind, ProcessGroup};
 use crate::activation::Kept;
 use crate::model::{Experts, Mlp};
-use crate::{Capacity, GroupedGemm, Operator, Pass, Work};
+use crate::{Capacity, GroupedGemm, Operator, Pass, Quantisation, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -54,8 +56,10 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     };
     routed.out_and_beside(&mut piece, Pass::Forward, ExchangeKind::Dispatch(bank.spread()), ahead);
     piece.forward.extend(routed.sorted("sort rows by expert"));
+    piece.forward.extend(local.quantise(&INPUT, local.up().inputs));
     piece.forward.push(local.product("expert up", &local.up()));
     piece.forward.push(elementwise("activation", rows.element * local.rows * local.activated()));
+    piece.forward.extend(local.quantise(&INPUT, local.down().inputs));
     piece.forward.push(local.product("expert down", &local.down()));
     piece.forward.extend(routed.sorted("sort rows by rank"));
     routed.back(&mut piece, Pass::Forward, ExchangeKind::Combine(bank.spread()));
@@ -74,11 +78,13 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     routed.out_and_beside(&mut piece, Pass::Backward, ExchangeKind::Dispatch(bank.spread()), ahead);
     piece.backward.extend(routed.sorted("sort gradients by expert"));
     piece.backward.extend(local.bias_gradient(local.down().outputs));
+    piece.backward.extend(local.quantise(&GRADIENT, local.down().outputs));
     piece.backward.push(local.product("expert down input gradient", &local.down().transposed()));
     piece.backward.extend(local.weight_gradient("expert down weight gradient", &local.down()));
     let moved = rows.element * local.rows * (local.activated() + local.up().outputs);
     piece.backward.push(elementwise("activation backward", moved));
     piece.backward.extend(local.bias_gradient(local.up().outputs));
+    piece.backward.extend(local.quantise(&GRADIENT, local.up().outputs));
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
     piece.backward.extend(routed.sorted("sort gradients by rank"));
     routed.back(&mut piece, Pass::Backward, ExchangeKind::Combine(bank.spread()));
@@ -88,12 +94,11 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.deferrable.extend(local.weight_gradient("expert up weight gradient", &local.up()));
 
     // Scores and choices; rows in the order of experts, before and after each product.
-    let kept_rows = local.up().outputs
-        + rows.hidden as f64
-        + if rows.trained() { rows.hidden as f64 + local.down().inputs } else { 0.0 };
+    let stored = local.up().outputs + rows.hidden as f64;
+    let inputs = rows.hidden as f64 + local.down().inputs;
     piece.kept = Kept {
         stream: SCORE * scores + CHOICE * choices,
-        split: rows.element * local.rows * kept_rows,
+        split: (rows.element * stored + local.operand_bytes() * inputs) * local.rows,
         widest: local.rows * local.up().outputs,
         waiting: router.waiting_gradient() + local.waiting(),
         ..Kept::default()
@@ -244,6 +249,7 @@ impl<'a> Shared<'a> {
         let bytes = self.rows.element * self.stream;
         piece.deferrable.extend(self.mlp.deferrable);
         piece.kept = piece.kept.and(self.mlp.kept);
+        piece.quantised_input += self.mlp.quantised_input;
         if let Some(gate) = &self.gate {
             piece.kept.split += bytes;
             piece.kept.waiting += gate.waiting_gradient();
@@ -326,7 +332,28 @@ impl<'a> Local<'a> {
     fn product(&self, name: &'static str, matrix: &Matrix) -> Operator {
         let (groups, m) = self.busy();
         let (n, k) = (matrix.outputs, matrix.inputs);
-        Operator::new(name, Work::GroupedGemm(GroupedGemm { m, n, k, groups, sum_bytes: None }))
+        let work = Work::GroupedGemm(GroupedGemm { m, n, k, groups, sum_bytes: None });
+        self.multiplied(Operator::new(name, work))
+    }
+
+    /// A product as the card multiplies it.
+    fn multiplied(&self, product: Operator) -> Operator {
+        if self.rank.path.quantisation.is_some() { quantised(product) } else { product }
+    }
+
+    /// The kernels that quantise `width` columns of all rows.
+    fn quantise(&self, names: &Quantising, width: f64) -> Vec<Operator> {
+        let trained = self.rank.trained();
+        quantise(self.rank, self.rank.path.quantisation, names, self.rows * width, trained)
+    }
+
+    /// Bytes of an element that the weight gradients want of their operands.
+    fn operand_bytes(&self) -> f64 {
+        if self.rank.trained() {
+            self.rank.path.quantisation.map_or(self.rank.element, Quantisation::operand_bytes)
+        } else {
+            0.0
+        }
     }
 
     /// The weight gradients of all experts. The buffers are added to by the product or by a kernel
@@ -340,7 +367,8 @@ impl<'a> Local<'a> {
         let training = self.rank.training;
         let sum_bytes = training.fused_gradient_accumulation.then_some(training.gradient_bytes);
         let work = Work::GroupedGemm(GroupedGemm { m, n, k, groups, sum_bytes });
-        weight_gradient(self.rank, Operator::new(name, work), self.experts * m * n).collect()
+        let product = self.multiplied(Operator::new(name, work));
+        weight_gradient(self.rank, product, self.experts * m * n).collect()
     }
 
     /// Bytes that wait for the weight gradients: inputs of both products and gradients of their
@@ -348,7 +376,7 @@ impl<'a> Local<'a> {
     fn waiting(&self) -> f64 {
         let width = |matrix: &Matrix| matrix.inputs + matrix.outputs;
         let widths = width(&self.up()) + width(&self.down());
-        if self.rank.trained() { self.rank.element * self.rows * widths } else { 0.0 }
+        self.operand_bytes() * self.rows * widths
     }
 
     /// The gradient of the experts' biases over `width` columns.

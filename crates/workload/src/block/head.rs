@@ -19,10 +19,12 @@ const LOGITS: Names =
 pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     let hidden = rows.hidden;
     let bias = head.bias && !head.masked;
-    let logits = Linear::new(rows, LOGITS, &[Weight::columns(hidden, vocab.into(), bias)]);
+    let logits =
+        Linear::new(rows, LOGITS, &[Weight::columns(hidden, vocab.into(), bias).never_quantised()]);
     // Runs whole on every rank, over all tokens.
     let dense = head.masked.then(|| {
-        Linear::new(rows, DENSE, &[Weight::whole(hidden, hidden, true)]).over(rows.tokens)
+        Linear::new(rows, DENSE, &[Weight::whole(hidden, hidden, true).never_quantised()])
+            .over(rows.tokens)
     });
     let (element, whole) = (rows.element, rows.whole_stream());
     // Logits of this rank's part of the vocabulary.

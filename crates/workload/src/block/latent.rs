@@ -43,6 +43,7 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
 
     let mut piece = Piece {
         keeps_input: into.iter().any(Linear::keeps_input),
+        quantised_input: into.iter().map(Linear::quantised_input).sum(),
         gathered: tokens * gathered_width(latents),
         reduced: rows.whole_stream(),
         ..Piece::default()
@@ -65,16 +66,16 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
 
     // Latents before their norm, and after it where products want them; queries, keys and values of
     // all heads.
-    let wanted = out_of.iter().filter(|linear| linear.keeps_input());
-    let wanted: f64 = wanted.map(|linear| rows.own_tokens * linear.inputs as f64).sum();
+    let wanted = |linear: &Linear| linear.input_bytes() * rows.own_tokens * linear.inputs as f64;
+    let wanted: f64 = out_of.iter().map(wanted).sum();
     let inside: f64 = into.iter().chain(&out_of).map(Linear::kept_inside).sum();
     let widths = (2 * attention.key_dim() + attention.value_dim()) as f64;
     piece.kept = piece.kept.and(Kept {
-        stream: rows.element * (normed + wanted),
+        stream: rows.element * normed + wanted,
         split: inside + rows.element * tokens * heads * widths,
         waiting: inside
             + into.iter().chain(&out_of).map(Linear::waiting_gradient).sum::<f64>()
-            + rows.element * wanted,
+            + wanted,
         ..Kept::default()
     });
     piece

@@ -2,7 +2,7 @@
 
 use super::rows::{Rows, elementwise};
 use crate::model::{Split, Weight};
-use crate::{Deferral, Operator, Work};
+use crate::{Deferral, Operands, Operator, Quantisation, Work};
 
 /// Names of a linear layer's products.
 #[derive(Clone, Copy)]
@@ -19,8 +19,14 @@ pub(super) struct Linear<'a> {
     tokens: u64,
     pub(super) inputs: u64,
     pub(super) outputs: u64,
-    /// Tokens that the bias's gradient is summed over, where there is a bias.
-    bias_tokens: Option<f64>,
+    bias: bool,
+    /// How its operands are quantised, if so.
+    quantisation: Option<Quantisation>,
+    /// Tokens of the input that this rank quantises: under sequence parallelism its own, before they
+    /// are gathered.
+    input_tokens: f64,
+    /// Tokens of the output's gradient that this rank quantises and sums up for the bias: likewise.
+    gradient_tokens: f64,
     adapters: Vec<Adapter>,
 }
 
@@ -41,10 +47,13 @@ impl<'a> Linear<'a> {
     pub(super) fn new(rows: &Rows<'a>, names: Names, weights: &[Weight]) -> Self {
         let split = weights.first().map_or(Split::Whole, |weight| weight.split);
         let tokens = if split == Split::Whole { rows.own_rows() } else { rows.tokens };
-        let bias_tokens = match split {
-            Split::Columns => rows.tokens as f64,
-            Split::Rows | Split::Whole => rows.own_tokens,
+        let whole = rows.tokens as f64;
+        let (input_tokens, gradient_tokens) = match split {
+            Split::Columns => (rows.own_tokens, whole),
+            Split::Rows => (whole, rows.own_tokens),
+            Split::Whole => (rows.own_tokens, rows.own_tokens),
         };
+        let unquantised = weights.iter().any(|weight| weight.unquantised);
         let inputs = |weight: &Weight| match split {
             Split::Rows => rows.share(weight.inputs),
             Split::Columns | Split::Whole => weight.inputs,
@@ -73,19 +82,23 @@ impl<'a> Linear<'a> {
             tokens,
             inputs: weights.first().map_or(0, inputs),
             outputs: weights.iter().map(outputs).sum(),
-            bias_tokens: weights.iter().any(|weight| weight.bias).then_some(bias_tokens),
+            bias: weights.iter().any(|weight| weight.bias),
+            quantisation: rows.path.quantisation.filter(|_| !unquantised),
+            input_tokens,
+            gradient_tokens,
             adapters: weights.iter().filter_map(adapter).collect(),
         }
     }
 
     /// The same over other tokens than the split says.
     pub(super) fn over(self, tokens: u64) -> Self {
-        Self { tokens, bias_tokens: self.bias_tokens.map(|_| tokens as f64), ..self }
+        Self { tokens, input_tokens: tokens as f64, gradient_tokens: tokens as f64, ..self }
     }
 
     /// `Y = X W`; then for each adapter `Y += X A B`.
     pub(super) fn forward(&self) -> Vec<Operator> {
-        let mut ops = vec![gemm(self.names.forward, self.tokens, self.outputs, self.inputs, 1)];
+        let mut ops = self.quantise_input();
+        ops.push(self.product(self.names.forward, self.tokens, self.outputs, self.inputs));
         for adapter in &self.adapters {
             let Adapter { inputs, rank_share, rank, outputs } = *adapter;
             ops.push(gemm("adapter in", self.tokens, rank_share, inputs, 1));
@@ -97,7 +110,8 @@ impl<'a> Linear<'a> {
 
     /// `dX = dY W^T`; then for each adapter `dX += dY B^T A^T`.
     pub(super) fn input_gradient(&self) -> Vec<Operator> {
-        let mut ops = vec![gemm(self.names.input, self.tokens, self.inputs, self.outputs, 1)];
+        let mut ops = self.quantise_gradient();
+        ops.push(self.product(self.names.input, self.tokens, self.inputs, self.outputs));
         for adapter in &self.adapters {
             let Adapter { inputs, rank_share, rank, outputs } = *adapter;
             ops.push(gemm("adapter out input gradient", self.tokens, rank, outputs, 1));
@@ -111,24 +125,46 @@ impl<'a> Linear<'a> {
     /// matrix only the same for its adapters.
     pub(super) fn weight_gradient(&self) -> Vec<Operator> {
         let mut ops = Vec::new();
-        let mut product = |name, m: u64, n: u64| {
-            let product = gemm(name, m, n, self.tokens, 1);
+        let mut add = |product, m: u64, n: u64| {
             ops.extend(weight_gradient(&self.rows, product, m as f64 * n as f64));
         };
         if self.rows.trained() {
-            product(self.names.weight, self.inputs, self.outputs);
+            let (m, n) = (self.inputs, self.outputs);
+            add(self.product(self.names.weight, m, n, self.tokens), m, n);
         }
         for adapter in &self.adapters {
-            product("adapter out weight gradient", adapter.rank, adapter.outputs);
-            product("adapter in weight gradient", adapter.inputs, adapter.rank_share);
+            let Adapter { inputs, rank_share, rank, outputs } = *adapter;
+            add(gemm("adapter out weight gradient", rank, outputs, self.tokens, 1), rank, outputs);
+            let product = gemm("adapter in weight gradient", inputs, rank_share, self.tokens, 1);
+            add(product, inputs, rank_share);
         }
         ops
     }
 
+    /// A product of the layer's own matrix.
+    fn product(&self, name: &'static str, m: u64, n: u64, k: u64) -> Operator {
+        let product = gemm(name, m, n, k, 1);
+        if self.quantisation.is_some() { quantised(product) } else { product }
+    }
+
+    /// The input for the forward product, and for the weight gradient.
+    fn quantise_input(&self) -> Vec<Operator> {
+        let elements = self.input_tokens * self.inputs as f64;
+        let weights = self.rows.trained();
+        quantise(&self.rows, self.quantisation, &INPUT, elements, weights)
+    }
+
+    /// The output's gradient for the input's, and for the weights'.
+    fn quantise_gradient(&self) -> Vec<Operator> {
+        let elements = self.gradient_tokens * self.outputs as f64;
+        let weights = self.rows.trained();
+        quantise(&self.rows, self.quantisation, &GRADIENT, elements, weights)
+    }
+
     /// The gradient of the bias: none where there is no bias, or none that is trained.
     pub(super) fn bias_gradient(&self) -> Option<Operator> {
-        let tokens = self.bias_tokens.filter(|_| self.rows.trained())?;
-        Some(self.rows.bias_gradient(tokens, self.outputs))
+        let summed = self.bias && self.rows.trained();
+        summed.then(|| self.rows.bias_gradient(self.gradient_tokens, self.outputs))
     }
 
     /// The whole backward pass, for what is not the first to read a block's input: there weight
@@ -140,15 +176,26 @@ impl<'a> Linear<'a> {
         ops
     }
 
-    /// Whether the weight gradients want the product's input.
+    /// Whether the weight gradients want the product's input as it is stored.
     pub(super) fn keeps_input(&self) -> bool {
-        self.rows.trained() || !self.adapters.is_empty()
+        self.rows.trained() && self.quantisation.is_none() || !self.adapters.is_empty()
+    }
+
+    /// Bytes of an element of the quantised input that the weight gradient wants; zero where it wants
+    /// none.
+    pub(super) fn quantised_input(&self) -> f64 {
+        let wanted = self.quantisation.filter(|_| self.rows.trained());
+        wanted.map_or(0.0, Quantisation::operand_bytes)
+    }
+
+    /// Bytes that are kept of an element of the input for the backward pass.
+    pub(super) fn input_bytes(&self) -> f64 {
+        if self.keeps_input() { self.rows.element } else { self.quantised_input() }
     }
 
     /// Bytes that are kept of the input for the backward pass, and of the middle of adapters.
     pub(super) fn kept(&self) -> f64 {
-        let input = if self.keeps_input() { self.inputs as f64 } else { 0.0 };
-        self.rows.element * self.tokens as f64 * input + self.kept_inside()
+        self.input_bytes() * self.tokens as f64 * self.inputs as f64 + self.kept_inside()
     }
 
     /// Bytes that wait for the weight gradients once the input's gradient is there: what is kept of
@@ -160,8 +207,8 @@ impl<'a> Linear<'a> {
 
     /// Bytes of the output's gradient that wait for the weight gradients.
     pub(super) fn waiting_gradient(&self) -> f64 {
-        let output = if self.keeps_input() { self.outputs as f64 } else { 0.0 };
-        self.rows.element * self.tokens as f64 * output
+        // Of a frozen matrix the adapters want the gradient as it is stored.
+        self.input_bytes() * self.tokens as f64 * self.outputs as f64
     }
 
     /// Bytes that are kept of the middle of adapters.
@@ -193,6 +240,40 @@ pub(super) fn deferred(
     deferral: Deferral,
 ) -> impl Iterator<Item = Operator> {
     operators.into_iter().map(move |operator| Operator { deferral, ..operator })
+}
+
+/// Names of the kernels that quantise a tensor: its largest magnitude, the copies.
+pub(super) struct Quantising {
+    look: &'static str,
+    copy: &'static str,
+}
+
+/// A product's input.
+pub(super) const INPUT: Quantising = Quantising { look: "largest input", copy: "quantise input" };
+/// The gradient of a product's output.
+pub(super) const GRADIENT: Quantising =
+    Quantising { look: "largest gradient", copy: "quantise gradient" };
+
+/// The kernels that quantise so many elements for products over rows and, if `both`, over columns.
+pub(super) fn quantise(
+    rows: &Rows,
+    quantisation: Option<Quantisation>,
+    names: &Quantising,
+    elements: f64,
+    both: bool,
+) -> Vec<Operator> {
+    let Some(quantisation) = quantisation else { return Vec::new() };
+    let look = quantisation.looks_first().then(|| elementwise(names.look, rows.element * elements));
+    let copies = if both { quantisation.copies() } else { 1 };
+    let written = f64::from(copies) * quantisation.operand_bytes();
+    let copy = elementwise(names.copy, (rows.element + written) * elements);
+    look.into_iter().chain([copy]).collect()
+}
+
+/// The same product of quantised operands.
+pub(super) fn quantised(mut product: Operator) -> Operator {
+    product.operands = Operands::Quantised;
+    product
 }
 
 pub(super) fn gemm(name: &'static str, m: u64, n: u64, k: u64, batch: u64) -> Operator {

@@ -21,6 +21,7 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     let tokens = rows.tokens as f64;
     let mut piece = Piece {
         keeps_input: up.keeps_input(),
+        quantised_input: up.quantised_input(),
         gathered: rows.whole_stream(),
         reduced: rows.whole_stream(),
         ..Piece::default()

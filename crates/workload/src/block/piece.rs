@@ -18,8 +18,10 @@ pub(super) struct Piece {
     pub(super) recomputed: Vec<Operator>,
     /// What is kept inside of it; its input is the block's matter.
     pub(super) kept: Kept,
-    /// Whether its input is kept, also while weight gradients wait.
+    /// Whether its input is kept as it is stored, also while weight gradients wait.
     pub(super) keeps_input: bool,
+    /// Bytes that are kept of an element of its input in quantised copies, likewise.
+    pub(super) quantised_input: f64,
     /// Elements that tensor-parallel ranks gather before the matrices that they share.
     pub(super) gathered: f64,
     /// Elements of its output, of which every tensor-parallel rank has a partial sum.
@@ -88,11 +90,15 @@ pub(super) fn block(
     let (mut deferrable, mut recomputed) = (Vec::new(), Vec::new());
     let mut exchange = Exchange::default();
     let mut inside: [Vec<InnerExchange>; 2] = Default::default();
-    // Input of the norms; their outputs, where products want them; inputs of norms behind.
+    // Input of the norms; their outputs, where products want them, and quantised copies of these;
+    // inputs of norms behind.
     let outputs = if pieces.iter().any(|piece| piece.keeps_input) { norms } else { 0 };
+    let copies = pieces.iter().map(|piece| piece.quantised_input).sum::<f64>() * stream;
     let mut kept = Kept {
-        stream: (1 + outputs + after) as f64 * rows.element * stream + parts * rows.mask() * stream,
-        waiting: outputs as f64 * rows.element * stream,
+        stream: (1 + outputs + after) as f64 * rows.element * stream
+            + parts * rows.mask() * stream
+            + copies,
+        waiting: outputs as f64 * rows.element * stream + copies,
         ..Kept::default()
     };
     for piece in pieces {

@@ -133,13 +133,13 @@ impl Experts {
 
     /// The matrix that scores experts.
     pub(crate) fn router_weight(&self, hidden: u64) -> Weight {
-        Weight::whole(hidden, self.experts.into(), self.router_bias)
+        Weight::whole(hidden, self.experts.into(), self.router_bias).never_quantised()
     }
 
     /// The matrix of the shared expert's gate.
     pub(crate) fn shared_gate(&self, hidden: u64) -> Option<Weight> {
         let gate = self.shared.is_some_and(|shared| shared.gate);
-        gate.then(|| Weight::whole(hidden, 1, false))
+        gate.then(|| Weight::whole(hidden, 1, false).never_quantised())
     }
 }
 

@@ -330,6 +330,14 @@ impl Model {
         ParameterCount::dense(weights.iter().map(|weight| adapters.parameters(weight)).sum())
     }
 
+    /// Parameters of a part that its linear layers multiply in quantised copies, on cards that do so:
+    /// the matrices of transformer layers, but for routers.
+    pub fn quantised_parameters(&self, part: Part) -> ParameterCount {
+        let transformer = self.kind(part).filter(|kind| kind.transformer().is_some());
+        let weights = transformer.map(LayerKind::weights).unwrap_or_default();
+        weights.iter().map(Weight::quantised).sum()
+    }
+
     fn head_parameters(&self) -> f64 {
         match (&self.head, &self.embedding) {
             (Head::Language(head), Embedding::Tokens(tokens)) => {

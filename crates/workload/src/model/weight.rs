@@ -46,6 +46,8 @@ pub(crate) struct Weight {
     pub(crate) outputs: u64,
     pub(crate) split: Split,
     pub(crate) bias: bool,
+    /// Its products are never quantised.
+    pub(crate) unquantised: bool,
     /// Of a bank of experts: how many there are, and how many a token visits.
     pub(crate) experts: Option<(u32, u32)>,
     /// What it multiplies.
@@ -65,8 +67,16 @@ pub(crate) enum WeightRows {
 
 impl Weight {
     pub(crate) fn columns(inputs: u64, outputs: u64, bias: bool) -> Self {
-        let (projection, split) = (None, Split::Columns);
-        Self { projection, inputs, outputs, split, bias, experts: None, rows: WeightRows::Stream }
+        Self {
+            projection: None,
+            inputs,
+            outputs,
+            split: Split::Columns,
+            bias,
+            unquantised: false,
+            experts: None,
+            rows: WeightRows::Stream,
+        }
     }
 
     pub(crate) fn rows(inputs: u64, outputs: u64, bias: bool) -> Self {
@@ -81,12 +91,18 @@ impl Weight {
         Self { projection: Some(projection), ..self }
     }
 
+    /// The same, multiplied as it is stored also where linear layers are quantised.
+    pub(crate) fn never_quantised(self) -> Self {
+        Self { unquantised: true, ..self }
+    }
+
     pub(crate) fn of_source(self) -> Self {
         Self { rows: WeightRows::Source, ..self }
     }
 
+    /// A matrix of feature maps: these layers are never quantised.
     pub(crate) fn of_pixels(self, pixels: u64) -> Self {
-        Self { rows: WeightRows::Pixels(pixels), ..self }
+        Self { rows: WeightRows::Pixels(pixels), ..self.never_quantised() }
     }
 
     /// The same matrix of each of `count` experts. These have no adapters.
@@ -109,6 +125,17 @@ impl Weight {
             None => ParameterCount::dense(self.of_one()),
             Some((count, _)) => {
                 ParameterCount { dense: 0.0, experts: f64::from(count) * self.of_one() }
+            }
+        }
+    }
+
+    /// Elements that quantised products multiply, of all experts together.
+    pub(crate) fn quantised(&self) -> ParameterCount {
+        match self.experts {
+            _ if self.unquantised => ParameterCount::default(),
+            None => ParameterCount::dense(self.elements()),
+            Some((count, _)) => {
+                ParameterCount { dense: 0.0, experts: f64::from(count) * self.elements() }
             }
         }
     }

@@ -1,7 +1,9 @@
 //! What each card makes of each precision.
 
 use motley_hardware::{Catalog, MathPath};
-use motley_workload::{AttentionKernel, CardPath, Precision, Training, Unsupported, card_path};
+use motley_workload::{
+    AttentionKernel, CardPath, Fp8Recipe, Precision, Training, Unsupported, card_path,
+};
 
 fn ask(
     device: &str,
@@ -44,6 +46,56 @@ fn each_card_runs_what_its_units_allow() {
             assert_eq!(found.ok().map(|path| path.math), math, "{device} {precision:?}");
         }
     }
+}
+
+#[test]
+fn narrow_precisions_need_the_cards_that_have_them() {
+    use MathPath::{Fp4Tensor, Fp8BlockTensor, Fp8Tensor, Mxfp8Tensor};
+    let precisions = [
+        Precision::Fp8(Fp8Recipe::Delayed),
+        Precision::Fp8(Fp8Recipe::Current),
+        Precision::Fp8(Fp8Recipe::Block),
+        Precision::Mxfp8,
+        Precision::Nvfp4,
+    ];
+    let hopper = [Some(Fp8Tensor), Some(Fp8Tensor), Some(Fp8BlockTensor), None, None];
+    let blackwell = [
+        Some(Fp8Tensor),
+        Some(Fp8Tensor),
+        Some(Fp8BlockTensor),
+        Some(Mxfp8Tensor),
+        Some(Fp4Tensor),
+    ];
+    let table = [
+        ("p100-sxm2", [None; 5]),
+        ("v100-sxm2-16", [None; 5]),
+        ("a800-sxm-80", [None; 5]),
+        ("h100-sxm", hopper),
+        ("h800-sxm", hopper),
+        ("h200-sxm", hopper),
+        ("gh200-96", hopper),
+        ("b200", blackwell),
+        ("gb300", blackwell),
+    ];
+    let bf16 = Precision::Bf16;
+    for (device, expected) in table {
+        for (precision, math) in precisions.into_iter().zip(expected) {
+            let found = |fallback| ask(device, precision, fallback, AttentionKernel::Flash, true);
+            assert_eq!(found(None).ok().map(|path| path.math), math, "{device} {precision:?}");
+            let refused = found(None).err().map(|unsupported| unsupported.to_string());
+            if let Some(refused) = &refused {
+                let why = format!("{device}: the card has no {precision:?} arithmetic");
+                assert!(refused.starts_with(&why) && refused.contains("fallback"), "{refused}");
+            }
+            // With a fallback Ampere and later run bf16, and quantise nothing.
+            if refused.is_some() && !matches!(device, "p100-sxm2" | "v100-sxm2-16") {
+                let path = found(Some(bf16)).unwrap();
+                assert_eq!((path.precision, path.quantisation), (bf16, None), "{device}");
+            }
+        }
+    }
+    let refused = ask("h100-sxm", Precision::Mxfp8, None, AttentionKernel::Flash, true);
+    assert!(refused.unwrap_err().to_string().contains("Fp8(Block)"));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, ExpertLoad, Layer, Model, Optimizer, Part, Pass,
-    Precision, Preset, Shard, Training, Transformer, blocks,
+    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Layer,
+    MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard, Training,
+    Transformer, blocks,
 };
 
 /// Tokens of the sequences of most tests.
@@ -18,10 +19,12 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         fallback: None,
         attention: AttentionKernel::Unfused,
         attention_fallback: true,
-        optimizer: Optimizer::Adam { fused: true },
+        optimizer: Optimizer::Adam { fused: true, moments: Moments::Fp32 },
         gradient_bytes: 4,
+        master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
+        expert_dispatch: ExpertDispatch::Stored,
         adapters: None,
     }
 }
@@ -39,7 +42,7 @@ pub(crate) fn path(attention: AttentionKernel) -> CardPath {
 
 pub(crate) fn path_in(precision: Precision, attention: AttentionKernel) -> CardPath {
     let math = if precision.mixed() { MathPath::Fp16Tensor } else { MathPath::Fp32 };
-    CardPath { precision, math, attention }
+    CardPath { precision, math, quantisation: None, attention }
 }
 
 /// The blocks of the first layer of a kind, attention first.

@@ -3,7 +3,8 @@
 use motley_hardware::{Architecture, Catalog, Device};
 use motley_workload::{
     AttentionKernel, ConvolutionPass, ConvolutionWork, Deferral, Description, Extent, KernelModel,
-    Model, Operator, Part, Pass, Precision, Shard, Training, Work, card_path, flops, shard_limits,
+    Model, Operands, Operator, Part, Pass, Precision, Shard, Training, Work, card_path, flops,
+    shard_limits,
 };
 use proptest::prelude::*;
 
@@ -67,7 +68,8 @@ fn seconds(id: &str, precision: Precision, work: Work) -> f64 {
     let (device, architecture) = card(id);
     let training = Training { precision, ..training(1) };
     let path = card_path(device, architecture, &training).expect("the card runs it");
-    let operator = Operator { name: "kernel", work, deferral: Deferral::None };
+    let operator =
+        Operator { name: "kernel", work, operands: Operands::Stored, deferral: Deferral::None };
     KernelModel::new(device, architecture, path).time(&operator).0
 }
 

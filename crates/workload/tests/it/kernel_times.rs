@@ -3,8 +3,8 @@
 use motley_hardware::{Architecture, Catalog, Cited, Device};
 use motley_units::{Bytes, BytesPerSec, FlopsPerSec};
 use motley_workload::{
-    AttentionKernel, Deferral, FlashAttention, GroupedGemm, KernelModel, Operator, Pass, Precision,
-    Preset, Shard, Training, Work, blocks, card_path, optimizer_step,
+    AttentionKernel, Deferral, FlashAttention, Fp8Recipe, GroupedGemm, KernelModel, Operands,
+    Operator, Pass, Precision, Preset, Shard, Training, Work, blocks, card_path, optimizer_step,
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn training(precision: Precision) -> Training {
 }
 
 fn op(work: Work) -> Operator {
-    Operator { name: "kernel", work, deferral: Deferral::None }
+    Operator { name: "kernel", work, operands: Operands::Stored, deferral: Deferral::None }
 }
 
 fn gemm(m: u64, n: u64, k: u64, batch: u64) -> Operator {
@@ -213,7 +213,10 @@ fn no_kernel_beats_the_card() {
         let Some(architecture) = Catalog::builtin().architecture(&device.architecture) else {
             continue;
         };
-        for precision in [Precision::Fp32, Precision::Tf32, Precision::Fp16, Precision::Bf16] {
+        let fp8 = [Fp8Recipe::Delayed, Fp8Recipe::Current, Fp8Recipe::Block].map(Precision::Fp8);
+        let wide = [Precision::Fp32, Precision::Tf32, Precision::Fp16, Precision::Bf16];
+        let narrow = [Precision::Mxfp8, Precision::Nvfp4];
+        for precision in wide.into_iter().chain(fp8).chain(narrow) {
             let Ok(path) = card_path(device, architecture, &training(precision)) else { continue };
             let kernels = KernelModel::new(device, architecture, path);
             let (peak, bandwidth) =
@@ -223,7 +226,7 @@ fn no_kernel_beats_the_card() {
                 let mut training = training(precision);
                 training.sequence_length =
                     training.sequence_length.filter(|_| model.tokens().is_some());
-                let mut all = optimizer_step(&training, 1e8);
+                let mut all = optimizer_step(&training, &path, 1e8, 1e8);
                 for part in model.distinct_parts() {
                     for block in blocks(&model, part, &training, &path, &shard) {
                         all.extend(block.forward);
@@ -232,7 +235,7 @@ fn no_kernel_beats_the_card() {
                 }
                 for op in all {
                     let time = kernels.time(&op).0;
-                    let bytes = op.work.bytes(path.precision.element_bytes()).0;
+                    let bytes = op.bytes(&path).0;
                     // Winograd's filtering does with 16 products what takes 36 of a window of 3 x 3.
                     let saved = if matches!(op.work, Work::Convolution(_)) { 2.25 } else { 1.0 };
                     let floor = (op.work.flops().0 / saved / peak).max(bytes / bandwidth);

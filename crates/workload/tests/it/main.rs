@@ -10,3 +10,4 @@ mod experts;
 mod kernel_times;
 mod memory;
 mod models;
+mod quantisation;

@@ -103,6 +103,7 @@ fn states_take_the_bytes_that_each_precision_needs() {
             parameters: 1e9,
             gradients: 1e9,
             stepped: 1e9,
+            quantised_parameters: 1e9,
             activations: Bytes(3e9),
             workspace: Bytes(2e9),
         };

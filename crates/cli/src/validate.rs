@@ -1,0 +1,72 @@
+//! `motley validate`.
+
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use motley_study::runs::{ReadError, read};
+use motley_study::{Concern, Grouping, Selection, SelectionError, Status, json, text};
+
+use crate::args::{Format, Validate};
+use crate::exit::{CommandFailure, Exit, print, remark};
+
+pub(crate) fn validate(arguments: &Validate) -> Result<Exit, CommandFailure> {
+    let start = Instant::now();
+    let grouping = Grouping::parse(&arguments.group)?;
+    let selection = Selection::new(&arguments.filter, arguments.limit)?;
+    let runs = read(&arguments.runs)?;
+    let count = selection.count(&runs);
+    if count == 0 {
+        return Err(CommandFailure::input(format!(
+            "none of the {} rows is selected; see --filter and --limit",
+            runs.len()
+        )));
+    }
+    let bar = bar(count as u64);
+    let validation = motley_study::validate(&runs, &selection, &grouping, &|| bar.inc(1));
+    bar.finish_and_clear();
+    match arguments.format {
+        Format::Text => print(&text(&validation))?,
+        Format::Json => {
+            let document = json(&validation, env!("CARGO_PKG_VERSION"));
+            print(&document.map_err(anyhow::Error::from)?)?;
+        }
+    }
+    remark(&format!("{count} rows in {:.1} s", start.elapsed().as_secs_f64()));
+    let defects = validation.verdicts.iter().filter(|verdict| {
+        verdict.status == Status::Unsupported && verdict.concern == Some(Concern::Defect)
+    });
+    let mut exit = Exit::Ok;
+    for verdict in defects {
+        remark(&format!(
+            "error: {}: {}",
+            verdict.id,
+            verdict.reason.as_deref().unwrap_or_default()
+        ));
+        exit = Exit::Internal;
+    }
+    Ok(exit)
+}
+
+/// Rows done, on standard error if that is a terminal.
+fn bar(rows: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(rows), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} rows, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+impl From<ReadError> for CommandFailure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io { .. } => anyhow::Error::from(error).into(),
+            other => Self::input(other.to_string()),
+        }
+    }
+}
+
+impl From<SelectionError> for CommandFailure {
+    fn from(error: SelectionError) -> Self {
+        Self::input(error.to_string())
+    }
+}

@@ -1,0 +1,170 @@
+//! Layers of the stages.
+
+use super::assumptions::Assumptions;
+use super::plan::Degrees;
+use super::{Concern, Software, Unsupported};
+use crate::runs::{Model, Row};
+
+/// Layers of each virtual stage, in the order in which a micro-batch visits them.
+pub(super) fn cut(
+    row: &Row,
+    software: Software,
+    degrees: &Degrees,
+    layers: u32,
+    assumptions: &mut Assumptions,
+) -> Result<Vec<u32>, Unsupported> {
+    let stages = degrees.pp * degrees.vpp;
+    if stages == 1 {
+        return Ok(vec![layers]);
+    }
+    if let Some(partition) = &row.parallel.pipeline_partition {
+        return stated(partition, stages, layers);
+    }
+    if software == Software::Nanotron {
+        return nanotron(&row.model, stages, layers);
+    }
+    let each = layers / stages;
+    if layers.is_multiple_of(stages) {
+        return Ok(vec![each; stages as usize]);
+    }
+    if (layers + 2).is_multiple_of(stages) {
+        assumptions.note("uneven cut not stated: embedding and head count as a layer each");
+        let mut counts = vec![(layers + 2) / stages; stages as usize];
+        counts[0] -= 1;
+        counts[stages as usize - 1] -= 1;
+        return Ok(counts);
+    }
+    assumptions.note("uneven cut not stated: the first stages hold one layer more");
+    Ok((0..stages).map(|stage| each + u32::from(stage < layers % stages)).collect())
+}
+
+/// Numbers of layers, or the bounds between stages from 0 on. Slots beyond the layers are those of
+/// embedding and head: one each, or the two before and four behind of DeepSpeed's GPT.
+fn stated(partition: &[u32], stages: u32, layers: u32) -> Result<Vec<u32>, Unsupported> {
+    let refused = |reason: String| Unsupported::new(Concern::Contradiction, reason);
+    let mut counts = if partition.len() == stages as usize + 1 && partition.first() == Some(&0) {
+        let differences = partition.windows(2).map(|pair| pair[1].checked_sub(pair[0]));
+        differences
+            .collect::<Option<Vec<u32>>>()
+            .ok_or_else(|| refused(format!("the cut {partition:?} goes backwards")))?
+    } else if partition.len() == stages as usize {
+        partition.to_vec()
+    } else {
+        return Err(refused(format!("the cut {partition:?} is not one of {stages} stages")));
+    };
+    let slots: u64 = counts.iter().map(|&count| u64::from(count)).sum();
+    let (before, behind) = match slots.checked_sub(u64::from(layers)) {
+        Some(0) => (0, 0),
+        Some(2) => (1, 1),
+        Some(6) => (2, 4),
+        _ => {
+            return Err(refused(format!("the cut {partition:?} does not hold {layers} layers")));
+        }
+    };
+    take(counts.iter_mut(), before);
+    take(counts.iter_mut().rev(), behind);
+    Ok(counts)
+}
+
+/// Takes slots away, beginning with the first stage.
+fn take<'c>(counts: impl Iterator<Item = &'c mut u32>, mut slots: u32) {
+    for count in counts {
+        let taken = slots.min(*count);
+        *count -= taken;
+        slots -= taken;
+    }
+}
+
+/// nanotron deals layers and head out by their matrices, a stage being full when the sum has passed
+/// its share (`build_model`, `get_block_compute_costs` in `src/nanotron/models`). The head weighs
+/// as much as several layers of a small model.
+fn nanotron(model: &Model, stages: u32, layers: u32) -> Result<Vec<u32>, Unsupported> {
+    let known = |value: Option<u32>, field| {
+        value.map(u128::from).ok_or_else(|| Unsupported::not_stated(field))
+    };
+    let hidden = known(model.hidden, "model.hidden")?;
+    let layer = 4 * hidden * hidden + 3 * model.ffn.map_or(4 * hidden, u128::from) * hidden;
+    let head = known(model.vocab, "model.vocab")? * hidden;
+    let total = u128::from(layers) * layer + head;
+    let mut counts = vec![0; stages as usize];
+    let (mut stage, mut sum) = (0, 0);
+    for _ in 0..layers {
+        counts[stage as usize] += 1;
+        sum += layer;
+        if sum * u128::from(stages) > total * u128::from(stage + 1) {
+            stage += 1;
+        }
+    }
+    if stage + 1 < stages {
+        let reason = format!(
+            "nanotron cuts the {layers} layers so that the head is on stage {stage} of {stages}"
+        );
+        return Err(Unsupported::new(Concern::Plan, reason));
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(row: &str, expected: Result<&[u32], &str>) {
+        let row: Row = serde_json::from_str(row).unwrap();
+        let software = Software::of(&row);
+        let mut assumptions = Assumptions::default();
+        let degrees = Degrees::of(&row, &mut assumptions).unwrap();
+        let layers = row.model.layers.unwrap();
+        let found = cut(&row, software, &degrees, layers, &mut assumptions);
+        match expected {
+            Ok(counts) => assert_eq!(found.unwrap(), counts),
+            Err(part) => assert!(found.unwrap_err().reason.contains(part)),
+        }
+    }
+
+    #[test]
+    fn layers_of_stages() {
+        let row = |layers: u32, pp: u32, more: &str| {
+            format!(
+                r#"{{"id": "x", "model": {{"layers": {layers}}},
+                    "hardware": {{"gpus": {pp}}},
+                    "parallel": {{"tp": 1, "pp": {pp}, "dp": 1, "mbs": 1, "gbs": 64{more}}}}}"#
+            )
+        };
+        check(&row(24, 4, ""), Ok(&[6, 6, 6, 6]));
+        check(&row(30, 8, ""), Ok(&[3, 4, 4, 4, 4, 4, 4, 3]));
+        check(&row(26, 4, r#", "vpp": 1"#), Ok(&[6, 7, 7, 6]));
+        check(&row(27, 4, ""), Ok(&[7, 7, 7, 6]));
+        check(&row(6, 2, r#", "vpp": 2"#), Ok(&[1, 2, 2, 1]));
+        // AMP's slots: two before and four behind the layers.
+        check(&row(24, 4, r#", "pipeline_partition": [0, 7, 14, 20, 30]"#), Ok(&[5, 7, 6, 6]));
+        // The last stage holds three of the four slots behind, and no layer.
+        check(&row(24, 4, r#", "pipeline_partition": [0, 9, 19, 27, 30]"#), Ok(&[7, 10, 7, 0]));
+        // Sailor's: one for the embedding, one for the head.
+        check(&row(32, 2, r#", "pipeline_partition": [16, 18]"#), Ok(&[15, 17]));
+        check(&row(24, 2, r#", "pipeline_partition": [10, 14]"#), Ok(&[10, 14]));
+        check(&row(24, 2, r#", "pipeline_partition": [10, 10]"#), Err("does not hold 24"));
+        check(&row(24, 2, r#", "pipeline_partition": [1, 2, 3]"#), Err("not one of 2 stages"));
+        check(&row(24, 2, r#", "pipeline_partition": [0, 14, 6]"#), Err("backwards"));
+    }
+
+    /// The cut that nanotron's own code prints for Llama-3-8B on eight stages holds five layers on
+    /// the first seven... until the head takes its place on the last.
+    #[test]
+    fn nanotron_weighs_the_head() {
+        let row = |layers: u32, hidden: u32, ffn: u32, vocab: u32, pp: u32| {
+            format!(
+                r#"{{"id": "x", "source": {{"name": "nanotron"}},
+                    "model": {{"layers": {layers}, "hidden": {hidden}, "ffn": {ffn}, "vocab": {vocab}}},
+                    "hardware": {{"gpus": {pp}}},
+                    "parallel": {{"tp": 1, "pp": {pp}, "dp": 1, "mbs": 1, "gbs": 64}}}}"#
+            )
+        };
+        // A layer of 4 h^2 + 3 h f = 67.1 M, a head of four layers: half of 20 is 10, and one more
+        // is taken before the sum has passed it.
+        check(&row(16, 2048, 8192, 131_072, 2), Ok(&[11, 5]));
+        // No head to speak of: the stage that reaches its share exactly takes one more.
+        check(&row(8, 1024, 4096, 1, 2), Ok(&[5, 3]));
+        // The head is as much as 16 layers: it is on an earlier stage, with nothing behind it.
+        check(&row(8, 1024, 4096, 262_144, 8), Err("the head is on stage"));
+    }
+}

@@ -1,0 +1,79 @@
+//! From a row to the scenario that stands for it.
+//!
+//! What a row states is taken as it stands. What it leaves open is filled in by a rule of its
+//! software stack ([`Software`]) or its machine, and said so in [`Scenario::assumptions`].
+//! `docs/runs.md` lists the rules. One file holds one concern; what motley cannot express is refused
+//! in the file whose concern it is.
+
+mod assumptions;
+mod context;
+mod cut;
+mod experts;
+mod machine;
+mod memory;
+mod model;
+mod plan;
+mod precision;
+mod schedule;
+mod sharding;
+mod software;
+mod training;
+mod unsupported;
+mod vocabulary;
+
+use motley_scenario::raw::RawScenario;
+use motley_scheduler::Fidelity;
+
+pub use memory::Figure;
+pub(crate) use memory::measured_bytes;
+pub use software::Software;
+pub use unsupported::{Concern, Unsupported};
+
+use crate::runs::Row;
+use assumptions::Assumptions;
+
+/// The scenario that stands for a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// It, as a file would say it.
+    pub raw: RawScenario,
+    /// What the row leaves open, and what was taken.
+    pub assumptions: Vec<String>,
+}
+
+/// Translates a row.
+///
+/// # Errors
+/// Why no scenario stands for it.
+pub fn scenario(row: &Row) -> Result<Scenario, Unsupported> {
+    let mut assumptions = Assumptions::default();
+    let software = Software::of(row);
+    if row.parallel.overlap_words().contains("inference") {
+        let reason = "the run is a forward pass, not an iteration of training";
+        return Err(Unsupported::new(Concern::NotTraining, reason));
+    }
+    let degrees = plan::Degrees::of(row, &mut assumptions)?;
+    let machine = machine::machine(row, &mut assumptions)?;
+    let model = model::model(row, software, &degrees, &mut assumptions)?;
+    let training = training::training(row, software, &degrees, &mut assumptions)?;
+    let plan = plan::plan(row, software, &degrees, &machine, &mut assumptions)?;
+    let raw = RawScenario {
+        question: Some(format!("How long is an iteration of {}?", row.id)),
+        sources: vec![row.source.name.clone()],
+        published: Vec::new(),
+        cluster: machine.cluster,
+        model,
+        training,
+        plan,
+        fidelity: Fidelity::Bundled,
+        noise: motley_scenario::Noise::default(),
+        iterations: 1,
+        seed: 0,
+    };
+    Ok(Scenario { raw, assumptions: assumptions.into() })
+}
+
+/// What a measured memory figure counts.
+pub fn memory_figure(row: &Row) -> Figure {
+    Figure::of(Software::of(row), row)
+}

@@ -1,0 +1,162 @@
+//! Software stacks, and what each does unless it is told otherwise.
+
+use motley_scenario::raw::RawGradientSync;
+use motley_units::Bytes;
+
+use super::model::reads_images;
+use crate::runs::Row;
+
+/// Who runs the training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Software {
+    /// Megatron-LM up to the SC'21 paper.
+    EarlyMegatron,
+    /// Megatron-LM from 2022: fused gradient accumulation, weight gradients beside all-reduces.
+    Megatron,
+    /// Megatron-Core: NeMo, Megatron-Bridge, MLPerf; buckets over the backward pass.
+    MegatronCore,
+    /// DeepSpeed's pipelines around Megatron-LM's layers of 2021.
+    MegatronDeepSpeed,
+    /// Hugging Face's nanotron.
+    Nanotron,
+    /// PyTorch's FSDP or DDP around a model: llm-foundry, torchtitan, BERT of DeepLearningExamples;
+    /// also whatever trains models of images, all of which average gradients in the same way.
+    PyTorch,
+    /// Anything else.
+    Other,
+}
+
+/// Sources by a part of their names, in lower case. The first that fits is taken.
+const SOURCES: [(&str, Software); 32] = [
+    ("zero bubble", Software::Megatron),
+    ("megatron-core", Software::MegatronCore),
+    ("megatron-bridge", Software::MegatronCore),
+    ("nemo", Software::MegatronCore),
+    ("mlperf", Software::MegatronCore),
+    ("gpu-recipes", Software::MegatronCore),
+    ("simumax", Software::MegatronCore),
+    ("megascale", Software::MegatronCore),
+    ("megatron-deepspeed", Software::MegatronDeepSpeed),
+    ("bigscience", Software::MegatronDeepSpeed),
+    ("bloom", Software::MegatronDeepSpeed),
+    ("vtrain", Software::MegatronDeepSpeed),
+    ("amp (", Software::MegatronDeepSpeed),
+    ("sailor", Software::MegatronDeepSpeed),
+    ("mt-nlg", Software::MegatronDeepSpeed),
+    ("glm-130b", Software::MegatronDeepSpeed),
+    ("deepspeed", Software::MegatronDeepSpeed),
+    ("aleph", Software::MegatronDeepSpeed),
+    ("hagemann", Software::MegatronDeepSpeed),
+    ("pythia", Software::MegatronDeepSpeed),
+    ("nanotron", Software::Nanotron),
+    ("smollm", Software::Nanotron),
+    ("llm-foundry", Software::PyTorch),
+    ("mosaic", Software::PyTorch),
+    ("mpt-", Software::PyTorch),
+    ("torchtitan", Software::PyTorch),
+    ("fsdp", Software::PyTorch),
+    ("deeplearningexamples", Software::PyTorch),
+    ("flash", Software::PyTorch),
+    ("gavel", Software::PyTorch),
+    ("megatron", Software::Megatron),
+    ("korthikanti", Software::Megatron),
+];
+
+impl Software {
+    /// By the source's name and year.
+    pub fn of(row: &Row) -> Self {
+        let name = row.source.name.to_lowercase();
+        if reads_images(row) {
+            return Self::PyTorch;
+        }
+        let found = SOURCES.iter().find(|(part, _)| name.contains(part)).map(|(_, stack)| *stack);
+        match (found, row.source.year) {
+            (Some(Self::Megatron), Some(..=2021)) => Self::EarlyMegatron,
+            (Some(Self::Megatron), Some(2023..)) if !name.contains("zero bubble") => {
+                Self::MegatronCore
+            }
+            (Some(stack), _) => stack,
+            (None, _) => Self::Other,
+        }
+    }
+
+    /// How docs and assumptions call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EarlyMegatron => "Megatron-LM until 2021",
+            Self::Megatron => "Megatron-LM from 2022",
+            Self::MegatronCore => "Megatron-Core",
+            Self::MegatronDeepSpeed => "Megatron-DeepSpeed",
+            Self::Nanotron => "nanotron",
+            Self::PyTorch => "PyTorch",
+            Self::Other => "an unknown stack",
+        }
+    }
+
+    /// Rows of the vocabulary are padded to a multiple of 128 for each tensor rank
+    /// (`--make-vocab-size-divisible-by`).
+    pub(super) fn pads_vocabulary(self) -> bool {
+        matches!(
+            self,
+            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::MegatronDeepSpeed
+        )
+    }
+
+    /// GPT models train with dropout (`--hidden-dropout 0.1`).
+    pub(super) fn drops_out(self) -> bool {
+        matches!(
+            self,
+            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::MegatronDeepSpeed
+        )
+    }
+
+    /// Weight-gradient products add to an fp32 buffer themselves (Apex's
+    /// `fused_weight_gradient_mlp_cuda`, Megatron-LM since 2022).
+    pub(super) fn fuses_gradient_accumulation(self) -> bool {
+        matches!(self, Self::Megatron | Self::MegatronCore)
+    }
+
+    /// Weight gradients are computed while input gradients are all-reduced.
+    pub(super) fn overlaps_weight_gradients(self) -> bool {
+        matches!(self, Self::Megatron | Self::MegatronCore | Self::Nanotron)
+    }
+
+    /// Bytes of a gradient of bf16 training; fp16 has 2 everywhere but where 4 are stated.
+    pub(super) fn bf16_gradient_bytes(self) -> u32 {
+        match self {
+            // `accumulate_allreduce_grads_in_fp32`, on for bf16; nanotron's `accumulate_grad_in_fp32`.
+            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::Nanotron => 4,
+            // The parameters' own type.
+            Self::MegatronDeepSpeed | Self::PyTorch | Self::Other => 2,
+        }
+    }
+
+    /// Attention is FlashAttention unless the source says otherwise. Megatron-LM has it since 2023 for
+    /// who asks (`--use-flash-attn`), Megatron-Core by default with Transformer Engine.
+    pub(super) fn flashes(self, year: Option<u32>) -> bool {
+        match self {
+            Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed => false,
+            Self::MegatronCore | Self::Nanotron => true,
+            // PyTorch 2.0, March 2023.
+            Self::PyTorch | Self::Other => year.is_some_and(|year| year >= 2023),
+        }
+    }
+
+    /// Gradients are averaged over the backward pass unless the source says otherwise.
+    pub(super) fn overlaps_gradients(self) -> bool {
+        matches!(self, Self::MegatronCore | Self::Nanotron | Self::PyTorch)
+    }
+
+    /// How gradients are averaged if over the backward pass.
+    pub(super) fn buckets(self) -> RawGradientSync {
+        let bytes = match self {
+            // 40 million parameters in fp32, Megatron-Core's default.
+            Self::MegatronCore => 160e6,
+            // `reduce_bucket_size`: 5e8 elements of 2 bytes.
+            Self::MegatronDeepSpeed => 1e9,
+            // PyTorch DDP's `bucket_cap_mb`.
+            _ => 25.0 * 1024.0 * 1024.0,
+        };
+        RawGradientSync::Overlapped { bucket: Bytes(bytes) }
+    }
+}

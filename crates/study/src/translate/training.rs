@@ -1,0 +1,133 @@
+//! How the model is trained.
+
+use motley_scenario::raw::{RawAttention, RawOptimizer, RawTraining};
+use motley_workload::{
+    Adapters, Capacity, ExpertDispatch, ExpertLoad, MasterWeights, Precision, Projection,
+};
+
+use super::assumptions::Assumptions;
+use super::model::reads_images;
+use super::plan::Degrees;
+use super::precision::precision;
+use super::{Concern, Software, Unsupported};
+use crate::runs::Row;
+
+/// Rank of adapters where none is stated: MLPerf's.
+const ADAPTER_RANK: u32 = 16;
+
+pub(super) fn training(
+    row: &Row,
+    software: Software,
+    degrees: &Degrees,
+    assumptions: &mut Assumptions,
+) -> Result<RawTraining, Unsupported> {
+    let precision = precision(row, assumptions)?;
+    let images = reads_images(row);
+    Ok(RawTraining {
+        global_batch: degrees.gbs,
+        sequence_length: if images { None } else { row.model.seq },
+        target_length: None,
+        precision,
+        fallback: None,
+        attention: if images {
+            RawAttention::default()
+        } else {
+            attention(row, software, assumptions)
+        },
+        optimizer: optimizer(row, images, assumptions)?,
+        gradient_bytes: gradient_bytes(row, software, precision, assumptions),
+        master_weights: MasterWeights::default(),
+        expert_dispatch: ExpertDispatch::default(),
+        fused_gradient_accumulation: software.fuses_gradient_accumulation(),
+        expert_load: expert_load(row),
+        adapters: adapters(row, assumptions),
+    })
+}
+
+fn attention(row: &Row, software: Software, assumptions: &mut Assumptions) -> RawAttention {
+    let rule = software.flashes(row.source.year);
+    match row.parallel.flash_attention {
+        Some(true) => RawAttention::Flash,
+        Some(false) => RawAttention::Unfused,
+        None if rule => {
+            let stack = software.name();
+            assumptions.note(format!("attention not stated: FlashAttention, as {stack} has it"));
+            RawAttention::FlashWhereSupported
+        }
+        None => {
+            let stack = software.name();
+            assumptions
+                .note(format!("attention not stated: unfused, as {stack} has it unless asked"));
+            RawAttention::Unfused
+        }
+    }
+}
+
+fn optimizer(
+    row: &Row,
+    images: bool,
+    assumptions: &mut Assumptions,
+) -> Result<RawOptimizer, Unsupported> {
+    let stated = row.parallel.optimizer.as_deref().map(str::to_lowercase);
+    match stated.as_deref() {
+        None if images => {
+            assumptions.note("optimizer not stated: SGD with momentum, as for images");
+            Ok(RawOptimizer::Sgd)
+        }
+        None | Some("adam" | "adamw") => Ok(RawOptimizer::default()),
+        Some("sgd") => Ok(RawOptimizer::Sgd),
+        Some("lamb") => {
+            assumptions.note("LAMB taken as Adam: the same states, without the norms of tensors");
+            Ok(RawOptimizer::default())
+        }
+        Some(other) => {
+            let reason = format!("optimizer `{other}` is not modelled");
+            Err(Unsupported::new(Concern::Training, reason))
+        }
+    }
+}
+
+fn gradient_bytes(
+    row: &Row,
+    software: Software,
+    precision: Precision,
+    assumptions: &mut Assumptions,
+) -> u32 {
+    let words = row.parallel.precision_text.as_deref().unwrap_or_default().to_lowercase();
+    if precision.element_bytes() == 4
+        || words.contains("fp32 grad")
+        || words.contains("fp32 main grad")
+    {
+        return 4;
+    }
+    let bytes = match precision {
+        Precision::Fp16 => 2,
+        _ => software.bf16_gradient_bytes(),
+    };
+    assumptions.note(format!("gradients of {bytes} bytes, as {} has them", software.name()));
+    bytes
+}
+
+fn expert_load(row: &Row) -> ExpertLoad {
+    let factor = row.model.moe.as_ref().and_then(|moe| moe.capacity_factor);
+    ExpertLoad {
+        capacity: factor.map_or(Capacity::Dropless, Capacity::Padded),
+        ..ExpertLoad::default()
+    }
+}
+
+/// Adapters of runs that are tagged so, on the attention's matrices.
+fn adapters(row: &Row, assumptions: &mut Assumptions) -> Option<Adapters> {
+    row.tags.iter().any(|tag| tag.eq_ignore_ascii_case("lora")).then(|| {
+        assumptions.note(format!("adapters of rank {ADAPTER_RANK} on the attention's matrices"));
+        Adapters {
+            rank: ADAPTER_RANK,
+            targets: vec![
+                Projection::Query,
+                Projection::Key,
+                Projection::Value,
+                Projection::Output,
+            ],
+        }
+    })
+}

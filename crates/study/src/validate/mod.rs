@@ -1,0 +1,77 @@
+//! Every row predicted, and how far the predictions are off.
+
+mod agreement;
+mod grouping;
+mod json;
+mod selection;
+mod summary;
+mod text;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use motley::Evaluator;
+use rayon::iter::{
+    IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _,
+};
+
+pub use agreement::Agreement;
+pub use grouping::Grouping;
+pub use json::json;
+pub use selection::{Selection, SelectionError};
+pub use summary::{FitTable, Summary};
+pub use text::text;
+pub use verdict::{MemoryFigure, Status, Verdict};
+
+pub use crate::translate::Concern;
+
+use crate::runs::Runs;
+
+/// What came out for some rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validation {
+    /// Over all rows.
+    pub summary: Summary,
+    /// By group, in the order of their names.
+    pub groups: Vec<(String, Summary)>,
+    /// Every row, in the order of the files.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// Predicts the rows that are selected, on all cores, and compares. `done` is called after each.
+/// The answer is the same whatever the number of threads.
+pub fn validate(
+    runs: &Runs,
+    selection: &Selection,
+    grouping: &Grouping,
+    done: &(impl Fn() + Sync),
+) -> Validation {
+    let rows = selection.choose(runs);
+    let verdicts: Vec<Verdict> = rows
+        .par_iter()
+        // What rows have in common, such as a cluster, is worked out once for neighbours.
+        .with_min_len(4)
+        .map_init(Evaluator::new, |evaluator, (row, unknown)| {
+            let verdict = Verdict::of(row, unknown, grouping, evaluator);
+            done();
+            verdict
+        })
+        .collect();
+    Validation::of(verdicts)
+}
+
+impl Validation {
+    /// What verdicts come to.
+    pub fn of(verdicts: Vec<Verdict>) -> Self {
+        let mut groups: BTreeMap<&str, Vec<&Verdict>> = BTreeMap::new();
+        for verdict in &verdicts {
+            groups.entry(&verdict.group).or_default().push(verdict);
+        }
+        let groups = groups
+            .into_iter()
+            .map(|(name, members)| (name.to_owned(), Summary::of(&members)))
+            .collect();
+        let summary = Summary::of(&verdicts.iter().collect::<Vec<_>>());
+        Self { summary, groups, verdicts }
+    }
+}

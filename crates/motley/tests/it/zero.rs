@@ -136,7 +136,8 @@ fn prefetching_hides_all_gathers_but_the_first() {
             assert!(left <= 1.001 * first, "{prefetch} ahead, {more}: {left} s, first {first} s");
         }
         let times = [0, 1, 2, 1000].map(|prefetch| seconds(&crate::setup::report(&of(prefetch))));
-        assert!(times.is_sorted_by(|less, more| less >= more), "{times:?}");
+        // Not to the digit: what runs beside a gather is slowed by it.
+        assert!(times.is_sorted_by(|less, more| 1.0001 * less >= *more), "{times:?}");
     }
 }
 

@@ -131,8 +131,9 @@ pub fn lower(
     // Then the orders of their passes. Pipelines that meet in their passes follow one order, which
     // an automatic schedule makes for the slowest of them.
     let mut costs_of: Vec<Option<Costs>> = vec![None; plan.pipelines.len()];
+    let mut leaders: Vec<usize> = (0..plan.pipelines.len()).collect();
     if plan.schedule.is_automatic() {
-        let leaders = copies.leaders(plan);
+        leaders = copies.leaders(plan);
         for (p, pipeline) in plan.pipelines.iter().enumerate() {
             let priced: Vec<StageWork> = works[p]
                 .iter()
@@ -151,9 +152,6 @@ pub fn lower(
                 None => own,
             });
         }
-        for p in 0..plan.pipelines.len() {
-            costs_of[p] = costs_of[leaders[p]].clone();
-        }
     }
 
     for (p, (pipeline, works)) in plan.pipelines.iter().zip(works).enumerate() {
@@ -162,7 +160,7 @@ pub fn lower(
             plan.schedule,
             placement,
             pipeline.micro_batches,
-            costs_of[p].take(),
+            costs_of[leaders[p]].clone(),
         );
         for (s, (Work { shape, passes }, stage)) in
             works.into_iter().zip(&pipeline.stages).enumerate()

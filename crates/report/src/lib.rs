@@ -70,7 +70,7 @@ pub use cards::{CardType, UsedCards};
 pub use cluster_summary::{ClusterSummary, FabricSummary, NodeGroupSummary};
 pub use drawing::{Drawing, Recording, TextLimits};
 pub use efficiency::Efficiency;
-pub use fit::{MemoryParts, OutOfMemory};
+pub use fit::{MemoryParts, MemoryPeak, OutOfMemory, PeakMoment};
 pub use imbalance::Imbalance;
 pub use iteration::IterationTime;
 pub use job_summary::JobSummary;

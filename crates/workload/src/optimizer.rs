@@ -51,7 +51,7 @@ pub fn optimizer_step(training: &Training, parameters_per_gpu: f64) -> Vec<Opera
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, ExpertLoad};
+    use crate::{AttentionKernel, ExpertLoad, Holds};
 
     fn check(precision: Precision, optimizer: Optimizer, gradient_bytes: u32, expected: f64) {
         let training = Training {
@@ -65,6 +65,7 @@ mod tests {
             gradient_bytes,
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
+            holds: Holds::default(),
             adapters: None,
         };
         let bytes: f64 =

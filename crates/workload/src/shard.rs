@@ -310,7 +310,7 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, ExpertLoad, Optimizer, Precision};
+    use crate::{AttentionKernel, ExpertLoad, Holds, Optimizer, Precision};
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();
@@ -344,6 +344,7 @@ mod tests {
             gradient_bytes: 4,
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
+            holds: Holds::default(),
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Adapters;
+use crate::{Adapters, Holds};
 
 /// The arithmetic of the matrix products. The 16-bit ones are mixed-precision training: 16-bit
 /// parameters and activations, fp32 master parameters and optimizer moments.
@@ -102,6 +102,8 @@ pub struct Training {
     pub fused_gradient_accumulation: bool,
     /// How tokens fall on experts.
     pub expert_load: ExpertLoad,
+    /// What the software holds beside what the mathematics asks for.
+    pub holds: Holds,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     pub adapters: Option<Adapters>,

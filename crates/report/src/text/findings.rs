@@ -7,7 +7,7 @@ use crate::{CardType, Figures, Report};
 /// Rows of the table of cards.
 const MOST_CARDS: usize = 5;
 
-/// Three lines that cannot be overlooked.
+/// Four lines that cannot be overlooked.
 pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
     let Some(worst) = report.out_of_memory.first() else { return Vec::new() };
     let cards: u32 = report.out_of_memory.iter().map(|entry| entry.card_count).sum();
@@ -33,8 +33,14 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
             number::gib(parts.gradients_bytes),
             number::gib(parts.optimizer_bytes),
             number::gib(parts.activations_bytes),
-            number::gib(parts.workspace_bytes + parts.overhead_bytes),
+            number::gib(
+                parts.workspace_bytes
+                    + parts.cached_bytes
+                    + parts.context_bytes
+                    + parts.communication_bytes,
+            ),
         ),
+        format!("!!! fullest in: {}", worst.moment),
     ];
     lines.iter().map(|line| clip(line, WIDTH)).collect()
 }

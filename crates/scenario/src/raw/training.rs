@@ -1,6 +1,6 @@
 //! How the model is trained.
 
-use motley_workload::{Adapters, AttentionKernel, ExpertLoad, Optimizer, Precision};
+use motley_workload::{Adapters, AttentionKernel, ExpertLoad, Holds, Optimizer, Precision};
 use serde::{Deserialize, Serialize};
 
 /// How the model is trained.
@@ -38,14 +38,18 @@ pub struct RawTraining {
     /// How tokens fall on experts: evenly, and none is dropped, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expert_load: ExpertLoad,
+    /// What the software holds beside what the mathematics asks for; what Megatron-LM does, unless
+    /// given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub holds: Holds,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapters: Option<Adapters>,
 }
 
-fn is_default(load: &ExpertLoad) -> bool {
-    *load == ExpertLoad::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn fp32_gradients() -> u32 {

@@ -378,6 +378,7 @@ mod tests {
             embedding_shards: 0,
             norm: NormShape::Alone,
             states: States::default(),
+            communicators: [0, 0],
             reshard_bytes: 0.0,
         }
     }

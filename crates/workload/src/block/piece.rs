@@ -90,8 +90,11 @@ pub(super) fn block(
     let mut inside: [Vec<InnerExchange>; 2] = Default::default();
     // Input of the norms; their outputs, where products want them; inputs of norms behind.
     let outputs = if pieces.iter().any(|piece| piece.keeps_input) { norms } else { 0 };
+    let copies = if rows.training.holds.fused_norm { 0.0 } else { 4.0 + rows.element };
     let mut kept = Kept {
-        stream: (1 + outputs + after) as f64 * rows.element * stream + parts * rows.mask() * stream,
+        stream: (1 + outputs + after) as f64 * rows.element * stream
+            + (norms + after) as f64 * copies * stream
+            + parts * rows.mask() * stream,
         waiting: outputs as f64 * rows.element * stream,
         ..Kept::default()
     };

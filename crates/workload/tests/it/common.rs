@@ -2,8 +2,8 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, ExpertLoad, Layer, Model, Optimizer, Part, Pass,
-    Precision, Preset, Shard, Training, Transformer, blocks,
+    AttentionKernel, Block, CardPath, Description, ExpertLoad, Holds, Layer, Model, Optimizer,
+    Part, Pass, Precision, Preset, Shard, Training, Transformer, blocks,
 };
 
 /// Tokens of the sequences of most tests.
@@ -22,6 +22,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         gradient_bytes: 4,
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
+        holds: Holds::default(),
         adapters: None,
     }
 }

@@ -109,6 +109,19 @@ impl From<Moment> for PeakMoment {
     }
 }
 
+impl PeakMoment {
+    /// As drawings of schedules call it: `F7`, `B0`, `W3`; or `the step`.
+    pub(crate) fn short(&self) -> String {
+        let letter = match self.phase {
+            "forward" => 'F',
+            "weight_gradient" => 'W',
+            _ => 'B',
+        };
+        let index = self.micro_batch_index;
+        index.map_or_else(|| "the step".to_owned(), |index| format!("{letter}{index}"))
+    }
+}
+
 impl fmt::Display for PeakMoment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = self.phase.replace('_', " ");
@@ -162,12 +175,13 @@ impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "stage {} needs {} on {} of {}, {} short",
+            "stage {} needs {} on {} of {}, {} short, in {}",
             self.stage_index,
             Bytes(self.needed_bytes),
             self.card_name,
             Bytes(self.capacity_bytes),
             Bytes(self.short_bytes),
+            self.moment,
         )
     }
 }

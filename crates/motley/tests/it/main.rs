@@ -7,6 +7,7 @@ mod explicit;
 mod families;
 mod fidelity;
 mod folding;
+mod memory;
 mod mixing;
 mod network;
 mod published;

@@ -7,7 +7,7 @@ use crate::{CardType, Figures, Report};
 /// Rows of the table of cards.
 const MOST_CARDS: usize = 5;
 
-/// Four lines that cannot be overlooked.
+/// Three lines that cannot be overlooked.
 pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
     let Some(worst) = report.out_of_memory.first() else { return Vec::new() };
     let cards: u32 = report.out_of_memory.iter().map(|entry| entry.card_count).sum();
@@ -19,13 +19,14 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
             number::count(report.plan.used_card_count.into()),
         ),
         format!(
-            "!!! worst: stage {}, {} x {}: {} of {} GiB, {} short",
+            "!!! worst: stage {}, {} x {}: {} of {} GiB, {} short in {}",
             worst.stage_index,
             number::count(worst.card_count.into()),
             worst.card_name,
             number::gib(worst.needed_bytes),
             number::gib(worst.capacity_bytes),
             number::gib(worst.short_bytes),
+            worst.moment.short(),
         ),
         format!(
             "!!! weights {}, gradients {}, optimizer {}, activations {}, other {}",
@@ -40,7 +41,6 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
                     + parts.communication_bytes,
             ),
         ),
-        format!("!!! fullest in: {}", worst.moment),
     ];
     lines.iter().map(|line| clip(line, WIDTH)).collect()
 }

@@ -321,7 +321,9 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Optimizer, Precision};
+    use crate::{
+        AttentionKernel, ExpertDispatch, ExpertLoad, Holds, MasterWeights, Optimizer, Precision,
+    };
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();
@@ -358,6 +360,7 @@ mod tests {
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
+            holds: Holds::default(),
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

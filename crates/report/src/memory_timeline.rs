@@ -78,7 +78,7 @@ pub struct MemorySample {
     pub allocated_bytes: f64,
     /// What the framework's allocator holds.
     pub reserved_bytes: f64,
-    /// Everything together.
+    /// What must fit: all parts but what is cached.
     pub total_bytes: f64,
 }
 
@@ -130,7 +130,7 @@ impl<'a> MemoryTimeline<'a> {
         let mut text = String::from(
             "pipeline_index,stage_index,card,rank_index,time_s,at,phase,micro_batch_index,chunk_index,\
              parameters_bytes,gradients_bytes,optimizer_bytes,activations_bytes,workspace_bytes,\
-             cached_bytes,context_bytes,communication_bytes,allocated_bytes,reserved_bytes,total_bytes\n",
+             fragments_bytes,cached_bytes,context_bytes,communication_bytes,allocated_bytes,reserved_bytes,total_bytes\n",
         );
         let number = |index: Option<u32>| index.map_or_else(String::new, |index| index.to_string());
         for card in self.cards() {
@@ -147,6 +147,7 @@ impl<'a> MemoryTimeline<'a> {
                     parts.optimizer_bytes,
                     parts.activations_bytes,
                     parts.workspace_bytes,
+                    parts.fragments_bytes,
                     parts.cached_bytes,
                     parts.context_bytes,
                     parts.communication_bytes,

@@ -21,6 +21,7 @@ pub struct MemoryParts {
     pub optimizer_bytes: f64,
     pub activations_bytes: f64,
     pub workspace_bytes: f64,
+    pub fragments_bytes: f64,
     pub cached_bytes: f64,
     pub context_bytes: f64,
     pub communication_bytes: f64,
@@ -34,6 +35,7 @@ impl From<&MemoryUse> for MemoryParts {
             optimizer_bytes: memory.optimizer.0,
             activations_bytes: memory.activations.0,
             workspace_bytes: memory.workspace.0,
+            fragments_bytes: memory.fragments.0,
             cached_bytes: memory.cached.0,
             context_bytes: memory.context.0,
             communication_bytes: memory.communication.0,
@@ -41,29 +43,15 @@ impl From<&MemoryUse> for MemoryParts {
     }
 }
 
-impl MemoryParts {
-    /// What tensors occupy (`torch.cuda.max_memory_allocated`).
-    pub fn allocated(&self) -> f64 {
-        self.parameters_bytes
-            + self.gradients_bytes
-            + self.optimizer_bytes
-            + self.activations_bytes
-            + self.workspace_bytes
-    }
-
-    /// What the framework's allocator holds (`torch.cuda.max_memory_reserved`).
-    pub fn reserved(&self) -> f64 {
-        self.allocated() + self.cached_bytes
-    }
-}
-
 /// Memory of one card at its fullest moment, by who counts, and when that is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MemoryPeak {
-    /// What tensors occupy.
+    /// What tensors occupy (`torch.cuda.max_memory_allocated`).
     pub allocated_bytes: f64,
-    /// What the framework's allocator holds.
+    /// What the framework's allocator holds (`max_memory_reserved`).
     pub reserved_bytes: f64,
+    /// What the card shows to be in use (`nvidia-smi`).
+    pub shown_bytes: f64,
     /// What tensors occupy at most in the optimizer step.
     pub optimizer_step_allocated_bytes: f64,
     /// When.
@@ -76,6 +64,7 @@ impl MemoryPeak {
         Self {
             allocated_bytes: memory.allocated().0,
             reserved_bytes: memory.reserved().0,
+            shown_bytes: memory.shown(Bytes(need_and_capacity(subject, rank).1)).0,
             optimizer_step_allocated_bytes: subject.lowered.course(rank).step.allocated().0,
             moment: PeakMoment::from(subject.lowered.moments[rank.0 as usize]),
         }

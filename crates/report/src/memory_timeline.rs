@@ -78,7 +78,7 @@ pub struct MemorySample {
     pub allocated_bytes: f64,
     /// What the framework's allocator holds.
     pub reserved_bytes: f64,
-    /// Everything together.
+    /// What must fit: all parts but what is cached.
     pub total_bytes: f64,
 }
 
@@ -130,23 +130,30 @@ impl<'a> MemoryTimeline<'a> {
         let mut text = String::from(
             "pipeline_index,stage_index,card,rank_index,time_s,at,phase,micro_batch_index,chunk_index,\
              parameters_bytes,gradients_bytes,optimizer_bytes,activations_bytes,workspace_bytes,\
-             cached_bytes,context_bytes,communication_bytes,allocated_bytes,reserved_bytes,total_bytes\n",
+             fragments_bytes,cached_bytes,context_bytes,communication_bytes,allocated_bytes,reserved_bytes,total_bytes\n",
         );
         let number = |index: Option<u32>| index.map_or_else(String::new, |index| index.to_string());
         for card in self.cards() {
             for sample in &card.samples {
                 let (moment, parts) = (sample.moment, sample.parts);
-                let place = (card.pipeline_index, card.stage_index, card.rank_index);
-                text += &format!("{},{},{},{},", place.0, place.1, card.card, place.2);
-                text += &format!("{:.12},{},{},", sample.time_s, sample.at, moment.phase);
-                text += &number(moment.micro_batch_index);
-                text += &format!(",{}", number(moment.chunk_index));
+                let mut fields = vec![
+                    card.pipeline_index.to_string(),
+                    card.stage_index.to_string(),
+                    card.card.clone(),
+                    card.rank_index.to_string(),
+                    format!("{:.12}", sample.time_s),
+                    sample.at.to_owned(),
+                    moment.phase.to_owned(),
+                    number(moment.micro_batch_index),
+                    number(moment.chunk_index),
+                ];
                 let bytes = [
                     parts.parameters_bytes,
                     parts.gradients_bytes,
                     parts.optimizer_bytes,
                     parts.activations_bytes,
                     parts.workspace_bytes,
+                    parts.fragments_bytes,
                     parts.cached_bytes,
                     parts.context_bytes,
                     parts.communication_bytes,
@@ -154,9 +161,8 @@ impl<'a> MemoryTimeline<'a> {
                     sample.reserved_bytes,
                     sample.total_bytes,
                 ];
-                for value in bytes {
-                    text += &format!(",{value:.0}");
-                }
+                fields.extend(bytes.map(|value| format!("{value:.0}")));
+                text += &fields.join(",");
                 text.push('\n');
             }
         }
@@ -188,7 +194,7 @@ impl Card {
         let mut now = 0.0;
         let mut push = |at, time: Option<Time>, moment: Moment, memory: &MemoryUse| {
             // Passes that run together are told one after the other.
-            now = time.map_or(now, |time| time.as_secs_f64()).max(now);
+            now = time.map_or(now, Time::as_secs_f64).max(now);
             samples.push(MemorySample::new(now, at, moment, memory));
         };
         for pass in lowered.memory_walk(self.rank) {

@@ -17,6 +17,7 @@ use motley_units::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// What a software stack holds in memory beside what the mathematics asks for.
+#[expect(clippy::struct_excessive_bools, reason = "independent choices of a software stack")]
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Holds {

@@ -9,6 +9,7 @@ mod determinism;
 mod dot;
 mod import;
 mod json;
+mod memory_timeline;
 mod page;
 mod perfetto;
 mod schedule;

@@ -36,7 +36,7 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
             number::gib(parts.activations_bytes),
             number::gib(
                 parts.workspace_bytes
-                    + parts.cached_bytes
+                    + parts.fragments_bytes
                     + parts.context_bytes
                     + parts.communication_bytes,
             ),

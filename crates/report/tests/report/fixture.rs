@@ -190,7 +190,8 @@ pub(crate) fn memory(gib: f64) -> MemoryUse {
         optimizer: part(0.5),
         activations: part(0.125),
         workspace: part(0.0625),
-        cached: part(0.03125),
+        fragments: part(0.03125),
+        cached: part(0.125),
         context: part(0.015_625),
         communication: part(0.015_625),
     }

@@ -143,12 +143,19 @@ fn figures_of_memory_contain_each_other() {
         ];
         let allocated: f64 = parts.iter().map(|part| part.0).sum();
         assert!((allocated - memory.allocated().0).abs() < 1.0);
-        assert!((memory.reserved().0 - allocated - memory.cached.0).abs() < 1.0);
+        let fragments = memory.fragments.0;
+        assert!((memory.reserved().0 - allocated - fragments - memory.cached.0).abs() < 1.0);
         let driver = memory.context.0 + memory.communication.0;
-        assert!(driver > 0.0 && (memory.total().0 - memory.reserved().0 - driver).abs() < 1.0);
+        assert!(driver > 0.0);
+        let needed = allocated + fragments + driver;
+        assert!((memory.total().0 - needed).abs() < 1.0);
+        // A roomy card shows what is cached, a full one does not, one too small all that is needed.
+        let shown = |room: f64| memory.shown(Bytes(needed + room)).0 - needed;
+        assert!((shown(1e12) - memory.cached.0).abs() < 1.0);
+        assert!(shown(0.0).abs() < 1.0 && shown(-1e9).abs() < 1.0);
     }
     assert!((busy.allocated().0 - idle.allocated().0 - 6e9).abs() < 1.0);
-    assert_eq!(idle.cached, Bytes(0.0));
+    assert_eq!((idle.cached, idle.fragments), (Bytes(0.0), Bytes(0.0)));
     // NCCL issue 964: 544 MiB for two ranks, 688 MiB for more.
     assert_eq!(idle.communication, Bytes((544.0 + 2.0 * 688.0) * 1024.0 * 1024.0));
 }

@@ -79,7 +79,8 @@ fn a_model_is_printed_as_scenarios_write_it() {
     for model in ["gpt3-350m", "mixtral-8x7b"] {
         let printed = answer(here(), &["catalog", "models", model]);
         assert!(printed.starts_with("// "), "{printed}");
-        let scenario = changed(MIXED, &[("Preset(\"gpt3-350m\")", printed.trim_end())]);
+        let split = ("pp: 2,", "pp: 2, sequence_parallel: true,");
+        let scenario = changed(MIXED, &[("Preset(\"gpt3-350m\")", printed.trim_end()), split]);
         let folder = folder_with("it.ron", scenario);
         let ran = motley(folder.path(), &["check", "it.ron"]);
         assert!(ran.code.is_some_and(|code| code < 2), "{}", ran.stderr);

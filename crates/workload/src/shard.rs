@@ -302,7 +302,7 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
             "two parts, one from the front and one from the back, so that all have equally much to do",
         ),
     };
-    let lengths = || [Some(training.tokens()), training.target_length].into_iter().flatten();
+    let lengths = || [training.sequence_length, training.target_length].into_iter().flatten();
     let cut = lengths().filter(|length| context > 1 && !length.is_multiple_of(step)).map(
         |sequence_length| ShardError::UnevenContext {
             sequence_length,

@@ -32,7 +32,7 @@ fn images_have_no_length() {
     assert_eq!(scenario.training.sequence_length, None);
     check(
         &with(&[without[0], ("dp: 32, tp: 1", "dp: 16, tp: 2")]),
-        &["reads images: its layers are not split over tensor_parallel 2"],
+        &["reads images: its layers are not split over 2 tensor or context ranks"],
     );
     check(
         &with(&[without[0], ("Fp16", "Fp16, adapters: (rank: 4, targets: [Query])")]),
@@ -42,7 +42,8 @@ fn images_have_no_length() {
 
 /// The two-node scenario with a mixture of experts, changed.
 fn text(changes: &[(&str, &str)]) -> String {
-    let experts = changed(UNIFORM, &[("Preset(\"bert-large\")", EXPERTS)]);
+    let split = ("tp: 8", "tp: 8, sequence_parallel: true");
+    let experts = changed(UNIFORM, &[("Preset(\"bert-large\")", EXPERTS), split]);
     changed(&experts, changes)
 }
 
@@ -76,7 +77,11 @@ fn slips_in_a_stack() {
 fn degrees_split_experts_too() {
     check(
         &text(&[("expert: (ffn: 4096", "expert: (ffn: 4100")]),
-        &["ffn of an expert 4100 cannot be split over tensor_parallel 8"],
+        &["ffn 4100 of an expert cannot be split over etp 8"],
+    );
+    check(
+        &text(&[(", sequence_parallel: true", "")]),
+        &["experts on several tensor ranks take sequence parallelism"],
     );
 }
 

@@ -1,6 +1,7 @@
 //! Memory against the closed forms of Korthikanti et al. 2022 (arXiv 2205.05198), section 4.
 
 use crate::common::{path_in, training};
+use motley_hardware::Catalog;
 use motley_units::Bytes;
 use motley_workload::{
     AttentionKernel, CardPath, CrossEntropy, Holds, MemoryUse, Model, Part, Precision, Preset,
@@ -89,9 +90,9 @@ fn flash_attention_keeps_no_scores_and_grouped_queries_fewer_keys() {
     assert!((selective - expected).abs() < 1.0, "{selective} != {expected}");
 }
 
-/// Of a card of compute capability 8 that shares nothing and is a member of no communicator.
+/// Of an A100 that shares nothing and is a member of no communicator.
 fn held(training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
-    memory(training, path, 8, load)
+    memory(training, path, Catalog::builtin().device("a100-sxm-80").unwrap(), load)
 }
 
 fn load(parameters: f64) -> StageLoad {

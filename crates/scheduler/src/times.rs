@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use motley_hardware::Catalog;
+use motley_hardware::{Catalog, Device};
 use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
@@ -281,10 +281,9 @@ impl<'a> KernelTimes<'a> {
         self.kernels[kind.0 as usize].path()
     }
 
-    /// The first number of a kind of card's compute capability; 0 where it has none.
-    pub fn capability(&self, kind: CardKind) -> u8 {
-        let capability = self.kernels[kind.0 as usize].device().compute_capability;
-        capability.map_or(0, |(first, _)| first)
+    /// The card that a kind is of.
+    pub fn device(&self, kind: CardKind) -> &Device {
+        self.kernels[kind.0 as usize].device()
     }
 
     /// The memory of a kind of card.

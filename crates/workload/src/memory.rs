@@ -10,6 +10,7 @@
 //!
 //! What must fit into the card is less than what it shows: [`MemoryUse::total`].
 
+use motley_hardware::Device;
 use motley_units::Bytes;
 
 use crate::{CardPath, Optimizer, Training};
@@ -20,8 +21,13 @@ use crate::{CardPath, Optimizer, Training};
 const CONTEXT: [(u8, f64); 2] = [(9, 1.06e9), (0, 0.8 * GIB)];
 
 /// NCCL's buffers for a communicator of two ranks, and of more: measured on four A100 joined by
-/// NVLink (NCCL issue 964), 544 and 688 MiB.
+/// 12 links of NVLink each (NCCL issue 964), 544 and 688 MiB. They grow with the channels (issue 986), of
+/// which NCCL makes as many as its links carry.
 const COMMUNICATOR: [f64; 2] = [544.0 * MIB, 688.0 * MIB];
+
+/// NVLinks from which on a card has as many channels as those of that measurement; without any it has a
+/// sixth (NCCL's least number of channels over PCIe, 4 of 24; a judgement).
+const LINKS: [f64; 2] = [12.0, 2.0];
 
 /// cuBLAS's workspaces, which PyTorch allocates as tensors: one for each thread that calls it, of which
 /// the backward pass is another; `:4096:2:16:8` KiB, from Hopper on `:4096:8`
@@ -133,10 +139,17 @@ impl MemoryUse {
     }
 }
 
-/// The memory that `load` needs between passes on a card of a compute capability, by its first number,
-/// that runs `path`.
-pub fn memory(training: &Training, path: &CardPath, capability: u8, load: &StageLoad) -> MemoryUse {
+/// The memory that `load` needs between passes on a card that runs `path`.
+pub fn memory(
+    training: &Training,
+    path: &CardPath,
+    device: &Device,
+    load: &StageLoad,
+) -> MemoryUse {
     let holds = &training.holds;
+    let capability = device.compute_capability.map_or(0, |(first, _)| first);
+    let links = device.nvlink.as_ref().map_or(0.0, |nvlink| f64::from(*nvlink.links.get()));
+    let channels = links.clamp(LINKS[1], LINKS[0]) / LINKS[0];
     let element = f64::from(path.precision.element_bytes());
     let copies = path.quantisation.map_or(0.0, |quantisation| {
         f64::from(quantisation.copies()) * quantisation.operand_bytes()
@@ -169,7 +182,7 @@ pub fn memory(training: &Training, path: &CardPath, capability: u8, load: &Stage
         fragments: Bytes(0.0),
         cached: Bytes(0.0),
         context: Bytes(of_capability(CONTEXT, capability)),
-        communication: Bytes(pairs * COMMUNICATOR[0] + groups * COMMUNICATOR[1]),
+        communication: Bytes(channels * (pairs * COMMUNICATOR[0] + groups * COMMUNICATOR[1])),
     }
 }
 

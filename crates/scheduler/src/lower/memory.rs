@@ -142,7 +142,7 @@ pub(super) fn stage_memory(
         communicators: shape.communicators,
     };
     let path = times.path(kind);
-    let idle = memory(training, path, times.capability(kind), &load);
+    let idle = memory(training, path, times.device(kind), &load);
     let step = idle.with(0.0, 0.0, step_memory(training, path, &load).0);
     MemoryCourse { idle, step, chunks }
 }

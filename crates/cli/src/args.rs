@@ -56,6 +56,9 @@ pub(crate) struct Run {
     /// Write a timeline of the first iteration for ui.perfetto.dev
     #[arg(long, value_name = "FILE.pftrace")]
     pub trace: Option<PathBuf>,
+    /// Write the memory of a card of each stage over the first iteration, as CSV or JSON
+    #[arg(long, value_name = "FILE.csv|FILE.json")]
+    pub memory_timeline: Option<PathBuf>,
     /// The seed of all noise, instead of the scenario's
     #[arg(long)]
     pub seed: Option<u64>,

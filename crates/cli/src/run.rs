@@ -1,9 +1,10 @@
 //! `motley run`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use motley::{Provenance, TraceLimits, json, load, prepare, text};
+use motley::{MemoryTimeline, Provenance, TraceLimits, json, load, prepare, text};
 
 use crate::args::{Format, Run};
 use crate::exit::{CommandFailure, Exit, color, print, remark};
@@ -23,7 +24,8 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
     let prepared = prepare(&scenario)?;
     let prepared_at = start.elapsed();
 
-    let operations = prepared.operations(arguments.trace.is_some());
+    let watched = arguments.trace.is_some() || arguments.memory_timeline.is_some();
+    let operations = prepared.operations(watched);
     let progress = Progress::new(scenario.iterations, operations, start);
     // The first iteration is counted while it runs, the others when they are over.
     let first = AtomicBool::new(true);
@@ -32,20 +34,35 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
             progress.iteration_done();
         }
     };
-    let file = arguments.trace.as_deref().map(PendingFile::create).transpose()?;
-    let replays = if let Some((path, file)) = arguments.trace.as_ref().zip(file) {
-        let mut trace = prepared.trace(TraceLimits::default());
-        let replays = prepared.replay(&mut (&mut trace, progress.watch()), &over)?;
+    let mut trace = match &arguments.trace {
+        Some(path) => {
+            Some((path, PendingFile::create(path)?, prepared.trace(TraceLimits::default())))
+        }
+        None => None,
+    };
+    let mut timeline = match &arguments.memory_timeline {
+        Some(path) => {
+            let form = TimelineForm::of(path)?;
+            Some((form, PendingFile::create(path)?, prepared.memory_timeline()))
+        }
+        None => None,
+    };
+    let recorders = (
+        trace.as_mut().map(|(_, _, trace)| trace),
+        timeline.as_mut().map(|(_, _, timeline)| timeline),
+    );
+    let replays = prepared.replay(&mut (recorders, progress.watch()), &over)?;
+    if let Some((path, file, trace)) = trace {
         let mut bytes = Vec::new();
         trace.write(&mut bytes)?;
         file.write(&bytes)?;
         if let Some(note) = trace.note() {
             remark(&format!("note: {}: {note}", path.display()));
         }
-        replays
-    } else {
-        prepared.replay(&mut progress.watch(), &over)?
-    };
+    }
+    if let Some((form, file, timeline)) = timeline {
+        file.write(form.text(&timeline)?.as_bytes())?;
+    }
     progress.finish();
     let report = prepared.report(&replays)?;
 
@@ -75,6 +92,33 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
         }
     }
     Ok(if report.fits { Exit::Ok } else { Exit::Gate })
+}
+
+/// The forms of a memory timeline, by the ending of its file's name.
+#[derive(Clone, Copy, Debug)]
+enum TimelineForm {
+    Csv,
+    Json,
+}
+
+impl TimelineForm {
+    fn of(path: &Path) -> Result<Self, CommandFailure> {
+        match path.extension().and_then(|ending| ending.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("json") => Ok(Self::Json),
+            _ => Err(CommandFailure::input(format!(
+                "--memory-timeline: `{}` ends neither in .csv nor in .json; name it so",
+                path.display()
+            ))),
+        }
+    }
+
+    fn text(self, timeline: &MemoryTimeline) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::Csv => timeline.csv(),
+            Self::Json => timeline.json()?,
+        })
+    }
 }
 
 /// The document with the wall-clock figures that it leaves out to be reproducible.

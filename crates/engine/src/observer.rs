@@ -217,3 +217,67 @@ impl<O: Observer> Observer for &mut O {
         (**self).repeat(times);
     }
 }
+
+/// Nobody ignores everything.
+impl<O: Observer> Observer for Option<O> {
+    #[inline]
+    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
+        if let Some(observer) = self {
+            observer.compute(rank, tag, start, end);
+        }
+    }
+
+    #[inline]
+    fn wait(
+        &mut self,
+        rank: RankId,
+        comm: CommId,
+        call: u16,
+        tag: Tag,
+        from: Time,
+        start: Time,
+        end: Time,
+    ) {
+        if let Some(observer) = self {
+            observer.wait(rank, comm, call, tag, from, start, end);
+        }
+    }
+
+    #[inline]
+    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
+        if let Some(observer) = self {
+            observer.transfer(comm, call, sequence, start, end);
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, rank: RankId, at: Time) {
+        if let Some(observer) = self {
+            observer.finish(rank, at);
+        }
+    }
+
+    #[inline]
+    fn summarises(&self, comm: CommId) -> bool {
+        self.as_ref().is_none_or(|observer| observer.summarises(comm))
+    }
+
+    #[inline]
+    fn tells_ranks_apart(&self) -> bool {
+        self.as_ref().is_some_and(Observer::tells_ranks_apart)
+    }
+
+    #[inline]
+    fn pass_over(&mut self, operations: u64) {
+        if let Some(observer) = self {
+            observer.pass_over(operations);
+        }
+    }
+
+    #[inline]
+    fn repeat(&mut self, times: u64) {
+        if let Some(observer) = self {
+            observer.repeat(times);
+        }
+    }
+}

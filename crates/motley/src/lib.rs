@@ -31,7 +31,7 @@ mod simulate;
 
 pub use error::SimulateError;
 pub use evaluator::Evaluator;
-pub use motley_report::{Provenance, Report, Trace, TraceLimits, json, text};
+pub use motley_report::{MemoryTimeline, Provenance, Report, Trace, TraceLimits, json, text};
 pub use motley_scenario::{Failure, Rejected, Scenario, load, load_text};
 pub use prepare::{Prepared, prepare};
 pub use simulate::{Replays, simulate};

@@ -3,8 +3,8 @@
 use motley_engine::{Engine, Fold, Jitter, Law, Observer, Options, Silent, replay};
 use motley_job::RankId;
 use motley_report::{
-    Account, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace, TraceLimits,
-    balanced_slowness,
+    Account, MemoryTimeline, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace,
+    TraceLimits, balanced_slowness,
 };
 use motley_scenario::{Measure, Scenario};
 use motley_scheduler::OptimizerStep;
@@ -191,6 +191,11 @@ impl Prepared<'_> {
     /// A trace of the job's timeline, to be handed to [`Prepared::replay`] as its observer.
     pub fn trace(&self, limits: TraceLimits) -> Trace<'_> {
         Trace::new(&self.cluster, &self.lowered, limits)
+    }
+
+    /// The memory of the cards over time, to be handed to [`Prepared::replay`] as its observer.
+    pub fn memory_timeline(&self) -> MemoryTimeline<'_> {
+        MemoryTimeline::new(&self.subject(&[]))
     }
 
     /// Concludes from the replays.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::fit::{fits, need_and_capacity};
 use crate::job_summary::precision_name;
 use crate::rank_times::RankTimes;
-use crate::{MemoryParts, Run, Subject};
+use crate::{MemoryParts, MemoryPeak, Run, Subject};
 
 /// What the cards of one type did. Ratios are shares of the iteration time, means over the cards
 /// that the plan uses.
@@ -61,6 +61,8 @@ pub struct UsedCards {
     pub peak_memory_bytes: f64,
     /// What that card needs it for.
     pub memory: MemoryParts,
+    /// What of it who counts, and when it is.
+    pub memory_peak: MemoryPeak,
 }
 
 /// What is summed up for a row.
@@ -147,5 +149,6 @@ fn used(subject: &Subject, times: RankTimes, fullest: RankId, need: f64) -> Used
         dependency_wait_ratio: ratio(times.dependency),
         peak_memory_bytes: need,
         memory: MemoryParts::from(&subject.lowered.memory[rank]),
+        memory_peak: MemoryPeak::of(subject, fullest),
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use motley_job::RankId;
+use motley_scheduler::Moment;
+use motley_scheduler::schedule::Pass;
 use motley_units::Bytes;
 use motley_workload::MemoryUse;
 use serde::Serialize;
@@ -19,7 +21,9 @@ pub struct MemoryParts {
     pub optimizer_bytes: f64,
     pub activations_bytes: f64,
     pub workspace_bytes: f64,
-    pub overhead_bytes: f64,
+    pub cached_bytes: f64,
+    pub context_bytes: f64,
+    pub communication_bytes: f64,
 }
 
 impl From<&MemoryUse> for MemoryParts {
@@ -30,7 +34,100 @@ impl From<&MemoryUse> for MemoryParts {
             optimizer_bytes: memory.optimizer.0,
             activations_bytes: memory.activations.0,
             workspace_bytes: memory.workspace.0,
-            overhead_bytes: memory.overhead.0,
+            cached_bytes: memory.cached.0,
+            context_bytes: memory.context.0,
+            communication_bytes: memory.communication.0,
+        }
+    }
+}
+
+impl MemoryParts {
+    /// What tensors occupy (`torch.cuda.max_memory_allocated`).
+    pub fn allocated(&self) -> f64 {
+        self.parameters_bytes
+            + self.gradients_bytes
+            + self.optimizer_bytes
+            + self.activations_bytes
+            + self.workspace_bytes
+    }
+
+    /// What the framework's allocator holds (`torch.cuda.max_memory_reserved`).
+    pub fn reserved(&self) -> f64 {
+        self.allocated() + self.cached_bytes
+    }
+}
+
+/// Memory of one card at its fullest moment, by who counts, and when that is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MemoryPeak {
+    /// What tensors occupy.
+    pub allocated_bytes: f64,
+    /// What the framework's allocator holds.
+    pub reserved_bytes: f64,
+    /// What tensors occupy at most in the optimizer step.
+    pub optimizer_step_allocated_bytes: f64,
+    /// When.
+    pub moment: PeakMoment,
+}
+
+impl MemoryPeak {
+    pub(crate) fn of(subject: &Subject, rank: RankId) -> Self {
+        let memory = &subject.lowered.memory[rank.0 as usize];
+        Self {
+            allocated_bytes: memory.allocated().0,
+            reserved_bytes: memory.reserved().0,
+            optimizer_step_allocated_bytes: subject.lowered.course(rank).step.allocated().0,
+            moment: PeakMoment::from(subject.lowered.moments[rank.0 as usize]),
+        }
+    }
+}
+
+/// When the memory of a card is fullest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PeakMoment {
+    /// `forward`, `backward`, `input_gradient`, `weight_gradient` or `optimizer_step`.
+    pub phase: &'static str,
+    /// Of which micro-batch, where it is a pass.
+    pub micro_batch_index: Option<u32>,
+    /// In which of the stage's model chunks.
+    pub chunk_index: Option<u32>,
+}
+
+impl From<Moment> for PeakMoment {
+    fn from(moment: Moment) -> Self {
+        let Moment::Pass(step) = moment else {
+            return Self { phase: "optimizer_step", micro_batch_index: None, chunk_index: None };
+        };
+        let phase = match step.pass {
+            Pass::Forward => "forward",
+            Pass::Backward => "backward",
+            Pass::InputGradient => "input_gradient",
+            Pass::WeightGradient => "weight_gradient",
+        };
+        let (micro_batch_index, chunk_index) = (Some(step.micro_batch), Some(step.chunk));
+        Self { phase, micro_batch_index, chunk_index }
+    }
+}
+
+impl PeakMoment {
+    /// As drawings of schedules call it: `F7`, `B0`, `W3`; or `the step`.
+    pub(crate) fn short(&self) -> String {
+        let letter = match self.phase {
+            "forward" => 'F',
+            "weight_gradient" => 'W',
+            _ => 'B',
+        };
+        let index = self.micro_batch_index;
+        index.map_or_else(|| "the step".to_owned(), |index| format!("{letter}{index}"))
+    }
+}
+
+impl fmt::Display for PeakMoment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = self.phase.replace('_', " ");
+        match self.micro_batch_index {
+            Some(micro_batch) => write!(f, "{phase} of micro-batch {micro_batch}"),
+            None => write!(f, "{phase}"),
         }
     }
 }
@@ -58,6 +155,8 @@ pub struct OutOfMemory {
     pub short_bytes: f64,
     /// What the worst of them needs it for.
     pub parts: MemoryParts,
+    /// When it needs it.
+    pub moment: PeakMoment,
 }
 
 /// What a rank needs and what its card has.
@@ -76,12 +175,13 @@ impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "stage {} needs {} on {} of {}, {} short",
+            "stage {} needs {} on {} of {}, {} short, in {}",
             self.stage_index,
             Bytes(self.needed_bytes),
             self.card_name,
             Bytes(self.capacity_bytes),
             Bytes(self.short_bytes),
+            self.moment,
         )
     }
 }
@@ -104,6 +204,7 @@ impl OutOfMemory {
             let class = classes.of_pipeline[place.pipeline as usize];
             let device = subject.cluster.device(place.gpu);
             let parts = MemoryParts::from(&subject.lowered.memory[rank.0 as usize]);
+            let moment = PeakMoment::from(subject.lowered.moments[rank.0 as usize]);
             let first = classes.list[class].first_pipeline_index;
             let known = list.iter_mut().find(|entry| {
                 entry.pipeline_index == first
@@ -117,6 +218,7 @@ impl OutOfMemory {
                     entry.capacity_bytes = capacity;
                     entry.short_bytes = needed - capacity;
                     entry.parts = parts;
+                    entry.moment = moment;
                 }
             } else {
                 list.push(Self {
@@ -130,6 +232,7 @@ impl OutOfMemory {
                     capacity_bytes: capacity,
                     short_bytes: needed - capacity,
                     parts,
+                    moment,
                 });
             }
         }

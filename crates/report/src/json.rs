@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::Report;
 
 /// The version of the JSON's shape: it grows when a key is renamed, removed or changes meaning.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What the report was made from and by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

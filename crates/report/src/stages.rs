@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::fit::need_and_capacity;
 use crate::plan_summary::{Classes, card_types};
 use crate::rank_times::RankTimes;
-use crate::{MemoryParts, Run, Subject};
+use crate::{MemoryParts, MemoryPeak, Run, Subject};
 
 /// A stage of the pipelines of one class; times are means over their cards.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,6 +57,8 @@ pub struct StageRow {
     pub memory_capacity_bytes: f64,
     /// What that card needs it for.
     pub memory: MemoryParts,
+    /// What of it who counts, and when it is.
+    pub memory_peak: MemoryPeak,
     /// No card of the stage runs out of memory.
     pub fits: bool,
 }
@@ -156,6 +158,7 @@ impl StageRow {
                     peak_memory_bytes: need,
                     memory_capacity_bytes: capacity,
                     memory: MemoryParts::from(&subject.lowered.memory[fullest.0 as usize]),
+                    memory_peak: MemoryPeak::of(subject, fullest),
                     fits: share <= 1.0,
                 });
             }

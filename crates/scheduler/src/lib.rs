@@ -13,6 +13,7 @@ mod error;
 mod experts;
 mod lower;
 mod lowered;
+mod memory_course;
 mod plan;
 pub mod schedule;
 mod split;
@@ -25,6 +26,7 @@ pub use compute::Activity;
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic};
+pub use memory_course::{ChunkCourse, Fullest, MemoryCourse, Moment, PassMemory};
 pub use motley_collectives::Fidelity;
 pub use plan::{
     ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,

@@ -80,6 +80,9 @@ pub fn lower(
         model_flops: Vec::new(),
         recomputed_flops: Vec::new(),
         memory: Vec::new(),
+        moments: Vec::new(),
+        course_of: Vec::new(),
+        courses: Vec::new(),
         paths: Vec::new(),
         fidelity,
         orders: Vec::new(),
@@ -131,8 +134,9 @@ pub fn lower(
     // Then the orders of their passes. Pipelines that meet in their passes follow one order, which
     // an automatic schedule makes for the slowest of them.
     let mut costs_of: Vec<Option<Costs>> = vec![None; plan.pipelines.len()];
+    let mut leaders: Vec<usize> = (0..plan.pipelines.len()).collect();
     if plan.schedule.is_automatic() {
-        let leaders = copies.leaders(plan);
+        leaders = copies.leaders(plan);
         for (p, pipeline) in plan.pipelines.iter().enumerate() {
             let priced: Vec<StageWork> = works[p]
                 .iter()
@@ -151,9 +155,6 @@ pub fn lower(
                 None => own,
             });
         }
-        for p in 0..plan.pipelines.len() {
-            costs_of[p] = costs_of[leaders[p]].clone();
-        }
     }
 
     for (p, (pipeline, works)) in plan.pipelines.iter().zip(works).enumerate() {
@@ -162,7 +163,7 @@ pub fn lower(
             plan.schedule,
             placement,
             pipeline.micro_batches,
-            costs_of[p].take(),
+            costs_of[leaders[p]].clone(),
         );
         for (s, (Work { shape, passes }, stage)) in
             works.into_iter().zip(&pipeline.stages).enumerate()
@@ -185,6 +186,8 @@ pub fn lower(
                 lowered.model_flops.push(done.model);
                 lowered.recomputed_flops.push(done.again);
                 lowered.memory.push(built.memory);
+                lowered.moments.push(built.moment);
+                lowered.course_of.push(id.number());
                 lowered.paths.push(*times.path(times.kind(gpu)));
             }
             stages.push(StageRanks {
@@ -207,6 +210,7 @@ pub fn lower(
     communicators.hosts(&programs, &mut job)?;
     communicators.gradients(&mut job)?;
     communicators.enter_ranks(&mut job);
+    lowered.courses = programs.into_courses();
     lowered.job = job.finish();
     lowered.orders = classes.orders;
     Ok(lowered)
@@ -316,6 +320,11 @@ fn stage_shape(
         shared: shared(group),
         replicated: shared(group) && group.sharing(plan.zero.group) < group.copies.len(),
     };
+    let degrees = [
+        stage.tensor_parallel(),
+        stage.context.degree,
+        if stage.keeps_tokens() { 1 } else { stage.expert_degrees().0 },
+    ];
     let has_experts = stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part));
     StageShape {
         shard,
@@ -358,8 +367,34 @@ fn stage_shape(
             1
         },
         quantised_parameters: quantised.per_rank(&shard),
+        communicators: communicators_of(plan, pipeline, &mine, &degrees),
         reshard_bytes,
     }
+}
+
+/// How many communicators of two ranks, and of more, a rank of a stage is a member of: its process
+/// groups, the replicas of what it holds, the stages of its pipeline, the ranks of its pipeline, and the
+/// world, in which frameworks meet before the first iteration.
+fn communicators_of(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    groups: &[&GradientGroup],
+    degrees: &[u32],
+) -> [u32; 2] {
+    let stages = pipeline.stages.len();
+    let ranks = pipeline.stages.iter().map(|stage| stage.gpus.len()).sum::<usize>();
+    let replicas = |experts| {
+        let copies = groups.iter().filter(|group| group.experts == experts);
+        copies.map(|group| group.copies.len()).max().unwrap_or(1)
+    };
+    let model = if stages > 1 && ranks > stages { ranks } else { 1 };
+    let sizes = degrees.iter().map(|&degree| degree as usize);
+    let sizes = sizes.chain([stages, model, replicas(false), replicas(true), plan.gpus().count()]);
+    sizes.fold([0, 0], |[pairs, more], size| match size {
+        0 | 1 => [pairs, more],
+        2 => [pairs + 1, more],
+        _ => [pairs, more + 1],
+    })
 }
 
 fn norm_shape(plan: &Plan, pipeline: &Pipeline, s: usize) -> NormShape {

@@ -5,6 +5,7 @@ use motley_job::{CommId, Job, RankId};
 use motley_topology::GpuId;
 use motley_workload::{CardPath, MemoryUse};
 
+use crate::memory_course::{MemoryCourse, Moment, PassMemory};
 use crate::schedule::{Order, Turn};
 
 /// What a communicator carries.
@@ -78,6 +79,12 @@ pub struct Lowered {
     pub recomputed_flops: Vec<f64>,
     /// By rank: memory at the peak.
     pub memory: Vec<MemoryUse>,
+    /// By rank: when that is.
+    pub moments: Vec<Moment>,
+    /// By rank: how its memory changes over the iteration, in [`Lowered::courses`].
+    pub course_of: Vec<u32>,
+    /// How the memory of cards changes over an iteration.
+    pub courses: Vec<MemoryCourse>,
     /// By rank: how its card runs the training.
     pub paths: Vec<CardPath>,
     /// What has a rate of its own.
@@ -90,6 +97,16 @@ impl Lowered {
     /// The passes of a rank, in order.
     pub fn order(&self, rank: RankId) -> &[Turn] {
         &self.orders[self.place(rank).order as usize]
+    }
+
+    /// How the memory of a rank's card changes over the iteration.
+    pub fn course(&self, rank: RankId) -> &MemoryCourse {
+        &self.courses[self.course_of[rank.0 as usize] as usize]
+    }
+
+    /// The memory of a rank's card around each of its passes, in order.
+    pub fn memory_walk(&self, rank: RankId) -> impl Iterator<Item = PassMemory> + '_ {
+        self.course(rank).walk(self.order(rank))
     }
 
     /// What a communicator carries.

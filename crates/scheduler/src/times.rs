@@ -281,6 +281,12 @@ impl<'a> KernelTimes<'a> {
         self.kernels[kind.0 as usize].path()
     }
 
+    /// The first number of a kind of card's compute capability; 0 where it has none.
+    pub fn capability(&self, kind: CardKind) -> u8 {
+        let capability = self.kernels[kind.0 as usize].device().compute_capability;
+        capability.map_or(0, |(first, _)| first)
+    }
+
     /// The memory of a kind of card.
     pub fn memory(&self, kind: CardKind) -> Bytes {
         *self.kernels[kind.0 as usize].device().memory.get()

@@ -27,8 +27,10 @@ pub(crate) struct Kept {
     pub(crate) scores: f64,
     /// Elements of the widest activation on this rank.
     pub(crate) widest: f64,
-    /// Beside what is kept, while the block runs.
+    /// Beside what is kept, while the block runs forward.
     pub(crate) passing: f64,
+    /// Beside what is kept and gradients of the widest activation, while it runs backward.
+    pub(crate) returning: f64,
     /// Between the input gradient and weight gradients that wait.
     pub(crate) waiting: f64,
 }
@@ -42,6 +44,7 @@ impl Kept {
             scores: self.scores + other.scores,
             widest: self.widest.max(other.widest),
             passing: self.passing.max(other.passing),
+            returning: self.returning.max(other.returning),
             waiting: self.waiting + other.waiting,
         }
     }
@@ -52,6 +55,8 @@ impl Kept {
 pub struct Activations {
     /// The part's input.
     input: f64,
+    /// The part's input, gathered over the ranks that share its tokens; nothing where it is whole.
+    gathered: f64,
     kept: Kept,
     /// Bytes of an element.
     element: f64,
@@ -72,8 +77,12 @@ impl Activations {
             let own = kind.input.rows(training) as f64 * kind.input.width() as f64;
             own * f64::from(shard.micro_batch_size) / f64::from(shard.token_split())
         });
+        let gathered = match shard.sequence_split() {
+            0 | 1 => 0.0,
+            ranks => input * f64::from(ranks),
+        };
         let kept = blocks.iter().fold(Kept::default(), |sum, block| sum.and(block.kept));
-        Self { input: element * input, kept, element }
+        Self { input: element * input, gathered: element * gathered, kept, element }
     }
 
     /// Kept from the forward to the backward pass.
@@ -92,6 +101,27 @@ impl Activations {
         Bytes(self.kept.waiting)
     }
 
+    /// What a stage sends on behind the part, if that is as wide as its input.
+    pub fn output(&self) -> Bytes {
+        Bytes(self.input)
+    }
+
+    /// The part's input as tensor ranks gather it under sequence parallelism; nothing where each has it
+    /// whole.
+    pub fn gathered(&self) -> Bytes {
+        Bytes(self.gathered)
+    }
+
+    /// Needed beside all that is kept, while the forward pass is in the part: the widest activation
+    /// where it is not kept, what passes through.
+    pub fn forward_workspace(&self, recompute: Recompute) -> Bytes {
+        let dropped = match recompute {
+            Recompute::None | Recompute::Selective => 0.0,
+            Recompute::Full => 2.0 * self.element * self.kept.widest,
+        };
+        Bytes(dropped + self.kept.passing)
+    }
+
     /// Needed beside all that is kept, while the backward pass is in the part: what is computed
     /// again, two gradients of the widest activation at a time (before and after an elementwise
     /// kernel), what passes through.
@@ -101,7 +131,7 @@ impl Activations {
             Recompute::Selective => self.kept.scores,
             Recompute::Full => self.bytes(Recompute::None).0,
         };
-        Bytes(again + 2.0 * self.element * self.kept.widest + self.kept.passing)
+        Bytes(again + 2.0 * self.element * self.kept.widest + self.kept.returning)
     }
 }
 

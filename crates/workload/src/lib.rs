@@ -23,6 +23,7 @@ mod card_path;
 mod description;
 mod flops;
 mod gemm;
+mod holds;
 mod kernel;
 mod memory;
 mod model;
@@ -42,8 +43,9 @@ pub use description::{
     Run, Stack,
 };
 pub use flops::{flops, model_flops, recomputed_flops};
+pub use holds::{AutogradGradients, CrossEntropy, Holds, StageOutputs};
 pub use kernel::KernelModel;
-pub use memory::{MemoryUse, StageLoad, memory};
+pub use memory::{MemoryUse, StageLoad, memory, step_memory};
 pub use model::{
     Attention, AttentionMask, Branches, Classifier, Convolution, Embedding, Experts, Extent,
     FeedForward, FullyConnected, Head, Images, Join, KindId, LanguageHead, Layer, LayerKind, Mlp,

@@ -1,89 +1,176 @@
-//! Memory of one card at the peak of an iteration.
+//! Memory of one card: by what it is held for, and what of it who counts.
+//!
+//! Three figures are called "memory" in the field, and differ by gigabytes:
+//!
+//! | figure | is | method |
+//! |---|---|---|
+//! | allocated | PyTorch's tensors (`torch.cuda.max_memory_allocated`) | [`MemoryUse::allocated`] |
+//! | reserved | with what its caching allocator keeps to give out again (`max_memory_reserved`) | [`MemoryUse::reserved`] |
+//! | total | with CUDA's context and NCCL's buffers (`nvidia-smi`); what must fit into the card | [`MemoryUse::total`] |
 
 use motley_units::Bytes;
 
-use crate::{CardPath, Training};
+use crate::{CardPath, Optimizer, Training};
 
 /// CUDA context with the loaded kernels of PyTorch and its libraries. A process on an H100 holds
 /// 1.06 GB before its first collective, PyTorch's tensors not counted (NCCL issue 1685); older cards
-/// with fewer SMs hold less.
-const CONTEXT: f64 = 0.8 * GIB;
+/// with fewer SMs hold less (a judgement).
+const CONTEXT: [(u8, f64); 2] = [(9, 1.06e9), (0, 0.8 * GIB)];
 
-/// NCCL's buffers: 10 MiB for each connection of each channel (NCCL issue 1685), 16 to 32 channels
-/// in a communicator, a ring and a tree: about 0.3 GiB for each of a tensor-, a pipeline- and a
-/// data-parallel communicator.
-const NCCL: f64 = 3.0 * 0.3 * GIB;
+/// NCCL's buffers for a communicator of two ranks, and of more: measured on four A100 joined by
+/// NVLink (NCCL issue 964), 544 and 688 MiB.
+const COMMUNICATOR: [f64; 2] = [544.0 * MIB, 688.0 * MIB];
 
-/// cuBLAS workspaces and what the caching allocator cannot give out again: a judgement.
-const ALLOCATOR: f64 = 0.3 * GIB;
+/// cuBLAS's workspaces, which PyTorch allocates as tensors: one for each thread that calls it, of which
+/// the backward pass is another; `:4096:2:16:8` KiB, from Hopper on `:4096:8`
+/// (`aten/src/ATen/cuda/CublasHandlePool.cpp`).
+const WORKSPACES: [(u8, f64); 2] = [(9, 2.0 * 32.0 * MIB), (0, 2.0 * 8.125 * MIB)];
 
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+/// What the caching allocator keeps and cannot give out, over all that comes and goes in a pass: blocks
+/// are split and fit no later tensor. A judgement.
+const CACHED: f64 = 0.1;
 
-/// What a stage holds on one of its cards, at the moment of its peak.
-#[derive(Clone, Copy, Debug, PartialEq)]
+const MIB: f64 = 1024.0 * 1024.0;
+const GIB: f64 = 1024.0 * MIB;
+
+/// What a stage holds on one of its cards between iterations.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StageLoad {
     /// Parameters on this card, of all the stage's parts, adapters included; those that are gathered
     /// from others while they are used, too.
     pub parameters: f64,
     /// Parameters with gradients on this card.
     pub gradients: f64,
+    /// Parameters whose gradients are averaged with those of other cards.
+    pub averaged: f64,
     /// Parameters whose optimizer states are on this card.
     pub stepped: f64,
     /// Parameters on this card that linear layers multiply in quantised copies, where the card does so.
     pub quantised_parameters: f64,
-    /// Activations of all micro-batches in flight: [`crate::Activations::bytes`] of every part.
-    pub activations: Bytes,
-    /// The largest passing need of a part, [`crate::Activations::workspace`]: these do not occur
-    /// at the same time.
-    pub workspace: Bytes,
+    /// Whether other cards hold the rest of these states.
+    pub shared: bool,
+    /// Activations between two layers, as tensor ranks gather them; nothing where they are whole.
+    pub gathered: Bytes,
+    /// Parameters of one layer of each kind and of the head, without experts: those of which Transformer
+    /// Engine keeps a placeholder for the gradient.
+    pub distinct: f64,
+    /// Communicators that the card is a member of: of two ranks, of more.
+    pub communicators: [u32; 2],
 }
 
-/// Where the memory of one card goes.
+/// Where the memory of one card goes at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MemoryUse {
     /// Parameters as they are stored, and their quantised copies, which stay from one optimizer step
     /// to the next.
     pub parameters: Bytes,
-    /// The gradient buffer.
+    /// The gradient buffer, and all other gradients.
     pub gradients: Bytes,
     /// Master parameters, if mixed precision has them, and moments.
     pub optimizer: Bytes,
     /// Activations of all micro-batches in flight.
     pub activations: Bytes,
-    /// The largest of the passing needs: loss in fp32, a layer that is computed again with its
-    /// gradients.
+    /// What passes: loss in fp32, a layer that is computed again with its gradients, copies that the
+    /// optimizer step makes; and the workspaces of libraries.
     pub workspace: Bytes,
-    /// CUDA context, NCCL buffers, cuBLAS workspaces, the allocator's remainders.
-    pub overhead: Bytes,
+    /// What the allocator keeps without being able to give it out.
+    pub cached: Bytes,
+    /// The CUDA context.
+    pub context: Bytes,
+    /// NCCL's buffers.
+    pub communication: Bytes,
 }
 
 impl MemoryUse {
+    /// What tensors occupy.
+    pub fn allocated(&self) -> Bytes {
+        let states = self.parameters.0 + self.gradients.0 + self.optimizer.0;
+        Bytes(states + self.activations.0 + self.workspace.0)
+    }
+
+    /// What the framework's allocator holds.
+    pub fn reserved(&self) -> Bytes {
+        Bytes(self.allocated().0 + self.cached.0)
+    }
+
     /// Everything together.
     pub fn total(&self) -> Bytes {
-        Bytes(
-            self.parameters.0
-                + self.gradients.0
-                + self.optimizer.0
-                + self.activations.0
-                + self.workspace.0
-                + self.overhead.0,
-        )
+        Bytes(self.reserved().0 + self.context.0 + self.communication.0)
+    }
+
+    /// The same with what comes and goes in a pass: activations, gradients that autograd leaves, what
+    /// passes.
+    #[must_use]
+    pub fn with(&self, activations: f64, gradients: f64, passing: f64) -> Self {
+        let plus = |bytes: Bytes, more: f64| Bytes(bytes.0 + more);
+        Self {
+            activations: plus(self.activations, activations),
+            gradients: plus(self.gradients, gradients),
+            workspace: plus(self.workspace, passing),
+            cached: plus(self.cached, CACHED * (activations + gradients + passing)),
+            ..*self
+        }
     }
 }
 
-/// The memory that `load` needs on a card that runs `path`.
-pub fn memory(training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
+/// The memory that `load` needs between passes on a card of a compute capability, by its first number,
+/// that runs `path`.
+pub fn memory(training: &Training, path: &CardPath, capability: u8, load: &StageLoad) -> MemoryUse {
+    let holds = &training.holds;
     let element = f64::from(path.precision.element_bytes());
     let copies = path.quantisation.map_or(0.0, |quantisation| {
         f64::from(quantisation.copies()) * quantisation.operand_bytes()
     });
     let states = training.master_bytes(path) + training.optimizer.moment_bytes();
+    let buffer = f64::from(training.gradient_bytes);
+    let mut gradients = buffer * load.gradients;
+    if holds.bucket_copies {
+        gradients += element * load.averaged;
+    }
+    if load.averaged > 0.0 && holds.reduce_buffer.0 > 0.0 {
+        gradients += holds.reduce_buffer.0;
+        if load.shared {
+            gradients += buffer * load.stepped;
+        }
+    }
+    if holds.placeholder_gradients && training.fused_gradient_accumulation {
+        gradients += element * load.distinct;
+    }
+    let [pairs, groups] = load.communicators.map(f64::from);
     MemoryUse {
         parameters: Bytes(element * load.parameters + copies * load.quantised_parameters),
-        gradients: Bytes(f64::from(training.gradient_bytes) * load.gradients),
+        gradients: Bytes(gradients),
         optimizer: Bytes(states * load.stepped),
-        activations: load.activations,
-        workspace: load.workspace,
-        overhead: Bytes(CONTEXT + NCCL + ALLOCATOR),
+        activations: Bytes(0.0),
+        workspace: Bytes(
+            of_capability(WORKSPACES, capability)
+                + f64::from(holds.gather_buffers) * load.gathered.0,
+        ),
+        cached: Bytes(0.0),
+        context: Bytes(of_capability(CONTEXT, capability)),
+        communication: Bytes(pairs * COMMUNICATOR[0] + groups * COMMUNICATOR[1]),
     }
+}
+
+/// What the optimizer step needs beside: fp32 copies of 16-bit gradients whose states lie here; the
+/// denominators of an Adam that is not one kernel (PyTorch's `foreach`, about the size of its
+/// parameters); the flat copy through which new parameters are gathered.
+pub fn step_memory(training: &Training, path: &CardPath, load: &StageLoad) -> Bytes {
+    let element = f64::from(path.precision.element_bytes());
+    let copies = if training.gradient_bytes < 4 { 4.0 * load.stepped } else { 0.0 };
+    let denominators = match training.optimizer {
+        Optimizer::Adam { fused: false, .. } => 4.0 * load.stepped,
+        Optimizer::Adam { fused: true, .. } | Optimizer::Sgd => 0.0,
+    };
+    let gathered = if training.holds.parameter_copy && load.shared {
+        element * (load.averaged + load.stepped)
+    } else {
+        0.0
+    };
+    Bytes((copies + denominators).max(gathered))
+}
+
+fn of_capability(values: [(u8, f64); 2], capability: u8) -> f64 {
+    let known = values.iter().find(|(from, _)| capability >= *from);
+    known.map_or(0.0, |(_, value)| *value)
 }

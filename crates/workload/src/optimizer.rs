@@ -86,7 +86,9 @@ mod tests {
     use motley_hardware::MathPath;
 
     use super::*;
-    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Moments, Quantisation};
+    use crate::{
+        AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Holds, Moments, Quantisation,
+    };
 
     const ADAM: Optimizer = Optimizer::Adam { fused: true, moments: Moments::Fp32 };
 
@@ -111,6 +113,7 @@ mod tests {
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
+            holds: Holds::default(),
             adapters: None,
         };
         let path = CardPath {

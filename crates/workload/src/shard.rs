@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{FeedForward, LayerKind, Model, Training};
+use crate::{Attention, FeedForward, LayerKind, Model, Training};
 
 /// A micro-batch on one rank of a tensor-parallel group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,9 +184,8 @@ pub enum ShardError {
     },
 }
 
-/// What hinders `shard` for `model`; empty if nothing does. Key and value heads are never copied
-/// to several ranks: a degree above their number is refused. The sequence is
-/// [`sequence_limits`]'s concern.
+/// What hinders `shard` for `model`; empty if nothing does. The sequence is [`sequence_limits`]'s
+/// concern.
 pub fn shard_limits(model: &Model, shard: &Shard) -> Vec<ShardError> {
     let mut errors = Vec::new();
     if shard.micro_batch_size == 0 {
@@ -215,15 +214,27 @@ pub fn shard_limits(model: &Model, shard: &Shard) -> Vec<ShardError> {
     errors
 }
 
+/// Whether several ranks of a tensor-parallel group work with the same key and value head: where there
+/// are fewer heads than ranks (Megatron-LM's rule: one number divides the other).
+pub(crate) fn copies_key_heads(attention: &Attention, degree: u32) -> bool {
+    attention.kv_heads() < degree && degree.is_multiple_of(attention.kv_heads().max(1))
+}
+
 /// Everything that a tensor-parallel degree splits: its name, its size, the degree, a further way out.
 fn split_dimensions(model: &Model, shard: &Shard) -> Vec<(&'static str, u32, u32, &'static str)> {
     let degree = shard.tensor_parallel;
-    let whole_heads = " (key and value heads are not copied to several ranks)";
+    let across = "; between two sequences these heads are not copied to several ranks";
     let mut dimensions = Vec::new();
     for layer in model.kinds().iter().filter_map(LayerKind::transformer) {
         for attention in std::iter::once(&layer.attention).chain(&layer.cross_attention) {
             dimensions.push(("heads", attention.heads, degree, ""));
-            dimensions.push(("kv_heads", attention.kv_heads(), degree, whole_heads));
+        }
+        if !copies_key_heads(&layer.attention, degree) {
+            let hint = ", or is a multiple, so that ranks have copies";
+            dimensions.push(("kv_heads", layer.attention.kv_heads(), degree, hint));
+        }
+        if let Some(attention) = &layer.cross_attention {
+            dimensions.push(("kv_heads", attention.kv_heads(), degree, across));
         }
         match &layer.feed_forward {
             FeedForward::Dense(mlp) => dimensions.push(("ffn", mlp.ffn, degree, "")),
@@ -310,7 +321,9 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Optimizer, Precision};
+    use crate::{
+        AttentionKernel, ExpertDispatch, ExpertLoad, Holds, MasterWeights, Optimizer, Precision,
+    };
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();
@@ -326,7 +339,8 @@ mod tests {
     #[test]
     fn degrees_must_divide_every_split_dimension() {
         check("llama-2-70b", 8, &[]);
-        check("llama-2-70b", 16, &["kv_heads 8"]);
+        check("llama-2-70b", 16, &[]);
+        check("qwen-2.5-7b", 7, &["kv_heads 4", "ffn 18944", "vocab 152064"]);
         check("gpt-22b", 3, &["heads 64", "kv_heads 64", "vocab 51200"]);
         check("gpt-22b", 0, &["tensor_parallel is 0"]);
     }
@@ -346,6 +360,7 @@ mod tests {
             fused_gradient_accumulation: true,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
+            holds: Holds::default(),
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adapters, CardPath};
+use crate::{Adapters, CardPath, Holds};
 
 /// The arithmetic of the matrix products. The 16-bit ones are mixed-precision training: 16-bit
 /// parameters and activations, fp32 master parameters. The 8- and 4-bit ones are bf16 training whose
@@ -159,6 +159,8 @@ pub struct Training {
     pub expert_load: ExpertLoad,
     /// How tokens travel to the experts of other ranks.
     pub expert_dispatch: ExpertDispatch,
+    /// What the software holds beside what the mathematics asks for.
+    pub holds: Holds,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     pub adapters: Option<Adapters>,

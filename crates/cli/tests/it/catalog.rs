@@ -79,7 +79,11 @@ fn a_model_is_printed_as_scenarios_write_it() {
     for model in ["gpt3-350m", "mixtral-8x7b"] {
         let printed = answer(here(), &["catalog", "models", model]);
         assert!(printed.starts_with("// "), "{printed}");
-        let scenario = changed(MIXED, &[("Preset(\"gpt3-350m\")", printed.trim_end())]);
+        // Experts on several tensor ranks take sequence parallelism.
+        let degrees = "micro_batch_size: 1";
+        let parallel = format!("{degrees}, sequence_parallel: true");
+        let changes = [("Preset(\"gpt3-350m\")", printed.trim_end()), (degrees, &parallel)];
+        let scenario = changed(MIXED, &changes);
         let folder = folder_with("it.ron", scenario);
         let ran = motley(folder.path(), &["check", "it.ron"]);
         assert!(ran.code.is_some_and(|code| code < 2), "{}", ran.stderr);

@@ -212,10 +212,15 @@ fn bytes_of_calls(prepared: &Prepared<'_>, comm: CommId, kind: CollectiveKind) -
     calls.iter().map(|call| call.bytes / share(call)).collect()
 }
 
+/// What stages that deal out experts together have in common: layers, and ranks among which experts are
+/// dealt out and by which they are split.
+type Alike = (Vec<Range<u32>>, (u32, u32));
+
 /// By rank, the part of each matrix that it holds, and of experts also the run of them: beginning and
 /// end of both.
 fn slices(prepared: &Prepared<'_>) -> Vec<[[f64; 4]; 2]> {
-    let mut before: Vec<((Vec<Range<u32>>, (u32, u32)), u32)> = Vec::new();
+    // By layers and degrees, the ranks so far.
+    let mut before: Vec<(Alike, u32)> = Vec::new();
     let mut slices = Vec::new();
     let part = |index: u32, of: u32| {
         [f64::from(index) / f64::from(of), f64::from(index + 1) / f64::from(of)]

@@ -64,7 +64,7 @@ fn exchanges_move_what_their_closed_forms_say() {
 #[test]
 fn two_ranks_halve_the_work() {
     let compute = |plan: &str, groups: &str| {
-        let scenario = Setup { plan, groups, ..JOB }.scenario();
+        let scenario = Setup { groups, plan, ..JOB }.scenario();
         let (prepared, replays) = played(&scenario);
         let account = &replays.runs[0].account;
         let kinds = motley_report::ComputeKind::ALL;

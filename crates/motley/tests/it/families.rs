@@ -23,7 +23,7 @@ const EXPERTS: Setup = Setup {
 };
 
 fn peak_memory(report: &Report) -> f64 {
-    report.stages.iter().map(|stage| stage.peak_memory_bytes).fold(0.0, f64::max)
+    report.stages.iter().map(|stage| stage.memory_peak.allocated_bytes).fold(0.0, f64::max)
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod families;
 mod fidelity;
 mod folding;
 mod megatron;
+mod memory;
 mod mixing;
 mod network;
 mod published;

@@ -6,8 +6,10 @@
 //! `TransformerConfig`, and the checks of the schedules and of `MoELayer.forward`.
 
 use motley::load_text;
+use motley_scheduler::Traffic;
 
-use crate::setup::{DEEP, Setup, played};
+use crate::conservation;
+use crate::setup::{DEEP, Setup, moved, near, played};
 
 /// 24 layers of 32 heads, 8 of them for keys and values.
 const DENSE: &str = r#"Shape(name: "dense", layers: 24, hidden: 2048, heads: 32, kv_heads: 8,
@@ -61,6 +63,8 @@ fn what_it_runs_is_accepted() {
         "dp: 2, tp: 2, pp: 4",
         "dp: 1, tp: 2, cp: 2, pp: 4, sequence_parallel: true",
         "dp: 2, tp: 1, cp: 8, pp: 1",
+        // More tensor ranks than key and value heads.
+        "dp: 1, tp: 16, pp: 1, sequence_parallel: true",
         "dp: 1, tp: 1, cp: 16, pp: 1, context_exchange: AllGather",
         "dp: 1, tp: 4, cp: 2, pp: 2, context_exchange: AllToAll, sequence_parallel: true",
         "dp: 4, tp: 1, pp: 4, schedule: Interleaved(chunks: 3)",
@@ -169,4 +173,34 @@ fn what_it_refuses_is_refused() {
     let odd = "global_batch: 64, sequence_length: 2052, precision: Bf16";
     let plan = "dp: 2, tp: 4, cp: 2, pp: 1, sequence_parallel: true";
     refused(Setup { training: odd, ..setup(DENSE, plan) }, &["sequence_length 2052", "divides it"]);
+}
+
+/// Ranks that have copies of key and value heads gather what they multiply of queries, keys and values,
+/// and add up its gradient.
+#[test]
+fn key_and_value_heads_on_several_ranks() {
+    let moved = |heads: u32, sequence_parallel: bool| {
+        let model = format!(
+            "Shape(name: \"grouped\", layers: 16, hidden: 2048, heads: 32, kv_heads: {heads}, \
+             vocab: 1024, positions: Rotary)"
+        );
+        let plan = format!(
+            "Uniform(dp: 1, tp: 8, pp: 1, micro_batch_size: 1, sequence_parallel: {sequence_parallel})"
+        );
+        let job = Setup { groups: r#"(design: "dgx-a100", count: 1)"#, ..setup(&model, &plan) };
+        conservation::check(&job.scenario());
+        moved(&job.scenario(), Traffic::TensorParallel)
+    };
+    for sequence_parallel in [false, true] {
+        let one_each = moved(8, sequence_parallel);
+        for heads in [1, 2, 4] {
+            // 32 query heads and two for each key and value head, 64 wide, of 2,048 tokens, in 2 bytes;
+            // 64 micro-batches, 16 layers, both passes; seven eighths of it from each of eight ranks,
+            // over two links.
+            let width = 64.0 * f64::from(32 + 2 * heads);
+            let extra = width * 2048.0 * 2.0 * 64.0 * 16.0 * 2.0 * 7.0 * 2.0;
+            let more = moved(heads, sequence_parallel) - one_each;
+            near(more, extra, 1e-9, &format!("{heads} heads"));
+        }
+    }
 }

@@ -136,8 +136,8 @@ fn prefetching_hides_all_gathers_but_the_first() {
             assert!(left <= 1.001 * first, "{prefetch} ahead, {more}: {left} s, first {first} s");
         }
         let times = [0, 1, 2, 1000].map(|prefetch| seconds(&crate::setup::report(&of(prefetch))));
-        // Not to the digit: what runs beside a gather is slowed by it.
-        assert!(times.is_sorted_by(|less, more| 1.0001 * less >= *more), "{times:?}");
+        // What travels earlier may take processors from a kernel that it left alone before.
+        assert!(times.is_sorted_by(|less, more| *more <= less * 1.0001), "{times:?}");
     }
 }
 

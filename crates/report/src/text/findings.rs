@@ -19,13 +19,14 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
             number::count(report.plan.used_card_count.into()),
         ),
         format!(
-            "!!! worst: stage {}, {} x {}: {} of {} GiB, {} short",
+            "!!! worst: stage {}, {} x {}: {} of {} GiB, {} short in {}",
             worst.stage_index,
             number::count(worst.card_count.into()),
             worst.card_name,
             number::gib(worst.needed_bytes),
             number::gib(worst.capacity_bytes),
             number::gib(worst.short_bytes),
+            worst.moment.short(),
         ),
         format!(
             "!!! weights {}, gradients {}, optimizer {}, activations {}, other {}",
@@ -33,7 +34,12 @@ pub(super) fn out_of_memory(report: &Report) -> Vec<String> {
             number::gib(parts.gradients_bytes),
             number::gib(parts.optimizer_bytes),
             number::gib(parts.activations_bytes),
-            number::gib(parts.workspace_bytes + parts.overhead_bytes),
+            number::gib(
+                parts.workspace_bytes
+                    + parts.cached_bytes
+                    + parts.context_bytes
+                    + parts.communication_bytes,
+            ),
         ),
     ];
     lines.iter().map(|line| clip(line, WIDTH)).collect()

@@ -8,14 +8,14 @@ use motley_job::{
 };
 use motley_report::{Account, Published, Run, Subject};
 use motley_scheduler::{
-    ContextParallel, ExpertParallel, Fidelity, GradientSync, Lowered, Offload, Pipeline, Place,
-    Plan, Schedule, Stage, Traffic, Zero,
+    ContextParallel, ExpertParallel, Fidelity, GradientSync, Lowered, MemoryCourse, Moment,
+    Offload, Pipeline, Place, Plan, Schedule, Stage, Traffic, Zero,
 };
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, MasterWeights, MemoryUse,
-    Model, Moments, Optimizer, Precision, Recompute, Training,
+    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, Holds, MasterWeights,
+    MemoryUse, Model, Moments, Optimizer, Precision, Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -72,6 +72,9 @@ impl Fixture {
         let places = places(&plan);
         let paths = places.iter().map(|place| path(&cluster, place.gpu)).collect();
         let memory = vec![memory(4.0); places.len()];
+        let moments = vec![Moment::OptimizerStep; places.len()];
+        let course_of = vec![0; places.len()];
+        let courses = vec![MemoryCourse::default()];
         let recomputed_flops = vec![0.0; places.len()];
         // The jobs of these tests are written by hand; what they follow is in their programs.
         let orders = vec![Vec::new()];
@@ -81,6 +84,9 @@ impl Fixture {
             model_flops,
             recomputed_flops,
             memory,
+            moments,
+            course_of,
+            courses,
             paths,
             orders,
             fidelity: Fidelity::Bundled,
@@ -184,7 +190,9 @@ pub(crate) fn memory(gib: f64) -> MemoryUse {
         optimizer: part(0.5),
         activations: part(0.125),
         workspace: part(0.0625),
-        overhead: part(0.0625),
+        cached: part(0.03125),
+        context: part(0.015_625),
+        communication: part(0.015_625),
     }
 }
 
@@ -210,6 +218,7 @@ fn training() -> Training {
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
+        holds: Holds::default(),
         adapters: None,
     }
 }

@@ -1,8 +1,8 @@
 //! How the model is trained.
 
 use motley_workload::{
-    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Moments, Optimizer,
-    Precision,
+    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, Holds, MasterWeights, Moments,
+    Optimizer, Precision,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,10 @@ pub struct RawTraining {
     /// How tokens travel to the experts of other ranks: as they are stored, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expert_dispatch: ExpertDispatch,
+    /// What the software holds beside what the mathematics asks for; what Megatron-LM does, unless
+    /// given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub holds: Holds,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless
     /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -24,6 +24,9 @@ pub(super) const TOKENS: RangeInclusive<u32> = 1..=16_777_216;
 pub(super) const RANK: RangeInclusive<u32> = 1..=65_536;
 /// Times the mean that an expert gets.
 pub(super) const IMBALANCE: f64 = 1e6;
+
+/// Buffers that activations are gathered into.
+pub(super) const GATHER_BUFFERS: u32 = 64;
 /// Model chunks of a stage.
 pub(super) const CHUNKS: RangeInclusive<u32> = 1..=1_000;
 /// Layers whose parameters are gathered ahead.

@@ -24,6 +24,13 @@ impl Resolver<'_> {
         if let Some(adapters) = &raw.adapters {
             self.count(&path.field("adapters").field("rank"), adapters.rank, limits::RANK);
         }
+        if raw.holds.gather_buffers > limits::GATHER_BUFFERS {
+            let path = path.field("holds").field("gather_buffers");
+            let limit = limits::GATHER_BUFFERS;
+            let count = raw.holds.gather_buffers;
+            let message = format!("`{path}` is {count}, expected up to {limit}");
+            self.error(code::OUT_OF_RANGE, &path, message, "Megatron-LM has 1");
+        }
         if !matches!(raw.gradient_bytes, 2 | 4) {
             let path = path.field("gradient_bytes");
             let message = format!("`{path}` is {}, expected 2 or 4", raw.gradient_bytes);
@@ -43,6 +50,7 @@ impl Resolver<'_> {
             fused_gradient_accumulation: raw.fused_gradient_accumulation,
             expert_load: raw.expert_load,
             expert_dispatch: raw.expert_dispatch,
+            holds: raw.holds,
             adapters: raw.adapters.clone(),
         })
     }

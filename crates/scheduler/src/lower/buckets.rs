@@ -128,6 +128,7 @@ mod tests {
             offload: Offload::default(),
             ranks_on_node: 1,
             quantised_parameters: 0.0,
+            communicators: [0, 0],
             reshard_bytes: 0.0,
         }
     }

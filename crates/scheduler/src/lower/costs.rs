@@ -7,10 +7,11 @@ use motley_units::Time;
 use motley_workload::ProcessGroup;
 
 use super::communicators::slices;
-use super::memory::{Held, idle_memory};
+use super::memory::stage_memory;
 use super::passes::Passes;
 use super::shape::StageShape;
 use super::strand::{Piece, Request, Strand};
+use crate::memory_course::{ChunkCourse, MemoryCourse};
 use crate::plan::Pipeline;
 use crate::schedule::{
     ActivationLimit, ChunkCosts, Costs, Pass, Placement, Position, Schedule, StageCosts, Step,
@@ -72,8 +73,8 @@ pub(super) fn costs(
             }
             Some(ActivationLimit::Available) => {
                 let left = |rank: &RankWork| {
-                    let idle = idle_memory(rank.shape, rank.kind, times).total().0;
-                    times.memory(rank.kind).0 - idle
+                    let course = stage_memory(rank.shape, rank.kind, times);
+                    course.room_for_activations(times.memory(rank.kind)).0
                 };
                 work.ranks.iter().map(left).fold(f64::INFINITY, f64::min)
             }
@@ -110,22 +111,23 @@ type Calls = [Vec<Time>; ProcessGroup::ALL.len()];
 
 /// The costs of one stage, by its slowest and its fullest rank; without a limit.
 fn stage_costs(work: &StageWork, calls: &Calls, times: &KernelTimes) -> StageCosts {
+    let courses: Vec<MemoryCourse> =
+        work.ranks.iter().map(|rank| stage_memory(rank.shape, rank.kind, times)).collect();
     let chunks = (0..work.shape.chunks.len() as u32).map(|chunk| {
         let slowest = |pass: Pass| {
             let step = Step { pass, micro_batch: 0, chunk };
             let ranks = work.ranks.iter();
             ranks.map(|rank| price(rank.passes.strand(step), calls)).max().unwrap_or(Time::ZERO)
         };
-        let fullest = |held: &dyn Fn(&Held) -> f64| {
-            let of = |rank: &RankWork| held(&Held::new(work.shape, rank.kind, times));
-            work.ranks.iter().map(of).fold(0.0, f64::max)
+        let fullest = |held: &dyn Fn(&ChunkCourse) -> f64| {
+            courses.iter().map(|course| held(&course.chunks[chunk as usize])).fold(0.0, f64::max)
         };
         ChunkCosts {
             forward: slowest(Pass::Forward),
             input_gradient: slowest(Pass::InputGradient),
             weight_gradient: slowest(Pass::WeightGradient),
-            kept: fullest(&|held| held.kept[chunk as usize]),
-            deferred: fullest(&|held| held.deferred[chunk as usize]),
+            kept: fullest(&|held| held.kept),
+            deferred: fullest(&|held| held.deferred),
         }
     });
     StageCosts { chunks: chunks.collect(), limit: f64::INFINITY }

@@ -382,7 +382,7 @@ impl<'a> Builder<'a> {
                 BlockPiece::Begin(exchange) => {
                     begun.push(self.inner(exchange).map(|(group, call)| {
                         (group, self.strand.begin(self.names.group(group), group, call))
-                    }))
+                    }));
                 }
                 BlockPiece::Finish(which) => {
                     if let Some((group, begun)) = begun[usize::from(which)] {

@@ -10,6 +10,7 @@ use super::names::Names;
 use super::passes::Passes;
 use super::program::build;
 use super::shape::StageShape;
+use crate::memory_course::{MemoryCourse, Moment};
 use crate::schedule::Order;
 use crate::times::{CardKind, KernelTimes};
 
@@ -17,19 +18,29 @@ use crate::times::{CardKind, KernelTimes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PassesId(usize);
 
+impl PassesId {
+    /// Counted from zero; also the place of the memory's course in [`Programs::into_courses`].
+    pub(super) fn number(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// What depends on the shape of a stage and the kind of card alone.
 #[derive(Debug)]
 struct Made {
     shape: StageShape,
     kind: CardKind,
     passes: Passes,
+    course: MemoryCourse,
 }
 
 /// A program, and the memory of a card that runs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Built {
     pub program: ProgramId,
+    /// At its peak.
     pub memory: MemoryUse,
+    pub moment: Moment,
 }
 
 /// All passes and programs of a job.
@@ -60,8 +71,14 @@ impl<'a> Programs<'a> {
         }
         bucket.push(self.made.len());
         let passes = Passes::new(shape, kind, self.times, &self.names);
-        self.made.push(Made { shape: shape.clone(), kind, passes });
+        let course = stage_memory(shape, kind, self.times);
+        self.made.push(Made { shape: shape.clone(), kind, passes, course });
         PassesId(self.made.len() - 1)
+    }
+
+    /// By passes, how the memory of a card changes that runs them.
+    pub(super) fn into_courses(self) -> Vec<MemoryCourse> {
+        self.made.into_iter().map(|made| made.course).collect()
     }
 
     /// Passes that have been made.
@@ -85,13 +102,11 @@ impl<'a> Programs<'a> {
         if let Some(&known) = self.built.get(&(id, order)) {
             return known;
         }
-        let Made { shape, kind, passes } = &self.made[id.0];
+        let Made { shape, kind, passes, course } = &self.made[id.0];
         let turns = &orders[order as usize];
         let program = build(shape, passes, turns, *kind, self.times, &self.names);
-        let built = Built {
-            program: job.program(&program),
-            memory: stage_memory(shape, turns, *kind, self.times),
-        };
+        let (moment, memory) = course.peak(turns);
+        let built = Built { program: job.program(&program), memory, moment };
         self.built.insert((id, order), built);
         built
     }

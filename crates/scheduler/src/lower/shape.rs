@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use motley_collectives::HostCopy;
-use motley_workload::{Extent, ProcessGroup, Recompute, Shard, Training};
+use motley_workload::{Extent, Model, Part, ProcessGroup, Recompute, Shard, Training};
 
 use super::gradients::Item;
 use super::states::States;
@@ -42,6 +42,8 @@ pub(super) struct StageShape {
     pub ranks_on_node: u32,
     /// Parameters on a card that linear layers multiply in quantised copies, on cards that do so.
     pub quantised_parameters: f64,
+    /// Communicators that a rank is a member of: of two ranks, of more.
+    pub communicators: [u32; 2],
     /// Gradient bytes that one card copies into shard order because other holders have another
     /// degree.
     pub reshard_bytes: f64,
@@ -96,6 +98,12 @@ impl ChunkShape {
     /// Its layers.
     pub(super) fn layers(self) -> Range<u32> {
         self.first_layer..self.first_layer + self.layers
+    }
+
+    /// Its parts that multiply with matrices: layers and head.
+    pub(super) fn matrices(self, model: &Model) -> impl Iterator<Item = Part> {
+        let layers = self.layers().map(|layer| model.part(layer));
+        layers.chain(self.head.then_some(Part::Head))
     }
 
     /// The items whose parameters it holds, in the order of its backward pass.

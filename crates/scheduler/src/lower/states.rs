@@ -17,10 +17,14 @@ pub(super) struct States {
     pub gradients: f64,
     /// Parameters whose gradients are being averaged, beside that buffer.
     pub reduced: f64,
+    /// Parameters whose gradients are averaged with those of other cards.
+    pub averaged: f64,
     /// Parameters whose optimizer states are the card's to step.
     pub stepped: f64,
     /// Of the parameters that the card computes with, the share that it keeps.
     pub own_share: f64,
+    /// Other cards hold the rest of these states.
+    pub shared: bool,
 }
 
 impl States {
@@ -40,13 +44,16 @@ impl States {
             gathered: 0.0,
             gradients: trained,
             reduced: 0.0,
+            averaged: 0.0,
             stepped: trained,
             own_share: 1.0,
+            shared: sharded != Sharded::Nothing && !groups.is_empty(),
         };
         for &(group, portion) in groups {
             let on_rank = f64::from(group.shards_on_rank(shard));
             let given_away = 1.0 - portion;
             let of_group = on_rank * group.trained();
+            states.averaged += of_group;
             let largest =
                 |of: fn(&Bucket) -> f64| on_rank * group.buckets.iter().map(of).fold(0.0, f64::max);
             if sharded != Sharded::Nothing {

@@ -38,6 +38,7 @@ pub(super) fn training(
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
+        holds: software.holds(),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
         expert_load: expert_load(row),
         adapters: adapters(row, assumptions),

@@ -127,7 +127,7 @@ impl Verdict {
         let short = prepared.out_of_memory();
         let peak = prepared.lowered.memory.iter().map(|memory| match self.memory_figure {
             Figure::Device => memory.total().0,
-            Figure::Allocated => memory.total().0 - memory.overhead.0,
+            Figure::Allocated => memory.allocated().0,
             Figure::States => memory.parameters.0 + memory.gradients.0 + memory.optimizer.0,
         });
         let predicted_memory_bytes = Some(peak.fold(0.0, f64::max));

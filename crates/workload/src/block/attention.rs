@@ -4,9 +4,11 @@ use super::core::Core;
 use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
-use crate::Operator;
+use super::{ExchangeKind, ProcessGroup};
 use crate::activation::Kept;
 use crate::model::{Attention, cross_inputs};
+use crate::shard::copies_key_heads;
+use crate::{Operator, Pass};
 
 const QKV: Names =
     Names { forward: "qkv", input: "qkv input gradient", weight: "qkv weight gradient" };
@@ -23,6 +25,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     let qkv = Linear::new(rows, QKV, &attention.inputs(rows.hidden));
     let core = Core::within(rows, attention);
     let normed = QkNormed::new(rows, attention);
+    let joined = Joined::new(rows, attention);
     let mut piece = Piece {
         keeps_input: qkv.keeps_input(),
         quantised_input: qkv.quantised_input(),
@@ -38,6 +41,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     };
 
     piece.forward.extend(qkv.forward());
+    joined.forward_into(&mut piece);
     normed.forward_into(&mut piece);
     piece.forward.extend(rotary(rows, attention));
     core.forward_into(&mut piece);
@@ -45,6 +49,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     core.backward_into(&mut piece);
     piece.backward.extend(rotary(rows, attention));
     normed.backward_into(&mut piece);
+    joined.backward_into(&mut piece);
     piece.backward.extend(qkv.bias_gradient());
     piece.backward.extend(qkv.input_gradient());
     piece.deferrable.extend(qkv.weight_gradient());
@@ -101,6 +106,50 @@ fn rotary(rows: &Rows, attention: &Attention) -> Option<Operator> {
         let width = of(attention.heads) + of(attention.kv_heads());
         elementwise("rotary", 2.0 * rows.element * rows.tokens as f64 * width as f64)
     })
+}
+
+/// Queries, keys and values of all heads, where there are fewer key and value heads than tensor ranks:
+/// each rank multiplies with its part of the matrix, gathers the results, and picks its query heads and
+/// their key and value head out of these (Megatron-LM's `Attention`).
+struct Joined<'a> {
+    rows: &'a Rows<'a>,
+    /// Elements of all heads, if they are gathered.
+    whole: Option<f64>,
+    /// Elements that this rank keeps of keys and values beyond its part of the product.
+    copied: f64,
+}
+
+impl<'a> Joined<'a> {
+    fn new(rows: &'a Rows<'a>, attention: &Attention) -> Self {
+        let degree = rows.shard.tensor_parallel;
+        let tokens = rows.tokens as f64;
+        let pair = (attention.key_dim() + attention.value_dim()) as f64;
+        let heads = f64::from(attention.kv_heads());
+        let whole = (attention.query_width() as f64 + heads * pair) * tokens;
+        Self {
+            rows,
+            whole: copies_key_heads(attention, degree).then_some(whole),
+            copied: pair * tokens * (1.0 - heads / f64::from(degree.max(1))),
+        }
+    }
+
+    /// The parts are gathered by rank and copied into the order of tokens.
+    fn forward_into(&self, piece: &mut Piece) {
+        if let Some(whole) = self.whole {
+            let gathered = ExchangeKind::AllGather;
+            piece.exchange(Pass::Forward, ProcessGroup::Tensor, gathered, whole);
+            piece.forward.push(elementwise("join heads", 2.0 * self.rows.element * whole));
+            piece.kept.split += self.rows.element * self.copied;
+        }
+    }
+
+    fn backward_into(&self, piece: &mut Piece) {
+        if let Some(whole) = self.whole {
+            piece.backward.push(elementwise("part heads", 2.0 * self.rows.element * whole));
+            let summed = ExchangeKind::ReduceScatter;
+            piece.exchange(Pass::Backward, ProcessGroup::Tensor, summed, whole);
+        }
+    }
 }
 
 /// Normalisation of queries and keys.

@@ -60,9 +60,9 @@ impl Context {
                 piece.exchange(pass, ProcessGroup::Context, ExchangeKind::AllGather, all);
             }
             (ContextExchange::AllToAll, Pass::Forward) => {
-                self.trade(piece, pass, queries + keys_values);
+                Self::trade(piece, pass, queries + keys_values);
             }
-            (ContextExchange::AllToAll, Pass::Backward) => self.trade(piece, pass, outputs),
+            (ContextExchange::AllToAll, Pass::Backward) => Self::trade(piece, pass, outputs),
         }
     }
 
@@ -82,16 +82,16 @@ impl Context {
                 let all = keys_values * self.degree as f64;
                 piece.exchange(pass, ProcessGroup::Context, ExchangeKind::ReduceScatter, all);
             }
-            (ContextExchange::AllToAll, Pass::Forward) => self.trade(piece, pass, outputs),
+            (ContextExchange::AllToAll, Pass::Forward) => Self::trade(piece, pass, outputs),
             (ContextExchange::AllToAll, Pass::Backward) => {
-                self.trade(piece, pass, queries + keys_values);
+                Self::trade(piece, pass, queries + keys_values);
             }
         }
     }
 
     /// What travels beside a step of the ring: keys and values, and in the backward pass their
     /// gradients so far. Returns which exchange it is.
-    pub(super) fn step(self, core: &Core, piece: &mut Piece, pass: Pass) -> usize {
+    pub(super) fn step(core: &Core, piece: &mut Piece, pass: Pass) -> usize {
         let [_, keys_values, _] = core.own_elements();
         let times = match pass {
             Pass::Forward => 1.0,
@@ -100,7 +100,7 @@ impl Context {
         piece.begin(pass, ProcessGroup::Context, ExchangeKind::Shift, times * keys_values)
     }
 
-    fn trade(self, piece: &mut Piece, pass: Pass, elements: f64) {
+    fn trade(piece: &mut Piece, pass: Pass, elements: f64) {
         piece.exchange(pass, ProcessGroup::Context, ExchangeKind::AllToAll, elements);
     }
 }

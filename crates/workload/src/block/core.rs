@@ -80,7 +80,7 @@ impl<'a> Core<'a> {
     fn flash_into(&self, piece: &mut Piece, pass: Pass) {
         let steps = self.context.steps();
         for step in 0..steps {
-            let travels = (step + 1 < steps).then(|| self.context.step(self, piece, pass));
+            let travels = (step + 1 < steps).then(|| Context::step(self, piece, pass));
             let kernel = self.flash(pass, self.keys.div_ceil(steps));
             match pass {
                 Pass::Forward => piece.forward.push(kernel),

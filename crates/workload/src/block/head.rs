@@ -4,9 +4,9 @@
 use super::linear::{Linear, Names, deferred};
 use super::rows::{Rows, elementwise};
 use super::{Block, Exchange};
-use crate::Deferral;
 use crate::activation::Kept;
 use crate::model::{LanguageHead, Weight};
+use crate::{CrossEntropy, Deferral};
 
 const DENSE: Names = Names {
     forward: "head dense",
@@ -29,6 +29,10 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     let (element, whole) = (rows.element, rows.whole_stream());
     // Logits of this rank's part of the vocabulary.
     let count = rows.tokens as f64 * logits.outputs as f64;
+    // What the loss is computed over.
+    let holds = &rows.training.holds;
+    let seen = if holds.split_logits { count } else { rows.tokens as f64 * f64::from(vocab) };
+    let gathered = if holds.split_logits { 0.0 } else { element * seen };
     let cast = rows.path.precision.mixed().then_some((element + 4.0) * count);
 
     let mut forward = Vec::new();
@@ -43,8 +47,11 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
         forward.push(elementwise("cap logits", 2.0 * 4.0 * count));
     }
     // In fp32, four kernels: the maximum (read), its subtraction (read, write), the exponentials
-    // (read, write) with their sum (read), the division (read, write).
-    forward.push(elementwise("cross entropy", 8.0 * 4.0 * count));
+    // (read, write) with their sum (read), the division (read, write). Fused, the subtraction and the
+    // exponentials are one.
+    let fused = holds.cross_entropy == CrossEntropy::Fused;
+    let accesses = if fused { 6.0 } else { 8.0 };
+    forward.push(elementwise("cross entropy", accesses * 4.0 * count));
 
     // From the kept probabilities (read, write).
     let mut backward = vec![elementwise("cross entropy backward", 2.0 * 4.0 * count)];
@@ -71,10 +78,14 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
             // Inputs of norm and logits product.
             stream: 2.0 * element * rows.stream(),
             // Probabilities in fp32; the capped logits.
-            split: (4.0 + if head.softcap { 4.0 } else { 0.0 }) * count,
-            // The logits as the product puts them out, and the fp32 exponentials beside the
-            // probabilities.
-            passing: (element + 4.0) * count,
+            split: (4.0 + if head.softcap { 4.0 } else { 0.0 }) * seen,
+            // The logits as the product puts them out, and their fp32 copy beside the exponentials,
+            // which become the probabilities.
+            passing: if rows.path.precision.mixed() { element * count } else { 0.0 }
+                + gathered
+                + if fused { 0.0 } else { 4.0 * seen },
+            // The logits' gradient, in the place of the probabilities until it is cast.
+            returning: if rows.path.precision.mixed() { element * seen } else { 0.0 },
             // Input and gradient of the logits product, and of BERT's dense layer.
             waiting: if logits.keeps_input() { element * rows.stream() } else { 0.0 }
                 + logits.waiting_gradient()

@@ -29,12 +29,15 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
 
     piece.forward.extend(up.forward());
     let read_and_written = (up.outputs + down.inputs) as f64;
-    piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
+    // Unfused, the activated gate is written and read once more, and kept for the product's gradient.
+    let gate = if mlp.gated && !rows.training.holds.fused_activation { down.inputs } else { 0 };
+    let moved = read_and_written + 2.0 * gate as f64;
+    piece.forward.push(elementwise("activation", rows.element * tokens * moved));
     piece.forward.extend(down.forward());
 
     piece.backward.extend(down.backward());
     // Reads the output's gradient and the kept input, writes the input's gradient.
-    let moved = (down.inputs + 2 * up.outputs) as f64;
+    let moved = (down.inputs + 2 * up.outputs + 3 * gate) as f64;
     piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
     piece.backward.extend(up.bias_gradient());
     piece.backward.extend(up.input_gradient());
@@ -42,7 +45,7 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
 
     let widest = tokens * up.outputs as f64;
     piece.kept = Kept {
-        split: rows.element * widest + down.kept() + up.kept_inside(),
+        split: rows.element * (widest + tokens * gate as f64) + down.kept() + up.kept_inside(),
         widest,
         waiting: up.kept_inside() + up.waiting_gradient() + down.waiting(),
         ..Kept::default()

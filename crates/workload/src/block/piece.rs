@@ -94,8 +94,10 @@ pub(super) fn block(
     // inputs of norms behind.
     let outputs = if pieces.iter().any(|piece| piece.keeps_input) { norms } else { 0 };
     let copies = pieces.iter().map(|piece| piece.quantised_input).sum::<f64>() * stream;
+    let upcast = if rows.training.holds.fused_norm { 0.0 } else { 4.0 + rows.element };
     let mut kept = Kept {
         stream: (1 + outputs + after) as f64 * rows.element * stream
+            + (norms + after) as f64 * upcast * stream
             + parts * rows.mask() * stream
             + copies,
         waiting: outputs as f64 * rows.element * stream + copies,

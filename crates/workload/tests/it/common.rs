@@ -2,7 +2,7 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Layer,
+    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Holds, Layer,
     MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard, Training,
     Transformer, blocks,
 };
@@ -25,6 +25,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
+        holds: Holds::default(),
         adapters: None,
     }
 }

@@ -3,8 +3,8 @@
 use crate::common::{path_in, training};
 use motley_units::Bytes;
 use motley_workload::{
-    AttentionKernel, Model, Part, Precision, Preset, Recompute, Shard, StageLoad, activations,
-    memory,
+    AttentionKernel, CardPath, CrossEntropy, Holds, MemoryUse, Model, Part, Precision, Preset,
+    Recompute, Shard, StageLoad, Training, activations, memory, step_memory,
 };
 
 #[test]
@@ -89,6 +89,15 @@ fn flash_attention_keeps_no_scores_and_grouped_queries_fewer_keys() {
     assert!((selective - expected).abs() < 1.0, "{selective} != {expected}");
 }
 
+/// Of a card of compute capability 8 that shares nothing and is a member of no communicator.
+fn held(training: &Training, path: &CardPath, load: &StageLoad) -> MemoryUse {
+    memory(training, path, 8, load)
+}
+
+fn load(parameters: f64) -> StageLoad {
+    StageLoad { parameters, gradients: parameters, stepped: parameters, ..StageLoad::default() }
+}
+
 #[test]
 fn states_take_the_bytes_that_each_precision_needs() {
     // Parameters, gradients, optimizer for each parameter.
@@ -99,29 +108,83 @@ fn states_take_the_bytes_that_each_precision_needs() {
         (Precision::Tf32, 4, [4.0, 4.0, 8.0]),
     ];
     for (precision, gradient_bytes, expected) in cases {
-        let load = StageLoad {
-            parameters: 1e9,
-            gradients: 1e9,
-            stepped: 1e9,
-            quantised_parameters: 1e9,
-            activations: Bytes(3e9),
-            workspace: Bytes(2e9),
-        };
         let path = path_in(precision, AttentionKernel::Unfused);
         let mut training = training(2048);
         training.gradient_bytes = gradient_bytes;
-        let found = memory(&training, &path, &load);
+        let found = held(&training, &path, &load(1e9));
         let states = [found.parameters, found.gradients, found.optimizer];
         assert_eq!(states, expected.map(|bytes| Bytes(bytes * 1e9)));
-        assert_eq!((found.activations, found.workspace), (Bytes(3e9), Bytes(2e9)));
-        let sum: f64 = expected.iter().sum::<f64>() * 1e9 + 5e9 + found.overhead.0;
-        assert!(found.overhead.0 > 0.0 && (sum / found.total().0 - 1.0).abs() < 1e-15);
 
         // What is frozen has parameters and nothing else.
-        let frozen = memory(&training, &path, &StageLoad { gradients: 0.0, stepped: 0.0, ..load });
+        let frozen = StageLoad { gradients: 0.0, stepped: 0.0, ..load(1e9) };
+        let frozen = held(&training, &path, &frozen);
         assert_eq!(frozen.parameters, found.parameters);
         assert_eq!((frozen.gradients, frozen.optimizer), (Bytes(0.0), Bytes(0.0)));
+
+        // 16-bit gradients are copied to fp32 for the step.
+        let copies = if gradient_bytes == 2 { 4e9 } else { 0.0 };
+        assert_eq!(step_memory(&training, &path, &load(1e9)), Bytes(copies));
     }
+}
+
+#[test]
+fn figures_of_memory_contain_each_other() {
+    let path = path_in(Precision::Bf16, AttentionKernel::Flash);
+    let communicators = StageLoad { communicators: [1, 2], ..load(1e9) };
+    let idle = held(&training(2048), &path, &communicators);
+    let busy = idle.with(3e9, 1e9, 2e9);
+    for memory in [idle, busy] {
+        let parts = [
+            memory.parameters,
+            memory.gradients,
+            memory.optimizer,
+            memory.activations,
+            memory.workspace,
+        ];
+        let allocated: f64 = parts.iter().map(|part| part.0).sum();
+        assert!((allocated - memory.allocated().0).abs() < 1.0);
+        assert!((memory.reserved().0 - allocated - memory.cached.0).abs() < 1.0);
+        let driver = memory.context.0 + memory.communication.0;
+        assert!(driver > 0.0 && (memory.total().0 - memory.reserved().0 - driver).abs() < 1.0);
+    }
+    assert!((busy.allocated().0 - idle.allocated().0 - 6e9).abs() < 1.0);
+    assert_eq!(idle.cached, Bytes(0.0));
+    // NCCL issue 964: 544 MiB for two ranks, 688 MiB for more.
+    assert_eq!(idle.communication, Bytes((544.0 + 2.0 * 688.0) * 1024.0 * 1024.0));
+}
+
+/// What each choice of a software stack adds, bytes for each of a billion parameters, of which the
+/// card steps a quarter.
+#[test]
+fn stacks_hold_more() {
+    let path = path_in(Precision::Bf16, AttentionKernel::Flash);
+    let load = StageLoad {
+        averaged: 1e9,
+        stepped: 0.25e9,
+        shared: true,
+        distinct: 0.1e9,
+        gathered: Bytes(1e8),
+        ..load(1e9)
+    };
+    let of = |holds: Holds| {
+        let training = Training { holds, ..training(2048) };
+        let step = step_memory(&training, &path, &load).0;
+        (held(&training, &path, &load).allocated().0, step)
+    };
+    let (plain, step) = of(Holds::default());
+    assert_eq!(step, 0.0);
+    let check = |holds: Holds, more: f64, step: f64| {
+        let (found, found_step) = of(holds);
+        assert!((found - plain - more).abs() < 1.0, "{holds:?}: {}", found - plain);
+        assert!((found_step - step).abs() < 1.0, "{holds:?}: {found_step}");
+    };
+    let megatron = Holds::default;
+    check(Holds { bucket_copies: true, ..megatron() }, 2e9, 0.0);
+    // The buffer, and the share that comes out of it.
+    check(Holds { reduce_buffer: Bytes(1e9), ..megatron() }, 1e9 + 1e9, 0.0);
+    check(Holds { parameter_copy: true, ..megatron() }, 0.0, 2e9 + 0.5e9);
+    check(Holds { gather_buffers: 3, ..megatron() }, 2e8, 0.0);
+    check(Holds { placeholder_gradients: true, ..megatron() }, 2e8, 0.0);
 }
 
 #[test]
@@ -141,5 +204,38 @@ fn recomputation_trades_kept_bytes_for_passing_ones() {
             assert!((selective.0 + selective.1 - none.0 - none.1).abs() < 1.0);
             assert!((full.1 - none.1 - none.0).abs() < 1.0);
         }
+    }
+}
+
+/// What norms, gates and losses keep that are not fused, elements of a micro-batch's stream or logits.
+#[test]
+fn unfused_kernels_keep_more() {
+    let model = Model::preset("llama-2-7b").unwrap();
+    let path = path_in(Precision::Bf16, AttentionKernel::Flash);
+    let tokens = 2.0 * 2048.0;
+    for (degree, sequence_parallel) in [(1, false), (4, false), (4, true)] {
+        let shard = Shard::new(degree, sequence_parallel, 2);
+        let t = f64::from(degree);
+        let own = if sequence_parallel { tokens / t } else { tokens };
+        let kept = |part, holds| {
+            let training = Training { holds, ..training(2048) };
+            let found = activations(&model, part, &training, &path, &shard);
+            (found.bytes(Recompute::None).0, found.forward_workspace(Recompute::None).0)
+        };
+        let layer = |holds| kept(model.part(0), holds).0;
+        let fused = layer(Holds::default());
+        // Two norms: an fp32 copy, and what is normalised in 16 bits.
+        let norms = layer(Holds { fused_norm: false, ..Holds::default() }) - fused;
+        assert!((norms - 2.0 * (4.0 + 2.0) * own * 4096.0).abs() < 1.0);
+        let gate = layer(Holds { fused_activation: false, ..Holds::default() }) - fused;
+        assert!((gate - 2.0 * tokens * 11008.0 / t).abs() < 1.0);
+        // Logits, fp32 copy and exponentials at once; the exponentials in the copy's place; all of
+        // them on every rank.
+        let loss = |holds| kept(Part::Head, holds).1 / (tokens * 32000.0 / t);
+        assert!((loss(Holds::default()) - (2.0 + 4.0)).abs() < 1e-9);
+        let fused = Holds { cross_entropy: CrossEntropy::Fused, ..Holds::default() };
+        assert!((loss(fused) - 2.0).abs() < 1e-9);
+        let whole = Holds { split_logits: false, ..Holds::default() };
+        assert!((loss(whole) - (2.0 + 6.0 * t)).abs() < 1e-9);
     }
 }

@@ -130,13 +130,16 @@ fn states_take_the_bytes_that_recipe_and_optimizer_need() {
             gradients: 1e9,
             stepped: 1e9,
             quantised_parameters: 0.75e9,
-            activations: Bytes(0.0),
-            workspace: Bytes(0.0),
+            averaged: 0.0,
+            shared: false,
+            gathered: Bytes(0.0),
+            distinct: 0.0,
+            communicators: [0, 0],
         };
         let mut training = training(precision);
         training.optimizer = Optimizer::Adam { fused: true, moments };
         training.master_weights = master_weights;
-        let found = memory(&training, &path(device, precision), &load);
+        let found = memory(&training, &path(device, precision), 9, &load);
         let states = [found.parameters, found.gradients, found.optimizer];
         for (found, expected) in states.into_iter().zip(expected) {
             close(found.0, expected * 1e9, 1e-12, &format!("{device} {precision:?}"));

@@ -170,8 +170,8 @@ pub(crate) fn traffic_name(class: Traffic) -> &'static str {
         Traffic::ExpertParallel => "expert-parallel",
         Traffic::PipelineParallel => "pipeline-parallel",
         Traffic::DataParallel => "data-parallel",
-        Traffic::Parameters => "parameter",
-        Traffic::Host => "host",
+        Traffic::Parameters => "parameter gather",
+        Traffic::Host => "host copies",
         Traffic::TiedEmbedding => "tied-embedding",
         Traffic::GradientNorm => "gradient-norm",
     }

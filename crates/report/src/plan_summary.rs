@@ -1,6 +1,6 @@
 //! The plan in a form to be read: pipelines of equal shape together.
 
-use motley_scheduler::{GradientSync, Pipeline};
+use motley_scheduler::{GradientSync, Pipeline, Shares};
 use motley_topology::{Cluster, GpuId};
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct PlanSummary {
     pub zero_stage_index: u32,
     /// Ranks that share one copy, if not all that hold the same parameters.
     pub zero_group_count: Option<u32>,
+    /// How much of a copy each takes: `equal`, or `memory`, in proportion to that of the cards; none if
+    /// nothing is shared out.
+    pub zero_shares: Option<&'static str>,
     /// Pipelines of equal shape.
     pub pipeline_classes: Vec<PipelineClass>,
 }
@@ -112,6 +115,7 @@ fn alike(cluster: &Cluster, a: &Pipeline, b: &Pipeline) -> bool {
         && a.stages.iter().zip(&b.stages).all(|(a, b)| {
             a.chunks == b.chunks
                 && a.recompute == b.recompute
+                && a.offload == b.offload
                 && a.context == b.context
                 && a.experts == b.experts
                 && a.gpus.len() == b.gpus.len()
@@ -137,6 +141,10 @@ impl PlanSummary {
             },
             zero_stage_index: plan.zero.stage(),
             zero_group_count: plan.zero.group,
+            zero_shares: (plan.zero.stage() > 0).then_some(match plan.zero.shares {
+                Shares::Equal => "equal",
+                Shares::Memory => "memory",
+            }),
             pipeline_classes: classes.list.clone(),
         }
     }

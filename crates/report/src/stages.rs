@@ -1,7 +1,8 @@
 //! The stages of a plan, one row for each stage of each class of pipelines.
 
 use motley_job::RankId;
-use motley_workload::Recompute;
+use motley_scheduler::{ContextParallel, Dispatch, Offload, Stage};
+use motley_workload::{ContextExchange, Recompute};
 use serde::Serialize;
 
 use crate::fit::need_and_capacity;
@@ -22,14 +23,24 @@ pub struct StageRow {
     pub tensor_parallel_count: u32,
     /// Context-parallel degree.
     pub context_parallel_count: u32,
+    /// How tokens meet those of other context-parallel ranks: `ring`, `all-gather` or `all-to-all`; none
+    /// if the stage has whole sequences.
+    pub context_exchange: Option<&'static str>,
     /// Expert-parallel degree.
     pub expert_parallel_count: u32,
+    /// Ranks that split each expert.
+    pub expert_tensor_parallel_count: u32,
+    /// How tokens travel to the experts of other ranks: `all-to-all` or `forwarded`; none if they do
+    /// not.
+    pub expert_dispatch: Option<&'static str>,
     /// Layers of all its chunks.
     pub layer_count: u32,
     /// Model chunks, more than one under the interleaved schedule.
     pub chunk_count: u32,
     /// `none`, `selective` or `full`.
     pub recompute: &'static str,
+    /// What lies in the memory of hosts: `optimizer`, `parameters`, `activations`.
+    pub offload: Vec<&'static str>,
     /// Computing.
     pub compute_s: f64,
     /// Computing, of the card that computes longest.
@@ -58,6 +69,30 @@ pub(crate) fn recompute_name(recompute: Recompute) -> &'static str {
         Recompute::Selective => "selective",
         Recompute::Full => "full",
     }
+}
+
+fn exchange_name(context: ContextParallel) -> Option<&'static str> {
+    (context.degree > 1).then_some(match context.exchange {
+        ContextExchange::Ring => "ring",
+        ContextExchange::AllGather => "all-gather",
+        ContextExchange::AllToAll => "all-to-all",
+    })
+}
+
+fn dispatch_name(stage: &Stage) -> Option<&'static str> {
+    (stage.expert_degrees().0 > 1).then_some(match stage.experts.dispatch {
+        Dispatch::AllToAll => "all-to-all",
+        Dispatch::Forwarded => "forwarded",
+    })
+}
+
+fn offload_names(offload: Offload) -> Vec<&'static str> {
+    let names = [
+        (offload.optimizer, "optimizer"),
+        (offload.parameters, "parameters"),
+        (offload.activations, "activations"),
+    ];
+    names.into_iter().filter(|(lies_there, _)| *lies_there).map(|(_, name)| name).collect()
 }
 
 /// What is summed up for a row.
@@ -107,10 +142,14 @@ impl StageRow {
                     cards: card_types(subject.cluster, &stage.gpus),
                     tensor_parallel_count: stage.tensor_parallel(),
                     context_parallel_count: stage.context.degree,
+                    context_exchange: exchange_name(stage.context),
                     expert_parallel_count: stage.expert_degrees().0,
+                    expert_tensor_parallel_count: stage.expert_degrees().1,
+                    expert_dispatch: dispatch_name(stage),
                     layer_count: stage.layer_count(),
                     chunk_count: stage.chunks.len() as u32,
                     recompute: recompute_name(stage.recompute),
+                    offload: offload_names(stage.offload),
                     compute_s: mean.compute,
                     slowest_compute_s: sum.slowest,
                     exposed_s: mean.exposed,

@@ -71,25 +71,37 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
     let tp = number::span(report.stages.iter().map(|stage| stage.tensor_parallel_count));
     let chunks = report.stages.iter().map(|stage| stage.chunk_count).max().unwrap_or(1);
     let chunks = if chunks > 1 { format!(" of {chunks} chunks") } else { String::new() };
-    let sizes = number::span(classes.iter().map(|class| class.sequences_per_micro_batch_count));
+    let counts = by_cards(report, |class| class.micro_batch_count);
+    let sizes = by_cards(report, |class| class.sequences_per_micro_batch_count);
     let mut parts =
         vec![format!("dp {}", plan.pipeline_count), format!("pp {pp}"), format!("tp {tp}")];
     let degrees = |of: fn(&StageRow) -> u32| report.stages.iter().map(of);
-    for (name, of) in [
-        ("cp", (|row| row.context_parallel_count) as fn(&StageRow) -> u32),
-        ("ep", |row| row.expert_parallel_count),
+    let ways = |of: fn(&StageRow) -> Option<&'static str>| {
+        let mut ways: Vec<&str> = report.stages.iter().filter_map(of).collect();
+        ways.sort_unstable();
+        ways.dedup();
+        ways.join(", ")
+    };
+    for (name, of, way) in [
+        (
+            "cp",
+            (|row| row.context_parallel_count) as fn(&StageRow) -> u32,
+            (|row| row.context_exchange) as fn(&StageRow) -> Option<&'static str>,
+        ),
+        ("ep", |row| row.expert_parallel_count, |row| row.expert_dispatch),
     ] {
         if degrees(of).any(|degree| degree > 1) {
-            parts.push(format!("{name} {}", number::span(degrees(of))));
+            parts.push(format!("{name} {} ({})", number::span(degrees(of)), ways(way)));
         }
     }
     if plan.zero_stage_index > 0 {
         let group = plan.zero_group_count.map(|size| format!(" in groups of {size}"));
-        parts.push(format!("ZeRO {}{}", plan.zero_stage_index, group.unwrap_or_default()));
+        let shares = if plan.zero_shares == Some("memory") { " by memory" } else { "" };
+        parts.push(format!("ZeRO {}{shares}{}", plan.zero_stage_index, group.unwrap_or_default()));
     }
     parts.extend([
         format!("{}{chunks}", plan.schedule),
-        format!("micro-batches {} of size {sizes}", micro_batches(report)),
+        format!("micro-batches {counts} of size {sizes}"),
     ]);
     parts.extend(layers(report).map(|layers| format!("layers {layers}")));
     let mut recompute = report.stages.iter().map(|stage| stage.recompute);
@@ -100,8 +112,19 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
             parts.push(format!("{first} recompute"));
         }
     }
+    let mut offload = report.stages.iter().map(|stage| &stage.offload);
+    if let Some(first) = offload.next() {
+        if offload.any(|other| other != first) {
+            parts.push("offload on some stages".to_owned());
+        } else if !first.is_empty() {
+            parts.push(format!("{} on hosts", first.join(" + ")));
+        }
+    }
     if plan.sequence_parallel {
         parts.push("sequence parallel".to_owned());
+    }
+    if plan.overlap_tensor {
+        parts.push("tensor overlap".to_owned());
     }
     if plan.idle_card_count > 0 {
         parts.push(format!("{} cards idle", number::count(u64::from(plan.idle_card_count))));
@@ -110,9 +133,9 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
 }
 
 /// `8`, or by the cards of the pipelines `12 (V100) / 4 (P100)`.
-fn micro_batches(report: &Report) -> String {
+fn by_cards(report: &Report, of: fn(&PipelineClass) -> u32) -> String {
     let classes = &report.plan.pipeline_classes;
-    let all = number::span(classes.iter().map(|class| class.micro_batch_count));
+    let all = number::span(classes.iter().map(of));
     let mut by_cards: Vec<(String, Vec<&PipelineClass>)> = Vec::new();
     for class in classes {
         let cards: Vec<String> = class.cards.iter().map(|id| short_name(report, id)).collect();
@@ -128,7 +151,7 @@ fn micro_batches(report: &Report) -> String {
     let parts: Vec<String> = by_cards
         .iter()
         .map(|(cards, list)| {
-            let counts = number::span(list.iter().map(|class| class.micro_batch_count));
+            let counts = number::span(list.iter().map(|&class| of(class)));
             format!("{counts} ({cards})")
         })
         .collect();

@@ -92,7 +92,7 @@ fn nanotron(model: &Model, stages: u32, layers: u32) -> Result<Vec<u32>, Unsuppo
         counts[stage as usize] += 1;
         sum += layer;
         if sum * u128::from(stages) >= total * u128::from(stage + 1) {
-            stage += 1;
+            stage = (stage + 1).min(stages - 1);
         }
     }
     if stage + 1 < stages {

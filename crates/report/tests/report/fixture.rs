@@ -173,6 +173,7 @@ fn path(cluster: &Cluster, gpu: GpuId) -> CardPath {
         math,
         quantisation: None,
         attention: AttentionKernel::Unfused,
+        flash_version: None,
     }
 }
 
@@ -210,6 +211,7 @@ fn training() -> Training {
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
+        flash_version: None,
         adapters: None,
     }
 }

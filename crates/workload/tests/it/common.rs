@@ -25,6 +25,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         fused_gradient_accumulation: true,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
+        flash_version: None,
         adapters: None,
     }
 }
@@ -42,7 +43,7 @@ pub(crate) fn path(attention: AttentionKernel) -> CardPath {
 
 pub(crate) fn path_in(precision: Precision, attention: AttentionKernel) -> CardPath {
     let math = if precision.mixed() { MathPath::Fp16Tensor } else { MathPath::Fp32 };
-    CardPath { precision, math, quantisation: None, attention }
+    CardPath { precision, math, quantisation: None, attention, flash_version: None }
 }
 
 /// The blocks of the first layer of a kind, attention first.

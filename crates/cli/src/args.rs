@@ -97,6 +97,9 @@ pub(crate) struct Validate {
     /// At most so many rows, from the first
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
+    /// Write each row's scenario into this folder, to be run and changed
+    #[arg(long, value_name = "FOLDER")]
+    pub scenarios: Option<PathBuf>,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

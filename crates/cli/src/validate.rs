@@ -1,13 +1,18 @@
 //! `motley validate`.
 
+use std::path::Path;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use motley_study::runs::{ReadError, read};
-use motley_study::{Concern, Grouping, Selection, SelectionError, Status, json, text};
+use motley_study::runs::{ReadError, Runs, read};
+use motley_study::{
+    Concern, Grouping, Selection, SelectionError, Status, json, scenario_files, text,
+};
 
 use crate::args::{Format, Validate};
 use crate::exit::{CommandFailure, Exit, print, remark};
+use crate::files::PendingFile;
 
 pub(crate) fn validate(arguments: &Validate) -> Result<Exit, CommandFailure> {
     let start = Instant::now();
@@ -20,6 +25,9 @@ pub(crate) fn validate(arguments: &Validate) -> Result<Exit, CommandFailure> {
             "none of the {} rows is selected; see --filter and --limit",
             runs.len()
         )));
+    }
+    if let Some(folder) = &arguments.scenarios {
+        write_scenarios(folder, &runs, &selection)?;
     }
     let bar = bar(count as u64);
     let validation = motley_study::validate(&runs, &selection, &grouping, &|| bar.inc(1));
@@ -45,6 +53,15 @@ pub(crate) fn validate(arguments: &Validate) -> Result<Exit, CommandFailure> {
         exit = Exit::Internal;
     }
     Ok(exit)
+}
+
+/// The scenarios of the selected rows, a file each.
+fn write_scenarios(folder: &Path, runs: &Runs, selection: &Selection) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for (name, text) in scenario_files(runs, selection) {
+        PendingFile::create(&folder.join(name))?.write(text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Rows done, on standard error if that is a terminal.

@@ -23,8 +23,25 @@ pub struct Architecture {
     pub memory: MemoryEfficiency,
     /// FlashAttention; none where no implementation exists, and attention runs unfused.
     pub flash_attention: Option<AttentionEfficiency>,
+    /// Its versions before that, for software that has no later one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_flash_attention: Vec<AttentionEfficiency>,
     /// Time between the starts of two empty kernels of one stream.
     pub kernel_gap: Cited<Seconds>,
+}
+
+impl Architecture {
+    /// FlashAttention of at most so high a version, the latest if none is given; the earliest where
+    /// all are later.
+    pub fn flash_attention(&self, newest: Option<u8>) -> Option<&AttentionEfficiency> {
+        let latest = self.flash_attention.as_ref()?;
+        let newest = newest.unwrap_or(u8::MAX);
+        let all = || self.earlier_flash_attention.iter().chain([latest]);
+        all()
+            .filter(|attention| attention.version <= newest)
+            .max_by_key(|attention| attention.version)
+            .or_else(|| all().min_by_key(|attention| attention.version))
+    }
 }
 
 /// How a matrix product of `m x n x k` reaches a share of the peak. The result is cut into tiles

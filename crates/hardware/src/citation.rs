@@ -89,8 +89,11 @@ impl Architecture {
         all.push(Citation::new("memory.softmax", &self.memory.softmax));
         all.push(Citation::new("memory.embedding", &self.memory.embedding));
         all.push(Citation::new("memory.optimizer", &self.memory.optimizer));
-        if let Some(attention) = &self.flash_attention {
-            let field = |name: &str| format!("flash_attention.{name}");
+        let latest = self.flash_attention.iter().map(|latest| (latest, "flash_attention"));
+        let earlier = self.earlier_flash_attention.iter();
+        let earlier = earlier.map(|earlier| (earlier, "earlier_flash_attention"));
+        for (attention, part) in latest.chain(earlier) {
+            let field = |name: &str| format!("{part}.{name}");
             all.push(Citation::new(field("forward_fraction"), &attention.forward_fraction));
             all.push(Citation::new(field("backward_fraction"), &attention.backward_fraction));
             all.push(Citation::new(field("half_sequence"), &attention.half_sequence));

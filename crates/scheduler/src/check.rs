@@ -495,7 +495,8 @@ fn check_zero(plan: &Plan, errors: &mut Vec<PlanError>) {
             let of = |stage: &Stage| (stage.shard(plan.sequence_parallel, 1), stage.recompute);
             pipeline.stages.iter().map(of).collect()
         };
-        let weaves = matches!(plan.schedule, Schedule::DualPipe | Schedule::DualPipeV);
+        let weaves =
+            matches!(plan.schedule, Schedule::DualPipe | Schedule::DualPipeV | Schedule::Paired);
         if stage == 3 && weaves && woven(pipeline) != woven(first) {
             let message = format!(
                 "differs from the first pipeline in tp, cp, ep or recomputation: under ZeRO 3 the two \

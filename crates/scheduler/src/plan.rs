@@ -135,6 +135,7 @@ impl Stage {
             expert_parallel,
             expert_tensor_parallel,
             overlap_shared_expert: self.experts.overlap_shared,
+            forwards_tokens: self.experts.dispatch == Dispatch::Forwarded,
         }
     }
 

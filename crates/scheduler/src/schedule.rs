@@ -6,6 +6,7 @@
 //! | GPipe (`gpipe`) | whole | linear | `(p-1)(F+B)` | `m` |
 //! | 1F1B (`one_f_one_b`) | whole | linear | `(p-1)(F+B)` | `p-i` |
 //! | interleaved 1F1B (`interleaved`) | whole | round robin | `(p-1)(F+B)/v` | `2(p-i-1)+(v-1)p+1` chunks |
+//! | paired 1F1B (`interleaved`) | whole | round robin | `(p-1)(F+B)/v`, if `F&B = F+B` | one chunk more |
 //! | ZB-H1, ZB-H2 (`zero_bubble`) | split | linear | `(p-1)(F+B-W)`, `(p-1)(F+B-2W)` | `p`, `2p-1` |
 //! | ZB automatic: ZB-1p, ZB-2p | split | linear | least within the limit | the limit |
 //! | ZB-V | split | V | `(p-1)(F+B-2W)/2` | `p` |
@@ -47,6 +48,9 @@ pub enum Schedule {
     OneFOneB,
     /// 1F1B over several model chunks a stage (Narayanan et al. 2021).
     Interleaved,
+    /// The same with each forward pass of the steady state beside the backward pass that follows it;
+    /// over one stage, or several chunks a stage.
+    Paired,
     /// Weight gradients apart from input gradients, where there would be bubbles.
     ZeroBubble(ZeroBubble),
     /// Two copies of the model in opposite directions (DeepSeek-V3).
@@ -108,7 +112,7 @@ impl Schedule {
     /// How many model chunks each stage has; none if that is free.
     pub fn chunks(self) -> Option<u32> {
         match self {
-            Self::Interleaved => None,
+            Self::Interleaved | Self::Paired => None,
             Self::DualPipe | Self::DualPipeV => Some(2),
             Self::ZeroBubble(zero_bubble) if zero_bubble.is_vee() => Some(2),
             Self::GPipe | Self::OneFOneB | Self::ZeroBubble(_) => Some(1),
@@ -118,7 +122,7 @@ impl Schedule {
     /// The placement on so many stages with so many chunks each.
     pub fn placement(self, stages: u32, chunks: u32) -> Placement {
         match self {
-            Self::Interleaved => Placement::round_robin(stages, chunks),
+            Self::Interleaved | Self::Paired => Placement::round_robin(stages, chunks),
             Self::DualPipe => Placement::bidirectional(stages),
             Self::DualPipeV => Placement::vee(stages),
             Self::ZeroBubble(zero_bubble) if zero_bubble.is_vee() => Placement::vee(stages),
@@ -177,6 +181,9 @@ impl Schedule {
             Self::Interleaved => {
                 each(&|stage| interleaved::order(stage, stages, chunks, micro_batches))
             }
+            Self::Paired => {
+                each(&|stage| interleaved::paired(stage, stages, chunks, micro_batches))
+            }
             Self::ZeroBubble(schedule) => {
                 zero_bubble::orders(schedule, placement, micro_batches, costs)
             }
@@ -193,6 +200,7 @@ impl Schedule {
             Self::GPipe => "GPipe",
             Self::OneFOneB => "1F1B",
             Self::Interleaved => "interleaved 1F1B",
+            Self::Paired => "paired 1F1B",
             Self::ZeroBubble(ZeroBubble { order, .. }) => match order {
                 ZeroBubbleOrder::H1 => "ZB-H1",
                 ZeroBubbleOrder::H2 => "ZB-H2",

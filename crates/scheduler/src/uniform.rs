@@ -11,7 +11,9 @@ use motley_units::Seconds;
 use motley_workload::{Model, Part, Recompute, Shard};
 
 use crate::error::{PlanError, PlanPath};
-use crate::plan::{ContextParallel, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage};
+use crate::plan::{
+    ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,
+};
 use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
 use crate::zero::Zero;
@@ -289,6 +291,7 @@ impl UniformPlan {
             expert_parallel: self.experts.degree,
             expert_tensor_parallel: self.experts.tensor.unwrap_or(self.tp),
             overlap_shared_expert: self.experts.overlap_shared,
+            forwards_tokens: self.experts.dispatch == Dispatch::Forwarded,
             ..Shard::new(self.tp, self.sequence_parallel, self.micro_batch_size)
         }
     }

@@ -22,5 +22,5 @@ mod validate;
 
 pub use validate::{
     Agreement, Concern, FitTable, Grouping, MemoryFigure, Selection, SelectionError, Status,
-    Summary, Validation, Verdict, json, text, validate,
+    Summary, Validation, Verdict, json, scenario_files, text, validate,
 };

@@ -110,7 +110,8 @@ impl<'a> KernelModel<'a> {
     /// The arithmetic of FlashAttention; endless where there is none. Before version 3 values are
     /// padded to the width of keys.
     fn flash_arithmetic(&self, attention: FlashAttention) -> f64 {
-        let Some(flash) = &self.architecture.flash_attention else { return f64::INFINITY };
+        let newest = self.path.flash_version;
+        let Some(flash) = self.architecture.flash_attention(newest) else { return f64::INFINITY };
         let padded = if flash.version < 3 { attention.key_dim } else { 0 };
         let done = FlashAttention { value_dim: attention.value_dim.max(padded), ..attention };
         let tiles = done.queries.div_ceil(ATTENTION_BLOCK);

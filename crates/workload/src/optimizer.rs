@@ -114,6 +114,7 @@ mod tests {
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
             holds: Holds::default(),
+            flash_version: None,
             adapters: None,
         };
         let path = CardPath {
@@ -121,6 +122,7 @@ mod tests {
             math: MathPath::Fp32,
             quantisation: Quantisation::new(precision, false),
             attention: AttentionKernel::Unfused,
+            flash_version: None,
         };
         let step = optimizer_step(&training, &path, 1e6, 0.75e6);
         let bytes: f64 = step.iter().map(|op| op.bytes(&path).0).sum::<f64>() / 1e6;

@@ -24,6 +24,9 @@ pub struct Shard {
     pub expert_tensor_parallel: u32,
     /// The shared expert runs while tokens travel to the others.
     pub overlap_shared_expert: bool,
+    /// A token goes once to each rank that has experts for it, by kernels that take rows in any order
+    /// and add up what comes back; else a copy for each expert, in the order of ranks.
+    pub forwards_tokens: bool,
 }
 
 /// How tokens meet those of other context-parallel groups in attention.
@@ -52,6 +55,7 @@ impl Shard {
             expert_parallel: 1,
             expert_tensor_parallel: tensor_parallel,
             overlap_shared_expert: false,
+            forwards_tokens: false,
         }
     }
 
@@ -361,6 +365,7 @@ mod tests {
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
             holds: Holds::default(),
+            flash_version: None,
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

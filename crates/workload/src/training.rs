@@ -146,6 +146,9 @@ pub struct Training {
     pub attention: AttentionKernel,
     /// Cards without FlashAttention run unfused attention; else such a card is refused.
     pub attention_fallback: bool,
+    /// The newest version of FlashAttention that the software has; each card runs the newest of its
+    /// architecture unless given.
+    pub flash_version: Option<u8>,
     /// The optimizer.
     pub optimizer: Optimizer,
     /// Bytes of a gradient in the buffer and in the all-reduce, 2 or 4.

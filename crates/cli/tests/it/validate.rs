@@ -47,6 +47,25 @@ fn the_page_names_groups_and_choices_narrow_it() {
     assert!(!answer(folder.path(), &one).contains("ask "));
 }
 
+/// What is written says the same as the row: running it gives the row's prediction.
+#[test]
+fn scenarios_are_written_to_be_run() {
+    let folder = folder_with("runs.jsonl", ROWS);
+    let arguments = ["validate", "--runs", "runs.jsonl", "--scenarios", "a/b", "--format", "json"];
+    let document: Value = serde_json::from_str(&answer(folder.path(), &arguments)).unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(folder.path().join("a/b"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["ask-full.ron", "kort22-full.ron"]);
+    let ran = answer(folder.path(), &["run", "a/b/kort22-full.ron", "--format", "json"]);
+    let ran: Value = serde_json::from_str(&ran).unwrap();
+    let predicted = &document["rows"][0]["predicted_s"];
+    assert_eq!(&ran["iteration_time"]["mean_s"], predicted, "{ran}");
+    assert_eq!(ran["published"][0]["published_s"], 1.42, "{ran}");
+}
+
 #[test]
 fn mistakes_and_missing_files() {
     let folder = folder_with("runs.jsonl", ROWS);
@@ -65,5 +84,6 @@ fn mistakes_and_missing_files() {
     check(&["--runs", "none.jsonl"], 74, "cannot read none.jsonl");
     check(&["--runs", "runs.jsonl", "--filter", "nothing"], 2, "none of the 3 rows is selected");
     check(&["--runs", "runs.jsonl", "--group", "devise"], 2, "did you mean `device`?");
+    check(&["--runs", "runs.jsonl", "--scenarios", "runs.jsonl"], 74, "cannot make runs.jsonl");
     check(&[], 2, "--runs");
 }

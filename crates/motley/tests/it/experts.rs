@@ -162,6 +162,40 @@ fn two_directions_hide_the_dispatch() {
     }
 }
 
+/// The same over the chunks of interleaved stages, and on a single stage.
+#[test]
+fn paired_passes_hide_exchanges() {
+    let bank = model(SHARED);
+    for (degrees, plain, paired) in [
+        ("dp: 8, tp: 1, pp: 1, ep: 8", "OneFOneB", "Paired()"),
+        ("dp: 4, tp: 1, pp: 2, ep: 4", "Interleaved(chunks: 2)", "Paired(chunks: 2)"),
+    ] {
+        let run = |schedule: &str| {
+            let plan = format!("Uniform({degrees}, micro_batch_size: 1, schedule: {schedule})");
+            setup(ONE, &bank, TRAINING, &plan).report()
+        };
+        let (alone, both) = (run(plain), run(paired));
+        let exposed =
+            |report: &motley::Report| report.breakdown.exposed_expert_parallel.as_secs_f64();
+        assert!(exposed(&both) < 0.6 * exposed(&alone), "{degrees}: {} s", exposed(&both));
+        assert!(both.iteration_time.mean < alone.iteration_time.mean, "{degrees}");
+    }
+}
+
+/// Kernels that take tokens as they lie leave nothing to sort before: less to compute.
+#[test]
+fn forwarded_tokens_are_not_sorted() {
+    let bank = model(SHARED);
+    let computing = |dispatch: &str| {
+        let plan = format!(
+            "Uniform(dp: 8, tp: 1, pp: 1, ep: 4, micro_batch_size: 1, dispatch: {dispatch})"
+        );
+        setup(ONE, &bank, TRAINING, &plan).report().breakdown.compute.as_secs_f64()
+    };
+    let (forwarded, copied) = (computing("Forwarded"), computing("AllToAll"));
+    assert!(forwarded < copied, "{forwarded} s, {copied} s");
+}
+
 #[test]
 fn a_shared_expert_beside_the_dispatch_never_slows() {
     let bank = model(SHARED);
@@ -198,6 +232,7 @@ fn unlike_cards_share_experts() {
         "dp: 4, tp: 1, pp: 4, ep: 2, order: TpPpDp, zero: (stage: 3), schedule: ZeroBubble(order: V)",
         "dp: 2, tp: 2, cp: 2, pp: 2, ep: 4, etp: 2, context_exchange: AllToAll, schedule: DualPipeV",
         "dp: 4, tp: 1, pp: 4, ep: 4, order: TpPpDp, zero: (stage: 2), schedule: DualPipeV",
+        "dp: 8, tp: 1, pp: 2, ep: 8, order: TpPpDp, zero: (stage: 1), schedule: Paired(chunks: 2)",
         "dp: 2, tp: 1, cp: 2, pp: 4, ep: 4, layers: Proportional, schedule: DualPipe",
     ] {
         let plan = format!("Uniform({plan}, micro_batch_size: 1, sequence_parallel: true)");

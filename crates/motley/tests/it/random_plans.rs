@@ -193,6 +193,7 @@ fn schedules() -> impl Strategy<Value = (Schedule, u32, &'static str)> {
         (Schedule::Interleaved, 1, "Interleaved(chunks: 1)"),
         (Schedule::Interleaved, 2, "Interleaved(chunks: 2)"),
         (Schedule::Interleaved, 3, "Interleaved(chunks: 3)"),
+        (Schedule::Paired, 2, "Paired(chunks: 2)"),
         (zero_bubble(ZeroBubbleOrder::H1, later), 1, "ZeroBubble(order: H1)"),
         (
             zero_bubble(ZeroBubbleOrder::H2, now),

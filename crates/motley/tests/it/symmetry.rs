@@ -125,6 +125,9 @@ fn written_out(plan: &Plan) -> String {
         Schedule::Interleaved => {
             format!("Interleaved(chunks: {})", plan.pipelines[0].stages[0].chunks.len())
         }
+        Schedule::Paired => {
+            format!("Paired(chunks: {})", plan.pipelines[0].stages[0].chunks.len())
+        }
         Schedule::ZeroBubble(ZeroBubble { order, optimizer_step }) => {
             let activations = |limit: ActivationLimit| match limit {
                 ActivationLimit::Stages(factor) => format!("activations: Stages({factor:?})"),

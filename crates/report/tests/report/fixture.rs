@@ -179,6 +179,7 @@ fn path(cluster: &Cluster, gpu: GpuId) -> CardPath {
         math,
         quantisation: None,
         attention: AttentionKernel::Unfused,
+        flash_version: None,
     }
 }
 
@@ -220,6 +221,7 @@ fn training() -> Training {
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
         holds: Holds::default(),
+        flash_version: None,
         adapters: None,
     }
 }

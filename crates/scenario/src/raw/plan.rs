@@ -262,6 +262,12 @@ pub enum RawSchedule {
         /// Chunks of each stage.
         chunks: u32,
     },
+    /// The same, each forward pass of the steady state beside the backward pass that follows it.
+    Paired {
+        /// Chunks of each stage; 1 unless given, for a single stage.
+        #[serde(default = "one")]
+        chunks: u32,
+    },
     /// Weight gradients apart from input gradients.
     ZeroBubble {
         /// Which of the zero-bubble schedules.

@@ -27,6 +27,10 @@ pub struct RawTraining {
     /// The attention kernel; `FlashWhereSupported` unless given.
     #[serde(default)]
     pub attention: RawAttention,
+    /// The newest version of FlashAttention that the software has; each card runs the newest of its
+    /// architecture unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash_version: Option<u8>,
     /// The optimizer; fused Adam unless given.
     #[serde(default)]
     pub optimizer: RawOptimizer,

@@ -139,10 +139,12 @@ impl Resolver<'_> {
         let schedule = match raw {
             RawSchedule::GPipe => Schedule::GPipe,
             RawSchedule::OneFOneB => Schedule::OneFOneB,
-            RawSchedule::Interleaved { chunks } => {
+            RawSchedule::Interleaved { chunks } | RawSchedule::Paired { chunks } => {
                 let path = plan_path().field("schedule").field("chunks");
                 self.count(&path, chunks, limits::CHUNKS);
-                return (Schedule::Interleaved, chunks);
+                let paired = matches!(raw, RawSchedule::Paired { .. });
+                let schedule = if paired { Schedule::Paired } else { Schedule::Interleaved };
+                return (schedule, chunks);
             }
             RawSchedule::ZeroBubble { order, activations, optimizer_step } => {
                 Schedule::ZeroBubble(ZeroBubble {
@@ -335,7 +337,8 @@ impl Resolver<'_> {
             self.count(&path.field(name), degree, limits::CARDS);
         }
         let ranges = raw.layers.0.len();
-        if schedule == Schedule::Interleaved && ranges != chunks as usize {
+        if matches!(schedule, Schedule::Interleaved | Schedule::Paired) && ranges != chunks as usize
+        {
             let message =
                 format!("{ranges} ranges of layers, expected {chunks}, one for each chunk");
             self.error(code::PLAN, &path.field("layers"), message, "other than the schedule says");

@@ -36,6 +36,11 @@ impl Resolver<'_> {
             let message = format!("`{path}` is {}, expected 2 or 4", raw.gradient_bytes);
             self.error(code::OUT_OF_RANGE, &path, message, "2 is 16 bits, 4 is fp32");
         }
+        if let Some(version) = raw.flash_version.filter(|version| !(1..=4).contains(version)) {
+            let path = path.field("flash_version");
+            let message = format!("`{path}` is {version}, expected 1 to 4");
+            self.error(code::OUT_OF_RANGE, &path, message, "4 are kernels for Blackwell");
+        }
         let (attention, attention_fallback) = raw.attention.kernel();
         (self.diagnostics.len() == before).then(|| Training {
             sequence_length: raw.sequence_length,
@@ -51,6 +56,7 @@ impl Resolver<'_> {
             expert_load: raw.expert_load,
             expert_dispatch: raw.expert_dispatch,
             holds: raw.holds,
+            flash_version: raw.flash_version,
             adapters: raw.adapters.clone(),
         })
     }

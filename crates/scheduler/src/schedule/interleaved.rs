@@ -18,12 +18,35 @@ use super::step::{Order, Step, Turn, backward, forward};
 
 pub(super) fn order(stage: u32, stages: u32, chunks: u32, micro_batches: u32) -> Order {
     let ahead = (stages - stage - 1) as usize;
+    let warm_up =
+        if chunks == 1 { ahead } else { 2 * ahead + (chunks as usize - 1) * stages as usize };
+    let alternating = |forward, backward| [Turn::Alone(forward), Turn::Alone(backward)].into_iter();
+    with_steady_state(stages, chunks, micro_batches, warm_up, alternating)
+}
+
+/// The same with one more pass to warm up, so that each forward pass of the steady state has nothing
+/// to do with the backward pass behind it: both run together, and each computes while the tokens of
+/// the other travel to experts (Megatron-LM's `--overlap-moe-expert-parallel-comm`).
+///
+/// ```text
+/// F0 F1 f0 f1 F2&b0-- F3&b1-- f2&B0-- f3&B1-- b2-- b3-- B2-- B3--
+/// ```
+pub(super) fn paired(stage: u32, stages: u32, chunks: u32, micro_batches: u32) -> Order {
+    let ahead = (stages - stage - 1) as usize;
+    let warm_up = 2 * ahead + (chunks as usize - 1) * stages as usize + 1;
+    let together = |forward, backward| std::iter::once(Turn::Overlapped { forward, backward });
+    with_steady_state(stages, chunks, micro_batches, warm_up, together)
+}
+
+fn with_steady_state<T: Iterator<Item = Turn>>(
+    stages: u32,
+    chunks: u32,
+    micro_batches: u32,
+    warm_up: usize,
+    both: impl Fn(Step, Step) -> T,
+) -> Order {
     let total = micro_batches as usize * chunks as usize;
-    let warm_up = if chunks == 1 {
-        ahead.min(total)
-    } else {
-        (2 * ahead + (chunks as usize - 1) * stages as usize).min(total)
-    };
+    let warm_up = warm_up.min(total);
     let forward: Vec<Step> =
         visits(stages, chunks, micro_batches).map(|(m, c)| forward(m, c)).collect();
     let backward: Vec<Step> =
@@ -31,8 +54,7 @@ pub(super) fn order(stage: u32, stages: u32, chunks: u32, micro_batches: u32) ->
     let mut order = Vec::with_capacity(2 * total);
     order.extend(forward[..warm_up].iter().map(|&step| Turn::Alone(step)));
     for k in 0..total - warm_up {
-        order.push(Turn::Alone(forward[warm_up + k]));
-        order.push(Turn::Alone(backward[k]));
+        order.extend(both(forward[warm_up + k], backward[k]));
     }
     order.extend(backward[total - warm_up..].iter().map(|&step| Turn::Alone(step)));
     order

@@ -29,10 +29,14 @@ impl Schedule {
     /// what their number must be a multiple of.
     pub fn micro_batches(self, stages: u32, chunks: u32) -> (u32, u32) {
         match self {
-            Self::Interleaved if chunks > 1 => (1, stages),
+            Self::Interleaved | Self::Paired if chunks > 1 => (1, stages),
             Self::DualPipe => (stages.saturating_mul(2), 2),
             Self::DualPipeV => (stages.saturating_mul(2), 1),
-            Self::GPipe | Self::OneFOneB | Self::Interleaved | Self::ZeroBubble(_) => (1, 1),
+            Self::GPipe
+            | Self::OneFOneB
+            | Self::Interleaved
+            | Self::Paired
+            | Self::ZeroBubble(_) => (1, 1),
         }
     }
 
@@ -58,11 +62,19 @@ impl Schedule {
             );
             return refusals;
         }
-        if self == Self::Interleaved && chunks > 1 && stages < 2 {
+        if matches!(self, Self::Interleaved | Self::Paired) && chunks > 1 && stages < 2 {
             refuse(
                 Refused::Stages,
                 "interleaving needs at least two stages".to_owned(),
-                "use OneFOneB",
+                if self == Self::Paired { "set chunks to 1" } else { "use OneFOneB" },
+            );
+        }
+        if self == Self::Paired && chunks == 1 && stages > 1 {
+            refuse(
+                Refused::Chunks,
+                format!("paired 1F1B over {stages} stages needs several chunks of each"),
+                "with one chunk a stage would wait for the next between any two pairs; give each \
+                 stage several ranges of layers, or use OneFOneB",
             );
         }
         if self == Self::DualPipe && !stages.is_multiple_of(2) {

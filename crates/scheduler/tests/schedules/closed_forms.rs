@@ -52,7 +52,17 @@ fn whole_backward_passes() {
                     bubble(Schedule::Interleaved, chunks, stages, micro_batches, times, true);
                 let expected = f64::from(stages - 1) * (f + b + w) / f64::from(chunks);
                 check(found, expected, &format!("interleaved {chunks}, {stages}, {micro_batches}"));
+                if chunks > 1 {
+                    // Pairs that hide nothing from each other cost nothing, either.
+                    let found =
+                        bubble(Schedule::Paired, chunks, stages, micro_batches, times, true);
+                    check(found, expected, &format!("paired {chunks}, {stages}, {micro_batches}"));
+                }
             }
+        }
+        for micro_batches in [1, 2, 7] {
+            let found = bubble(Schedule::Paired, 1, 1, micro_batches, times, true);
+            check(found, 0.0, &format!("paired, one stage, {micro_batches}"));
         }
     }
 }

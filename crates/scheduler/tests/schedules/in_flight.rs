@@ -51,6 +51,14 @@ fn whole_backward_passes() {
             .map(|chunks| chunks / 3.0)
             .collect();
             check(Schedule::Interleaved, 3, stages, micro_batches, &expected);
+            // One chunk more, as long as there is another micro-batch.
+            let paired: Vec<f64> = by_stage(&|stage| {
+                (2 * (stages - stage - 1) + 2 * stages + 2).min(3 * micro_batches)
+            })
+            .iter()
+            .map(|chunks| chunks / 3.0)
+            .collect();
+            check(Schedule::Paired, 3, stages, micro_batches, &paired);
         }
     }
 }

@@ -51,7 +51,11 @@ fn check_complete(orders: &[Order], placement: &Placement, micro_batches: u32, w
             if let Turn::Overlapped { forward, backward } = turn {
                 assert_eq!(forward.pass, Pass::Forward, "{what}");
                 assert_eq!(backward.pass, Pass::Backward, "{what}");
-                assert_ne!(forward.chunk, backward.chunk, "{what}: they have nothing to share");
+                assert_ne!(
+                    (forward.chunk, forward.micro_batch),
+                    (backward.chunk, backward.micro_batch),
+                    "{what}: the gradient of what is not there yet"
+                );
             }
         }
     }

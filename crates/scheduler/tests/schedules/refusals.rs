@@ -20,6 +20,11 @@ fn refusals_have_reasons() {
     check(Schedule::Interleaved, 4, 1, 7, &[]);
     check(Schedule::Interleaved, 4, 2, 7, &["a multiple of the 4 stages, found 7"]);
     check(Schedule::Interleaved, 1, 2, 4, &["at least two stages"]);
+    check(Schedule::Paired, 4, 2, 8, &[]);
+    check(Schedule::Paired, 1, 1, 3, &[]);
+    check(Schedule::Paired, 4, 2, 7, &["a multiple of the 4 stages, found 7"]);
+    check(Schedule::Paired, 1, 2, 4, &["at least two stages"]);
+    check(Schedule::Paired, 4, 1, 8, &["needs several chunks"]);
     for schedule in [Schedule::GPipe, Schedule::OneFOneB, zero_bubble(H1), zero_bubble(H2)] {
         check(schedule, 4, 1, 1, &[]);
         check(schedule, 4, 2, 8, &["2 model chunks"]);

@@ -38,6 +38,8 @@ pub(crate) fn all() -> Vec<(Schedule, u32)> {
         (Schedule::Interleaved, 1),
         (Schedule::Interleaved, 2),
         (Schedule::Interleaved, 3),
+        (Schedule::Paired, 2),
+        (Schedule::Paired, 3),
         (zero_bubble(H1), 1),
         (zero_bubble(H2), 1),
         (automatic(1.0), 1),

@@ -17,6 +17,12 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
     let reduced = Bytes(REDUCE_BUCKET * f64::from(precision.element_bytes()));
     match software {
         Software::EarlyMegatron | Software::Megatron => megatron,
+        // Its recipes ask for `cross_entropy_loss_fusion`.
+        Software::MegatronBridge => Holds {
+            placeholder_gradients: true,
+            cross_entropy: CrossEntropy::Fused,
+            ..megatron
+        },
         Software::MegatronCore => Holds {
             placeholder_gradients: true,
             cross_entropy: if words.contains("cross-entropy fusion on") {

@@ -8,7 +8,7 @@ use motley_units::BytesPerSec;
 
 use super::assumptions::Assumptions;
 use super::plan::CARDS;
-use super::{Concern, Unsupported};
+use super::{Concern, Unsupported, rack};
 use crate::runs::{Fabric, Hardware, Row};
 
 /// Rates closer than this are the same.
@@ -44,17 +44,23 @@ struct Nodes<'r> {
     count: u32,
     /// Cards of a node that the run uses.
     used: u32,
+    /// Nodes of the row in one of these: trays in a part of a rack.
+    trays: u32,
 }
 
 pub(super) fn machine(row: &Row, assumptions: &mut Assumptions) -> Result<Machine, Unsupported> {
     let hardware = &row.hardware;
     let nodes = match &hardware.groups {
         Some(_) => mixed(hardware)?,
-        None => vec![alike(hardware)?],
+        None => vec![alike(hardware, assumptions)?],
     };
     let several = nodes.len() > 1 || nodes.iter().any(|group| group.count > 1);
     let network = match &hardware.fabric {
-        Some(fabric) if several => Some(Network::of(fabric, assumptions)?),
+        Some(fabric) if several => {
+            // Mixed clusters have no racks.
+            let trays = nodes.first().map_or(1, |group| group.trays);
+            Some(Network::of(fabric, trays, assumptions)?)
+        }
         None if several => {
             assumptions.note("network not stated: the node design's own NICs");
             Some(Network { technology: None, node_rate: None, oversubscription: 1.0 })
@@ -98,7 +104,10 @@ pub(super) fn machine(row: &Row, assumptions: &mut Assumptions) -> Result<Machin
 }
 
 /// The nodes of a cluster of one kind of card.
-fn alike(hardware: &Hardware) -> Result<Nodes<'_>, Unsupported> {
+fn alike<'r>(
+    hardware: &'r Hardware,
+    assumptions: &mut Assumptions,
+) -> Result<Nodes<'r>, Unsupported> {
     let device = hardware.device.as_deref();
     let device = device.ok_or_else(|| Unsupported::not_stated("hardware.device"))?;
     let cards = hardware.gpus.ok_or_else(|| Unsupported::not_stated("hardware.gpus"))?;
@@ -108,7 +117,13 @@ fn alike(hardware: &Hardware) -> Result<Nodes<'_>, Unsupported> {
         let reason = format!("{cards} cards are not {count} nodes of up to {per_node}");
         return Err(Unsupported::new(Concern::Contradiction, reason));
     }
-    Ok(Nodes { device, count, used: cards / count })
+    let used = cards / count;
+    if hardware.gpu_link.as_deref() == Some(rack::LINK)
+        && let Some(parts) = rack::parts(device, cards, used, assumptions)
+    {
+        return Ok(Nodes { device, count: parts, used: cards / parts, trays: count / parts });
+    }
+    Ok(Nodes { device, count, used, trays: 1 })
 }
 
 /// The nodes of a mixed cluster, in rank order.
@@ -151,7 +166,7 @@ fn mixed(hardware: &Hardware) -> Result<Vec<Nodes<'_>>, Unsupported> {
     for (_, device, used) in placed {
         match nodes.last_mut() {
             Some(last) if last.device == device && last.used == used => last.count += 1,
-            _ => nodes.push(Nodes { device, count: 1, used }),
+            _ => nodes.push(Nodes { device, count: 1, used, trays: 1 }),
         }
     }
     Ok(nodes)
@@ -229,7 +244,7 @@ fn takes(catalog: &Catalog, design: &NodeDesign, device: &Device) -> bool {
 fn joins(scale_up: &ScaleUp, link: &str) -> bool {
     match scale_up {
         ScaleUp::None => link == "pcie",
-        ScaleUp::NvSwitch { .. } => link == "nvswitch",
+        ScaleUp::NvSwitch { .. } => link == "nvswitch" || link == rack::LINK,
         ScaleUp::Mesh(links) => {
             let full = links
                 .iter()
@@ -249,7 +264,8 @@ struct Network {
 }
 
 impl Network {
-    fn of(fabric: &Fabric, assumptions: &mut Assumptions) -> Result<Self, Unsupported> {
+    /// The network between nodes of so many of the row's nodes each.
+    fn of(fabric: &Fabric, trays: u32, assumptions: &mut Assumptions) -> Result<Self, Unsupported> {
         let technology = match fabric.kind.as_deref() {
             None => None,
             Some("infiniband") => Some(FabricTechnology::InfiniBand),
@@ -276,7 +292,7 @@ impl Network {
         }
         Ok(Self {
             technology,
-            node_rate: node_rate.map(|gigabits| gigabits * 1e9 / 8.0),
+            node_rate: node_rate.map(|gigabits| gigabits * f64::from(trays) * 1e9 / 8.0),
             oversubscription: fabric.oversubscription.unwrap_or(1.0).max(1.0),
         })
     }

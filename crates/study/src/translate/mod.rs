@@ -15,6 +15,8 @@ mod memory;
 mod model;
 mod plan;
 mod precision;
+mod rack;
+mod recipe;
 mod schedule;
 mod sharding;
 mod software;

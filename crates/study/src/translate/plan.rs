@@ -144,7 +144,7 @@ pub(super) fn plan(
     let overlapped = gradient_sync != RawGradientSync::AtEnd;
     let sequence_parallel = degrees.tp > 1 && row.parallel.sp == Some(true);
     let choices = Choices {
-        schedule: schedule(row, degrees)?,
+        schedule: schedule(row, software, degrees, assumptions)?,
         recompute: recompute(row, assumptions)?,
         sequence_parallel,
         overlap_tensor: sequence_parallel && row.parallel.overlap_tp == Some(true),
@@ -152,7 +152,7 @@ pub(super) fn plan(
             && row.parallel.overlap_tp != Some(false),
         gradient_sync,
         context_exchange: context::exchange(row, degrees, assumptions),
-        experts: experts::experts(row, degrees, assumptions),
+        experts: experts::experts(row, software, degrees, assumptions),
         zero: sharding::zero(row, software, degrees, overlapped, assumptions)?,
     };
     if degrees.tp > 1 && row.parallel.sp.is_none() {

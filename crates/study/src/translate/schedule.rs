@@ -2,13 +2,23 @@
 
 use motley_scenario::raw::{RawActivations, RawOptimizerStep, RawSchedule, RawZeroBubble};
 
+use super::assumptions::Assumptions;
 use super::plan::Degrees;
-use super::{Concern, Unsupported};
+use super::{Concern, Software, Unsupported, recipe};
 use crate::runs::Row;
 
 /// What a row's word for it stands for. One stage has one order.
-pub(super) fn schedule(row: &Row, degrees: &Degrees) -> Result<RawSchedule, Unsupported> {
+pub(super) fn schedule(
+    row: &Row,
+    software: Software,
+    degrees: &Degrees,
+    assumptions: &mut Assumptions,
+) -> Result<RawSchedule, Unsupported> {
     let stated = row.parallel.schedule.as_deref().map(str::to_lowercase);
+    if recipe::pairs_passes(row, software, degrees) {
+        assumptions.note("forward and backward passes run together, as the recipe has it");
+        return Ok(RawSchedule::Paired { chunks: degrees.vpp });
+    }
     if degrees.pp == 1 {
         return Ok(RawSchedule::OneFOneB);
     }

@@ -29,7 +29,7 @@ pub(super) fn zero(
             shares: RawShares::Equal,
             // Megatron-Core's recipes ask for `--overlap-grad-reduce` and `--overlap-param-gather`
             // together.
-            overlap_gather: (stage < 3 && software == Software::MegatronCore && overlapped)
+            overlap_gather: (stage < 3 && software.is_megatron_core() && overlapped)
                 .then_some(true),
             prefetch: None,
             reshard_after_forward: None,

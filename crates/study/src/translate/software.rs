@@ -13,8 +13,11 @@ pub enum Software {
     EarlyMegatron,
     /// Megatron-LM from 2022: fused gradient accumulation, weight gradients beside all-reduces.
     Megatron,
-    /// Megatron-Core: NeMo, Megatron-Bridge, MLPerf; buckets over the backward pass.
+    /// Megatron-Core: NeMo, MLPerf; buckets over the backward pass.
     MegatronCore,
+    /// Megatron-Core as the benchmark recipes of Megatron-Bridge set it up
+    /// (github.com/NVIDIA-NeMo/Megatron-Bridge, `perf_recipes`).
+    MegatronBridge,
     /// DeepSpeed's pipelines around Megatron-LM's layers of 2021.
     MegatronDeepSpeed,
     /// Hugging Face's nanotron.
@@ -30,7 +33,7 @@ pub enum Software {
 const SOURCES: [(&str, Software); 32] = [
     ("zero bubble", Software::Megatron),
     ("megatron-core", Software::MegatronCore),
-    ("megatron-bridge", Software::MegatronCore),
+    ("megatron-bridge", Software::MegatronBridge),
     ("nemo", Software::MegatronCore),
     ("mlperf", Software::MegatronCore),
     ("gpu-recipes", Software::MegatronCore),
@@ -86,6 +89,7 @@ impl Software {
             Self::EarlyMegatron => "Megatron-LM until 2021",
             Self::Megatron => "Megatron-LM from 2022",
             Self::MegatronCore => "Megatron-Core",
+            Self::MegatronBridge => "Megatron-Bridge's recipes",
             Self::MegatronDeepSpeed => "Megatron-DeepSpeed",
             Self::Nanotron => "nanotron",
             Self::PyTorch => "PyTorch",
@@ -93,32 +97,36 @@ impl Software {
         }
     }
 
+    /// Megatron-Core, whoever sets it up.
+    pub(super) fn is_megatron_core(self) -> bool {
+        matches!(self, Self::MegatronCore | Self::MegatronBridge)
+    }
+
     /// Rows of the vocabulary are padded to a multiple of 128 for each tensor rank
     /// (`--make-vocab-size-divisible-by`).
     pub(super) fn pads_vocabulary(self) -> bool {
-        matches!(
-            self,
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::MegatronDeepSpeed
-        )
+        self.is_megatron()
     }
 
     /// GPT models train with dropout (`--hidden-dropout 0.1`).
     pub(super) fn drops_out(self) -> bool {
-        matches!(
-            self,
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::MegatronDeepSpeed
-        )
+        self.is_megatron()
+    }
+
+    fn is_megatron(self) -> bool {
+        matches!(self, Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed)
+            || self.is_megatron_core()
     }
 
     /// Weight-gradient products add to an fp32 buffer themselves (Apex's
     /// `fused_weight_gradient_mlp_cuda`, Megatron-LM since 2022).
     pub(super) fn fuses_gradient_accumulation(self) -> bool {
-        matches!(self, Self::Megatron | Self::MegatronCore)
+        self == Self::Megatron || self.is_megatron_core()
     }
 
     /// Weight gradients are computed while input gradients are all-reduced.
     pub(super) fn overlaps_weight_gradients(self) -> bool {
-        matches!(self, Self::Megatron | Self::MegatronCore | Self::Nanotron)
+        matches!(self, Self::Megatron | Self::Nanotron) || self.is_megatron_core()
     }
 
     /// Bytes of a gradient of bf16 training; fp16 has 2 everywhere but where 4 are stated.
@@ -126,8 +134,8 @@ impl Software {
         match self {
             // `accumulate_allreduce_grads_in_fp32`, on for bf16; nanotron's `accumulate_grad_in_fp32`.
             Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::Nanotron => 4,
-            // The parameters' own type.
-            Self::MegatronDeepSpeed | Self::PyTorch | Self::Other => 2,
+            // The parameters' own type; in Megatron-Bridge's recipes `grad_reduce_in_fp32 = False`.
+            Self::MegatronBridge | Self::MegatronDeepSpeed | Self::PyTorch | Self::Other => 2,
         }
     }
 
@@ -136,22 +144,30 @@ impl Software {
     pub(super) fn flashes(self, year: Option<u32>) -> bool {
         match self {
             Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed => false,
-            Self::MegatronCore | Self::Nanotron => true,
+            Self::MegatronCore | Self::MegatronBridge | Self::Nanotron => true,
             // PyTorch 2.0, March 2023.
             Self::PyTorch | Self::Other => year.is_some_and(|year| year >= 2023),
         }
     }
 
+    /// The newest version of FlashAttention. Megatron-Core asks Transformer Engine, which has cuDNN's
+    /// kernels, as fast as the newest; the others the package `flash-attn`, whose version 2 is all that
+    /// models of theirs call (version 3 is a package of its own).
+    pub(super) fn newest_flash(self) -> Option<u8> {
+        (!self.is_megatron_core()).then_some(2)
+    }
+
     /// Gradients are averaged over the backward pass unless the source says otherwise.
     pub(super) fn overlaps_gradients(self) -> bool {
-        matches!(self, Self::MegatronCore | Self::Nanotron | Self::PyTorch)
+        matches!(self, Self::Nanotron | Self::PyTorch) || self.is_megatron_core()
     }
 
     /// How gradients are averaged if over the backward pass.
     pub(super) fn buckets(self) -> RawGradientSync {
         let bytes = match self {
-            // 40 million parameters in fp32, Megatron-Core's default.
+            // 40 million parameters, Megatron-Core's default, in fp32 or bf16.
             Self::MegatronCore => 160e6,
+            Self::MegatronBridge => 80e6,
             // `reduce_bucket_size`: 5e8 elements of 2 bytes.
             Self::MegatronDeepSpeed => 1e9,
             // PyTorch DDP's `bucket_cap_mb`.

@@ -10,7 +10,7 @@ use super::holds::holds;
 use super::model::reads_images;
 use super::plan::Degrees;
 use super::precision::precision;
-use super::{Concern, Software, Unsupported};
+use super::{Concern, Software, Unsupported, recipe};
 use crate::runs::Row;
 
 /// Rank of adapters where none is stated: MLPerf's.
@@ -22,20 +22,22 @@ pub(super) fn training(
     degrees: &Degrees,
     assumptions: &mut Assumptions,
 ) -> Result<RawTraining, Unsupported> {
-    let precision = precision(row, assumptions)?;
+    let precision = precision(row, software, assumptions)?;
     let images = reads_images(row);
     Ok(RawTraining {
         global_batch: degrees.gbs,
         sequence_length: if images { None } else { row.model.seq },
         target_length: None,
         precision,
-        fallback: None,
+        // Cards before Ampere run such products in fp32.
+        fallback: (precision == Precision::Tf32).then_some(Precision::Fp32),
         attention: if images {
             RawAttention::default()
         } else {
             attention(row, software, assumptions)
         },
-        optimizer: optimizer(row, images, assumptions)?,
+        flash_version: software.newest_flash(),
+        optimizer: optimizer(row, software, images, assumptions)?,
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
@@ -67,6 +69,7 @@ fn attention(row: &Row, software: Software, assumptions: &mut Assumptions) -> Ra
 
 fn optimizer(
     row: &Row,
+    software: Software,
     images: bool,
     assumptions: &mut Assumptions,
 ) -> Result<RawOptimizer, Unsupported> {
@@ -76,7 +79,10 @@ fn optimizer(
             assumptions.note("optimizer not stated: SGD with momentum, as for images");
             Ok(RawOptimizer::Sgd)
         }
-        None | Some("adam" | "adamw") => Ok(RawOptimizer::default()),
+        None | Some("adam" | "adamw") => Ok(RawOptimizer::Adam {
+            fused: true,
+            moments: recipe::moments(row, software, assumptions),
+        }),
         Some("sgd") => Ok(RawOptimizer::Sgd),
         Some("lamb") => {
             assumptions.note("LAMB taken as Adam: the same states, without the norms of tensors");

@@ -7,6 +7,7 @@ mod selection;
 mod summary;
 mod text;
 mod verdict;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use selection::{Selection, SelectionError};
 pub use summary::{FitTable, Summary};
 pub use text::text;
 pub use verdict::{MemoryFigure, Status, Verdict};
+pub use written::scenario_files;
 
 pub use crate::translate::Concern;
 

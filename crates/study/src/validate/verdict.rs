@@ -195,7 +195,7 @@ fn because_rejected(rejected: &Rejected) -> Unsupported {
 
 /// Seconds of an iteration: printed, or from samples or tokens per second. Never from FLOP/s, which
 /// sources count differently.
-fn measured_s(row: &Row) -> Option<f64> {
+pub(super) fn measured_s(row: &Row) -> Option<f64> {
     let measured = &row.measured;
     let samples = f64::from(row.parallel.gbs?);
     let tokens = || Some(samples * f64::from(row.model.seq?));

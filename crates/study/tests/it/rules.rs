@@ -1,8 +1,10 @@
 //! What rows leave open, and what stands for it.
 
-use motley_scenario::raw::{RawAttention, RawGradientSync, RawPlan, RawScenario, RawSchedule};
+use motley_scenario::raw::{
+    RawAttention, RawDispatch, RawGradientSync, RawPlan, RawScenario, RawSchedule,
+};
 use motley_study::translate::{Concern, scenario};
-use motley_workload::{Description, Layer, Positions, Precision};
+use motley_workload::{Description, Fp8Recipe, Layer, Positions, Precision};
 use serde_json::{Value, json};
 
 use crate::rows;
@@ -115,6 +117,7 @@ fn software_stacks_have_their_own_defaults() {
     check("Megatron-LM", 2021, "fp16", (2, false, false, unfused));
     check("Megatron-LM", 2022, "bf16", (4, true, false, unfused));
     check("NeMo performance page", 2024, "bf16", (4, true, true, flash));
+    check("NVIDIA Megatron-Bridge performance summary", 2025, "bf16", (2, true, true, flash));
     check("BigScience chronicles", 2022, "fp16", (2, false, false, unfused));
     check("nanotron sweep", 2025, "bf16", (4, false, true, flash));
     check("llm-foundry", 2023, "bf16", (2, false, true, flash));
@@ -167,6 +170,80 @@ fn machines_by_link_and_rate() {
         None,
         None,
     );
+}
+
+/// 16 trays of four cards are one part of a rack, 32 are two; NICs are those of all trays together.
+#[test]
+fn trays_are_parts_of_racks() {
+    let check = |gpus: u32, design: &str, racks: u32, nic: Option<&str>| {
+        let (raw, _) = changed(json!({
+            "hardware": {"device": "gb200", "gpus": gpus, "nodes": gpus / 4, "gpus_per_node": 4,
+                         "gpu_link": "nvl72",
+                         "fabric": {"kind": "infiniband", "gbps_per_node": 1600}},
+            "parallel": {"dp": gpus / 8, "gbs": 64, "precision": "mxfp8"}
+        }))
+        .unwrap();
+        let group = &raw.cluster.groups[0];
+        assert_eq!((group.design.as_str(), group.count), (design, racks), "{gpus}");
+        assert_eq!(group.nic.as_deref(), nic, "{gpus}");
+        assert_eq!(raw.cluster.fabric.is_some(), racks > 1, "{gpus}");
+        assert_eq!(raw.cluster.fabric.and_then(|fabric| fabric.port), None, "{gpus}");
+    };
+    check(8, "gb200-nvl8", 1, None);
+    check(64, "gb200-nvl64", 1, None);
+    check(128, "gb200-nvl64", 2, None);
+    check(512, "gb200-nvl64", 8, None);
+}
+
+/// What Megatron-Bridge's recipes set beyond what Megatron-Core has by itself.
+#[test]
+fn recipes_of_megatron_bridge() {
+    let row = |source: &str| {
+        let (raw, _) = changed(json!({
+            "source": {"name": source},
+            "model": {"moe": {"experts": 8, "topk": 2, "moe_ffn": 1024}},
+            "hardware": {"device": "h100-sxm"},
+            "parallel": {"ep": 2, "sp": true, "precision": "fp8", "vpp": 2,
+                         "schedule": "interleaved"}
+        }))
+        .unwrap();
+        let RawPlan::Uniform { etp, dispatch, schedule, .. } = raw.plan else { panic!() };
+        (etp, dispatch, schedule, raw.training.precision, raw.training.flash_version)
+    };
+    assert_eq!(
+        row("Megatron-Bridge"),
+        (
+            Some(1),
+            RawDispatch::Forwarded,
+            RawSchedule::Paired { chunks: 2 },
+            Precision::Fp8(Fp8Recipe::Current),
+            None
+        )
+    );
+    assert_eq!(
+        row("NeMo"),
+        (
+            None,
+            RawDispatch::AllToAll,
+            RawSchedule::Interleaved { chunks: 2 },
+            Precision::Fp8(Fp8Recipe::Delayed),
+            None
+        )
+    );
+    assert_eq!(row("llm-foundry").4, Some(2));
+}
+
+#[test]
+fn fp32_that_may_have_been_tf32_is() {
+    let check = |words: &str, expected: (Precision, Option<Precision>)| {
+        let precision = json!({"parallel": {"precision": "fp32", "precision_text": words}});
+        let training = changed(precision).unwrap().0.training;
+        assert_eq!((training.precision, training.fallback), expected, "{words}");
+    };
+    check("fp32", (Precision::Fp32, None));
+    check("fp32/TF32 (not verified)", (Precision::Fp32, None));
+    check("fp32 (TF32 possible on Ampere)", (Precision::Tf32, Some(Precision::Fp32)));
+    check("fp32 (TF32, 495T peak)", (Precision::Tf32, Some(Precision::Fp32)));
 }
 
 #[test]

@@ -7,7 +7,12 @@
 //! Where experts are split as all other matrices are, a tensor-parallel group gathers its tokens, and
 //! each rank multiplies them all with its part of every expert. Else each rank routes its own tokens,
 //! sorted by expert, to the ranks that have these, and gets their results back (Megatron-LM's
-//! all-to-all dispatcher); ranks that split an expert gather its rows and add up its results.
+//! all-to-all dispatcher); ranks that split an expert gather its rows and add up its results. DeepEP's
+//! kernels take tokens as they lie and bring each once to a rank, which spreads it over its experts, and
+//! add up what comes back on the way.
+//!
+//! The router's weights multiply the inputs of the second product, inside the activation kernel
+//! (Megatron-Core since 0.12), so that the outputs need not be kept for the gradients of weights.
 
 use super::linear::{
     GRADIENT, INPUT, Linear, Names, Quantising, quantise, quantised, weight_gradient,
@@ -47,7 +52,7 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
 
     piece.forward.extend(router.forward());
     piece.forward.extend(selection(bank, scores, choices));
-    piece.forward.push(rows_moved("permute tokens", 2.0 * rows.element * routed.copies));
+    piece.forward.extend(routed.in_order("permute tokens", 2.0 * routed.copies));
     let beside = rows.shard.overlap_shared_expert;
     let ahead = |piece: &mut Piece| {
         if let (true, Some(shared)) = (beside, &shared) {
@@ -63,13 +68,11 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.forward.push(local.product("expert down", &local.down()));
     piece.forward.extend(routed.sorted("sort rows by rank"));
     routed.back(&mut piece, Pass::Forward, ExchangeKind::Combine(bank.spread()));
-    // Reads every expert's row, writes one sum for each token.
-    let gathered = rows.element * (routed.copies + routed.stream);
-    piece.forward.push(rows_moved("unpermute tokens", gathered));
+    // Reads every expert's row, writes one sum for each token; backward the other way round.
+    let gathered = routed.copies + routed.stream;
+    piece.forward.extend(routed.in_order("unpermute tokens", gathered));
 
-    // Writes the rows' gradients, and reads rows and gradients again for those of the weights.
-    let scattered = rows.element * (3.0 * routed.copies + routed.stream);
-    piece.backward.push(rows_moved("unpermute tokens backward", scattered));
+    piece.backward.extend(routed.in_order("unpermute tokens backward", gathered));
     let ahead = |piece: &mut Piece| {
         if let (true, Some(shared)) = (beside, &shared) {
             shared.backward_into(piece);
@@ -88,13 +91,13 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
     piece.backward.extend(routed.sorted("sort gradients by rank"));
     routed.back(&mut piece, Pass::Backward, ExchangeKind::Combine(bank.spread()));
-    piece.backward.push(rows_moved("permute tokens backward", gathered));
+    piece.backward.extend(routed.in_order("permute tokens backward", gathered));
     piece.backward.push(elementwise("router softmax backward", 3.0 * SCORE * scores));
     piece.backward.extend(router.backward());
     piece.deferrable.extend(local.weight_gradient("expert up weight gradient", &local.up()));
 
-    // Scores and choices; rows in the order of experts, before and after each product.
-    let stored = local.up().outputs + rows.hidden as f64;
+    // Scores and choices; rows in the order of experts, before the products and after the first.
+    let stored = local.up().outputs;
     let inputs = rows.hidden as f64 + local.down().inputs;
     piece.kept = Kept {
         stream: SCORE * scores + CHOICE * choices,
@@ -124,8 +127,10 @@ struct Routed<'a> {
     copies: f64,
     /// Elements that the busiest rank sends or receives; its neighbours wait for it.
     sent: f64,
-    /// Elements of the rows that come to the rank.
+    /// Elements of the rows of the rank's experts.
     arrived: f64,
+    /// Elements of the rows that come to the rank.
+    received: f64,
     /// Experts on the rank.
     experts: f64,
 }
@@ -135,6 +140,12 @@ impl<'a> Routed<'a> {
         let inside = rows.shard.keeps_tokens();
         let stream = if inside { rows.whole_stream() } else { rows.stream() };
         let copies = if inside { local.stream() } else { stream * f64::from(bank.top_k) };
+        let ranks = f64::from(rows.shard.expert_parallel.max(1));
+        let share = if rows.shard.forwards_tokens && !inside {
+            bank.spread().parts_met(ranks) / f64::from(bank.top_k.max(1))
+        } else {
+            1.0
+        };
         Self {
             rows,
             inside,
@@ -142,6 +153,7 @@ impl<'a> Routed<'a> {
             copies,
             sent: stream * f64::from(bank.top_k) * local.load,
             arrived: local.stream(),
+            received: local.stream() * share,
             experts: local.experts,
         }
     }
@@ -178,7 +190,13 @@ impl<'a> Routed<'a> {
     /// Rows come in the order of ranks; several experts want theirs together.
     fn sorted(&self, name: &'static str) -> Option<Operator> {
         let apart = !self.inside && self.rows.shard.expert_parallel > 1 && self.experts > 1.0;
-        apart.then(|| rows_moved(name, 2.0 * self.rows.element * self.arrived))
+        apart.then(|| rows_moved(name, self.rows.element * (self.received + self.arrived)))
+    }
+
+    /// The rank's own tokens into the order of experts, or back, where that is wanted.
+    fn in_order(&self, name: &'static str, elements: f64) -> Option<Operator> {
+        let wanted = self.inside || !self.rows.shard.forwards_tokens;
+        wanted.then(|| rows_moved(name, self.rows.element * elements))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
         holds: Holds::default(),
+        flash_version: None,
         adapters: None,
     }
 }
@@ -43,7 +44,7 @@ pub(crate) fn path(attention: AttentionKernel) -> CardPath {
 
 pub(crate) fn path_in(precision: Precision, attention: AttentionKernel) -> CardPath {
     let math = if precision.mixed() { MathPath::Fp16Tensor } else { MathPath::Fp32 };
-    CardPath { precision, math, quantisation: None, attention }
+    CardPath { precision, math, quantisation: None, attention, flash_version: None }
 }
 
 /// The blocks of the first layer of a kind, attention first.

@@ -40,6 +40,40 @@ fn seconds(
     KernelModel::new(device, architecture, path).time(op).0
 }
 
+/// FlashAttention 2 on an H100, whose newest is version 3: TFLOP/s forward, 16,384 tokens, heads of
+/// 128 under a causal mask (figures of github.com/Dao-AILab/flash-attention); and what a version that
+/// the card has no constants for comes to.
+#[test]
+fn software_without_the_newest_attention_runs_an_earlier_one() {
+    let (device, architecture) = card("h100-sxm");
+    let rate = |newest: Option<u8>, sequence: u64| {
+        let attention = FlashAttention {
+            batch: 16384 / sequence,
+            heads: 16,
+            kv_heads: 16,
+            queries: sequence,
+            keys: sequence,
+            key_dim: 128,
+            value_dim: 128,
+            visible: 0.5,
+            pass: Pass::Forward,
+        };
+        let training = Training { flash_version: newest, ..training(Precision::Bf16) };
+        let path = card_path(device, architecture, &training).unwrap();
+        let time = KernelModel::new(device, architecture, path);
+        // Scores and values, half of them masked.
+        let flops = 4.0 * 16384.0 * 16.0 * 128.0 * sequence as f64 * 0.5;
+        flops / time.time(&op(Work::FlashAttention(attention))).0 / 1e12
+    };
+    for (sequence, measured) in [(1024, 260.0), (2048, 298.0), (4096, 319.0), (16384, 335.0)] {
+        let found = rate(Some(2), sequence) / architecture.sustained.get() / measured;
+        assert!((0.85..1.15).contains(&found), "{sequence}: {found:.3}");
+        assert!(rate(None, sequence) > 1.2 * rate(Some(2), sequence), "{sequence}");
+    }
+    assert_eq!(rate(None, 4096).to_bits(), rate(Some(3), 4096).to_bits());
+    assert_eq!(rate(Some(1), 4096).to_bits(), rate(Some(2), 4096).to_bits());
+}
+
 /// Measured isolated kernels that no constant was fitted to, in microseconds: aiconfigurator
 /// (A100, H100), DeepBench (V100, T4, P100). The model's sustained clock is taken out.
 #[test]

@@ -91,8 +91,8 @@ fn nanotron(model: &Model, stages: u32, layers: u32) -> Result<Vec<u32>, Unsuppo
     for _ in 0..layers {
         counts[stage as usize] += 1;
         sum += layer;
-        if sum * u128::from(stages) > total * u128::from(stage + 1) {
-            stage += 1;
+        if sum * u128::from(stages) >= total * u128::from(stage + 1) {
+            stage = (stage + 1).min(stages - 1);
         }
     }
     if stage + 1 < stages {
@@ -159,10 +159,9 @@ mod tests {
                     "parallel": {{"tp": 1, "pp": {pp}, "dp": 1, "mbs": 1, "gbs": 64}}}}"#
             )
         };
-        // A layer of 4 h^2 + 3 h f = 67.1 M, a head of four layers: half of 20 is 10, and one more
-        // is taken before the sum has passed it.
-        check(&row(16, 2048, 8192, 131_072, 2), Ok(&[11, 5]));
-        // No head to speak of: the stage that reaches its share exactly takes one more.
+        // A layer of 4 h^2 + 3 h f = 67.1 M, a head of four layers: half of 20 is 10.
+        check(&row(16, 2048, 8192, 131_072, 2), Ok(&[10, 6]));
+        // A small head makes the first stage take one more.
         check(&row(8, 1024, 4096, 1, 2), Ok(&[5, 3]));
         // The head is as much as 16 layers: it is on an earlier stage, with nothing behind it.
         check(&row(8, 1024, 4096, 262_144, 8), Err("the head is on stage"));

@@ -11,23 +11,23 @@ pub enum Figure {
     /// What PyTorch's tensors occupied at the peak (`torch.cuda.max_memory_allocated`): no CUDA
     /// context, no NCCL buffers, nothing that the allocator keeps unused.
     Allocated,
-    /// What PyTorch's tensors occupy between iterations (`torch.cuda.memory_allocated`): parameters,
-    /// gradients, optimizer states, no activations.
-    States,
+    /// The same in the optimizer step alone, before which the counter was reset.
+    Step,
     /// What the driver says the process holds (`nvidia-smi`).
     Device,
 }
 
 impl Figure {
-    /// By source: Megatron-LM and those who log with it print PyTorch's peak; nanotron's figure does
-    /// not change with the micro-batch and is that between iterations; tables of vendors, of
-    /// FlagPerf and of BigScience's chronicles show what `nvidia-smi` says.
+    /// By source: Megatron-LM and those who log with it print PyTorch's peak; nanotron resets the
+    /// counter between backward pass and optimizer step before it logs (`log_memory`); tables of
+    /// vendors, of FlagPerf and of BigScience's chronicles show what `nvidia-smi` says, as do those
+    /// of Sailor (`pipe_engine.py`).
     pub(super) fn of(software: Software, row: &Row) -> Self {
         let name = row.source.name.to_lowercase();
         match software {
-            Software::Nanotron => Self::States,
+            Software::Nanotron => Self::Step,
             Software::Megatron | Software::EarlyMegatron => Self::Allocated,
-            _ if name.contains("simumax") || name.contains("sailor") => Self::Allocated,
+            _ if name.contains("simumax") => Self::Allocated,
             _ => Self::Device,
         }
     }
@@ -36,7 +36,7 @@ impl Figure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Allocated => "allocated",
-            Self::States => "states",
+            Self::Step => "step",
             Self::Device => "device",
         }
     }

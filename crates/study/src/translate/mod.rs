@@ -9,6 +9,7 @@ mod assumptions;
 mod context;
 mod cut;
 mod experts;
+mod holds;
 mod machine;
 mod memory;
 mod model;

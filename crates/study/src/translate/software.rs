@@ -2,7 +2,6 @@
 
 use motley_scenario::raw::RawGradientSync;
 use motley_units::Bytes;
-use motley_workload::{AutogradGradients, Holds, StageOutputs};
 
 use super::model::reads_images;
 use crate::runs::Row;
@@ -64,28 +63,6 @@ const SOURCES: [(&str, Software); 32] = [
 ];
 
 impl Software {
-    /// What it holds in memory beside what the mathematics asks for; see [`Holds`] for where each is
-    /// from.
-    pub(super) fn holds(self) -> Holds {
-        let megatron = Holds::default();
-        match self {
-            Self::EarlyMegatron | Self::Megatron | Self::Other => megatron,
-            Self::MegatronCore => Holds { placeholder_gradients: true, ..megatron },
-            Self::MegatronDeepSpeed => {
-                Holds { reduce_buffer: Bytes(1e9), stage_outputs: StageOutputs::Kept, ..megatron }
-            }
-            Self::Nanotron => Holds {
-                autograd_gradients: AutogradGradients::UntilPassEnds,
-                bucket_copies: true,
-                parameter_copy: true,
-                gather_buffers: 2,
-                fused_activation: false,
-                ..megatron
-            },
-            Self::PyTorch => Holds { fused_activation: false, ..megatron },
-        }
-    }
-
     /// By the source's name and year.
     pub fn of(row: &Row) -> Self {
         let name = row.source.name.to_lowercase();

@@ -6,6 +6,7 @@ use motley_workload::{
 };
 
 use super::assumptions::Assumptions;
+use super::holds::holds;
 use super::model::reads_images;
 use super::plan::Degrees;
 use super::precision::precision;
@@ -38,7 +39,7 @@ pub(super) fn training(
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
-        holds: software.holds(),
+        holds: holds(row, software, precision),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
         expert_load: expert_load(row),
         adapters: adapters(row, assumptions),

@@ -1,7 +1,9 @@
 //! What came out for one row.
 
 use motley::{Evaluator, SimulateError};
+use motley_job::RankId;
 use motley_scenario::{Rejected, Severity, code};
+use motley_workload::MemoryUse;
 use serde::Serialize;
 
 use crate::runs::Row;
@@ -125,12 +127,24 @@ impl Verdict {
         let scenario = raw.resolve().map_err(|rejected| because_rejected(&rejected))?;
         let prepared = evaluator.prepare(&scenario).map_err(because)?;
         let short = prepared.out_of_memory();
-        let peak = prepared.lowered.memory.iter().map(|memory| match self.memory_figure {
-            Figure::Device => memory.total().0,
-            Figure::Allocated => memory.allocated().0,
-            Figure::States => memory.parameters.0 + memory.gradients.0 + memory.optimizer.0,
-        });
-        let predicted_memory_bytes = Some(peak.fold(0.0, f64::max));
+        let lowered = &prepared.lowered;
+        let figure = |(rank, memory): (usize, &MemoryUse)| {
+            let rank = RankId(rank as u32);
+            match self.memory_figure {
+                Figure::Device => {
+                    let card = prepared.cluster.device(lowered.place(rank).gpu);
+                    memory.shown(*card.memory.get()).0
+                }
+                Figure::Allocated => memory.allocated().0,
+                Figure::Step => lowered.course(rank).step.allocated().0,
+            }
+        };
+        // nanotron logs the first stage's.
+        let stages = |&(rank, _): &(usize, &MemoryUse)| {
+            self.memory_figure != Figure::Step || lowered.places[rank].stage == 0
+        };
+        let figures = lowered.memory.iter().enumerate().filter(stages).map(figure);
+        let predicted_memory_bytes = Some(figures.fold(0.0, f64::max));
         let predicted_s = match self.measured_s {
             Some(_) => {
                 let report = prepared.conclude().map_err(because)?;

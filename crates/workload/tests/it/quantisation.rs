@@ -139,7 +139,7 @@ fn states_take_the_bytes_that_recipe_and_optimizer_need() {
         let mut training = training(precision);
         training.optimizer = Optimizer::Adam { fused: true, moments };
         training.master_weights = master_weights;
-        let found = memory(&training, &path(device, precision), 9, &load);
+        let found = memory(&training, &path(device, precision), card(device).0, &load);
         let states = [found.parameters, found.gradients, found.optimizer];
         for (found, expected) in states.into_iter().zip(expected) {
             close(found.0, expected * 1e9, 1e-12, &format!("{device} {precision:?}"));

@@ -1,0 +1,61 @@
+//! What software holds in memory beside what the mathematics asks for.
+
+use motley_units::Bytes;
+use motley_workload::{AutogradGradients, CrossEntropy, Holds, Precision, StageOutputs};
+
+use super::Software;
+use crate::runs::Row;
+
+/// Elements of DeepSpeed's `reduce_bucket_size`, by default.
+const REDUCE_BUCKET: f64 = 5e8;
+
+/// By software, as its code has it ([`Holds`] says where).
+pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Holds {
+    let source = row.source.name.to_lowercase();
+    let words = row.parallel.overlap_words();
+    let megatron = Holds::default();
+    let reduced = Bytes(REDUCE_BUCKET * f64::from(precision.element_bytes()));
+    match software {
+        Software::EarlyMegatron | Software::Megatron => megatron,
+        Software::MegatronCore => Holds {
+            placeholder_gradients: true,
+            cross_entropy: if words.contains("cross-entropy fusion on") {
+                CrossEntropy::Fused
+            } else {
+                CrossEntropy::Unfused
+            },
+            ..megatron
+        },
+        // Aleph Alpha's scaling: its own RMSNorm kernel only where stated, logits gathered before the
+        // loss.
+        Software::MegatronDeepSpeed if source.contains("aleph") || source.contains("hagemann") => {
+            Holds {
+                reduce_buffer: reduced,
+                stage_outputs: StageOutputs::Kept,
+                fused_activation: false,
+                fused_norm: words.contains("rms"),
+                split_logits: false,
+                ..megatron
+            }
+        }
+        Software::MegatronDeepSpeed => Holds {
+            reduce_buffer: reduced,
+            stage_outputs: StageOutputs::Kept,
+            autograd_gradients: if precision == Precision::Bf16 {
+                AutogradGradients::UntilPassEnds
+            } else {
+                AutogradGradients::Consumed
+            },
+            ..megatron
+        },
+        Software::Nanotron => Holds {
+            autograd_gradients: AutogradGradients::UntilPassEnds,
+            bucket_copies: true,
+            parameter_copy: true,
+            gather_buffers: 2,
+            fused_activation: false,
+            ..megatron
+        },
+        Software::PyTorch | Software::Other => Holds { fused_activation: false, ..megatron },
+    }
+}

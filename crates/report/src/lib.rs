@@ -19,13 +19,14 @@
 //! - *compute*: kernels, as long as they take by themselves;
 //! - *overlap slow-down*: what they take longer beside communication that takes multiprocessors from
 //!   them. Where compute is told by rank, stage or card, it is part of it;
-//! - *exposed* tensor-, pipeline- and data-parallel transfer: the part of a wait in which the data
-//!   really moved. Transfer behind compute is hidden and costs the slow-down alone. The
-//!   tied embedding and the gradient norm count as data-parallel: they too average gradients. If
-//!   the rank's own earlier gradient buckets were still moving while it waited for the last, that
-//!   is transfer, not waiting;
-//! - *straggler wait*, first half: waiting for members at tensor- and data-parallel collectives.
-//!   These are meetings of peers with equal roles; who waits, waits for a slower peer;
+//! - *exposed* tensor-, context-, expert-, pipeline- and data-parallel transfer, and copies to and
+//!   from hosts: the part of a wait in which the data really moved. Transfer behind compute is hidden
+//!   and costs the slow-down alone. Parameters of replicas, the tied embedding and the gradient norm
+//!   count as data-parallel: they too are replicas' business. If the rank's own earlier gradient
+//!   buckets were still moving while it waited for the last, that is transfer, not waiting;
+//! - *straggler wait*, first half: waiting for members at exchanges of peers, tensor-, context-,
+//!   expert- and data-parallel ones. These are meetings of equal roles; who waits, waits for a slower
+//!   peer;
 //! - *dependency waits*: waiting for another stage to send, to reach the tied embedding's exchange
 //!   or the gradient norm, and idling from the rank's finish to the iteration's end. Every pipeline
 //!   schedule has them, even if all stages are equally fast. Those that remain when the same job is

@@ -117,7 +117,7 @@ impl<'a> Trace<'a> {
         let mut notes = Vec::new();
         if traced < all {
             notes.push(format!(
-                "shows {traced} of {all} ranks, the first of each tensor-parallel group before \
+                "shows {traced} of {all} ranks, the first of each stage before \
                  others, to stay below {} slices{}",
                 self.limits.slices,
                 self.limits.ranks.map_or_else(String::new, |n| format!(" and {n} ranks")),

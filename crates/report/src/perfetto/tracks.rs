@@ -52,7 +52,7 @@ impl Kind {
             Self::Expert => "expert-parallel",
             Self::Pipeline => "pipeline-parallel",
             Self::Parameters => "parameters",
-            Self::Host => "host",
+            Self::Host => "host copies",
             Self::Data => "data-parallel",
         }
     }

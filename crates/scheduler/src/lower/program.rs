@@ -185,14 +185,15 @@ impl<'a> Writer<'a> {
     fn await_parameters(&mut self, index: u16, item: Item) {
         let Some(needed) = self.gathers.need(item) else { return };
         self.fetch(&needed.begun);
-        let tag = Tag { name: self.names.parameters, index };
         for fetched in needed.awaited {
             match fetched {
                 Fetched::Copy(sequence) => {
+                    let tag = Tag { name: self.names.to_card, index };
                     let slot = self.slot(SlotUse::HostParameters);
                     self.ops.push(Op::Await { tag, slot, sequence });
                 }
                 Fetched::Gather { group, sequence } => {
+                    let tag = Tag { name: self.names.parameters, index };
                     for shard in 0..self.shape.gradients[group].shards {
                         let slot = self.slot(SlotUse::Parameters { group, shard });
                         self.ops.push(Op::Await { tag, slot, sequence });

@@ -18,11 +18,9 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
     match software {
         Software::EarlyMegatron | Software::Megatron => megatron,
         // Its recipes ask for `cross_entropy_loss_fusion`.
-        Software::MegatronBridge => Holds {
-            placeholder_gradients: true,
-            cross_entropy: CrossEntropy::Fused,
-            ..megatron
-        },
+        Software::MegatronBridge => {
+            Holds { placeholder_gradients: true, cross_entropy: CrossEntropy::Fused, ..megatron }
+        }
         Software::MegatronCore => Holds {
             placeholder_gradients: true,
             cross_entropy: if words.contains("cross-entropy fusion on") {

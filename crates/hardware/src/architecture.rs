@@ -23,6 +23,9 @@ pub struct Architecture {
     pub memory: MemoryEfficiency,
     /// FlashAttention; none where no implementation exists, and attention runs unfused.
     pub flash_attention: Option<AttentionEfficiency>,
+    /// Older versions of FlashAttention, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older_flash_attention: Vec<AttentionEfficiency>,
     /// Time between the starts of two empty kernels of one stream.
     pub kernel_gap: Cited<Seconds>,
 }

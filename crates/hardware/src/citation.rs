@@ -89,8 +89,13 @@ impl Architecture {
         all.push(Citation::new("memory.softmax", &self.memory.softmax));
         all.push(Citation::new("memory.embedding", &self.memory.embedding));
         all.push(Citation::new("memory.optimizer", &self.memory.optimizer));
-        if let Some(attention) = &self.flash_attention {
-            let field = |name: &str| format!("flash_attention.{name}");
+        for attention in self.flash_attention.iter().chain(&self.older_flash_attention) {
+            let version = attention.version;
+            let newest = self.flash_attention.as_ref().is_some_and(|own| own.version == version);
+            let field = |name: &str| {
+                let of = if newest { String::new() } else { format!("{version}.") };
+                format!("flash_attention.{of}{name}")
+            };
             all.push(Citation::new(field("forward_fraction"), &attention.forward_fraction));
             all.push(Citation::new(field("backward_fraction"), &attention.backward_fraction));
             all.push(Citation::new(field("half_sequence"), &attention.half_sequence));

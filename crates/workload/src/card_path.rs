@@ -35,6 +35,8 @@ pub struct CardPath {
     pub quantisation: Option<Quantisation>,
     /// The attention kernel.
     pub attention: AttentionKernel,
+    /// See [`Training::flash_version`].
+    pub flash_version: Option<u8>,
 }
 
 impl CardPath {
@@ -125,7 +127,8 @@ pub fn card_path(
     // Tensor cores of Blackwell, the first with scales of their own, take either order.
     let either_order = device.peak(MathPath::Mxfp8Tensor).is_some();
     let quantisation = Quantisation::new(precision, either_order);
-    Ok(CardPath { precision, math, quantisation, attention })
+    let flash_version = training.flash_version;
+    Ok(CardPath { precision, math, quantisation, attention, flash_version })
 }
 
 /// The unit that `precision` runs on.

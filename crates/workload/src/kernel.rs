@@ -110,7 +110,7 @@ impl<'a> KernelModel<'a> {
     /// The arithmetic of FlashAttention; endless where there is none. Before version 3 values are
     /// padded to the width of keys.
     fn flash_arithmetic(&self, attention: FlashAttention) -> f64 {
-        let Some(flash) = &self.architecture.flash_attention else { return f64::INFINITY };
+        let Some(flash) = self.flash_attention() else { return f64::INFINITY };
         let padded = if flash.version < 3 { attention.key_dim } else { 0 };
         let done = FlashAttention { value_dim: attention.value_dim.max(padded), ..attention };
         let tiles = done.queries.div_ceil(ATTENTION_BLOCK);
@@ -125,6 +125,15 @@ impl<'a> KernelModel<'a> {
         let peak = self.peak(self.path.stored_math());
         let rate = peak.0 * self.architecture.sustained.get() * fraction;
         done.flops() / rate
+    }
+
+    /// The newest version of FlashAttention that may run, or the oldest that there is.
+    fn flash_attention(&self) -> Option<&'a AttentionEfficiency> {
+        let Architecture { flash_attention, older_flash_attention, .. } = self.architecture;
+        let mut versions = flash_attention.iter().chain(older_flash_attention);
+        let wanted = self.path.flash_version.unwrap_or(u8::MAX);
+        let oldest = versions.clone().next_back();
+        versions.find(|flash| flash.version <= wanted).or(oldest)
     }
 
     /// What multiplies matrices, if the architecture has constants for it.

@@ -22,7 +22,9 @@ mod block;
 mod card_path;
 mod description;
 mod flops;
+mod fusion;
 mod gemm;
+mod host;
 mod kernel;
 mod memory;
 mod model;
@@ -42,6 +44,8 @@ pub use description::{
     Run, Stack,
 };
 pub use flops::{flops, model_flops, recomputed_flops};
+pub use fusion::Fusion;
+pub use host::HostLaunch;
 pub use kernel::KernelModel;
 pub use memory::{MemoryUse, StageLoad, memory};
 pub use model::{

@@ -86,7 +86,9 @@ mod tests {
     use motley_hardware::MathPath;
 
     use super::*;
-    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Moments, Quantisation};
+    use crate::{
+        AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Fusion, HostLaunch, Moments, Quantisation,
+    };
 
     const ADAM: Optimizer = Optimizer::Adam { fused: true, moments: Moments::Fp32 };
 
@@ -109,6 +111,9 @@ mod tests {
             gradient_bytes,
             master_weights,
             fused_gradient_accumulation: true,
+            fusion: Fusion::default(),
+            host_launch: HostLaunch::default(),
+            flash_version: None,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
             adapters: None,
@@ -118,6 +123,7 @@ mod tests {
             math: MathPath::Fp32,
             quantisation: Quantisation::new(precision, false),
             attention: AttentionKernel::Unfused,
+            flash_version: None,
         };
         let step = optimizer_step(&training, &path, 1e6, 0.75e6);
         let bytes: f64 = step.iter().map(|op| op.bytes(&path).0).sum::<f64>() / 1e6;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adapters, CardPath};
+use crate::{Adapters, CardPath, Fusion, HostLaunch};
 
 /// The arithmetic of the matrix products. The 16-bit ones are mixed-precision training: 16-bit
 /// parameters and activations, fp32 master parameters. The 8- and 4-bit ones are bf16 training whose
@@ -58,7 +58,7 @@ impl Precision {
 pub enum AttentionKernel {
     /// Batched products, a fused scale-mask-softmax, dropout: the scores go through memory.
     Unfused,
-    /// FlashAttention 2 and later: the scores stay on the chip.
+    /// FlashAttention: the scores stay on the chip.
     Flash,
 }
 
@@ -146,6 +146,9 @@ pub struct Training {
     pub attention: AttentionKernel,
     /// Cards without FlashAttention run unfused attention; else such a card is refused.
     pub attention_fallback: bool,
+    /// The newest version of FlashAttention that runs, where a card has that or an older one; the card's
+    /// newest, unless given.
+    pub flash_version: Option<u8>,
     /// The optimizer.
     pub optimizer: Optimizer,
     /// Bytes of a gradient in the buffer and in the all-reduce, 2 or 4.
@@ -155,6 +158,10 @@ pub struct Training {
     /// The weight-gradient product adds to the gradient buffer itself; else a kernel of its own
     /// does after each micro-batch. Megatron-LM fuses since 2022.
     pub fused_gradient_accumulation: bool,
+    /// Which other chains of operations run as one kernel.
+    pub fusion: Fusion,
+    /// How the host launches kernels.
+    pub host_launch: HostLaunch,
     /// How tokens fall on experts.
     pub expert_load: ExpertLoad,
     /// How tokens travel to the experts of other ranks.

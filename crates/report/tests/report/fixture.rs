@@ -14,8 +14,8 @@ use motley_scheduler::{
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, MasterWeights, MemoryUse,
-    Model, Moments, Optimizer, Precision, Recompute, Training,
+    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion, HostLaunch,
+    MasterWeights, MemoryUse, Model, Moments, Optimizer, Precision, Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -173,6 +173,7 @@ fn path(cluster: &Cluster, gpu: GpuId) -> CardPath {
         math,
         quantisation: None,
         attention: AttentionKernel::Unfused,
+        flash_version: None,
     }
 }
 
@@ -208,6 +209,9 @@ fn training() -> Training {
         gradient_bytes: 2,
         master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
+        fusion: Fusion::default(),
+        host_launch: HostLaunch::default(),
+        flash_version: None,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
         adapters: None,

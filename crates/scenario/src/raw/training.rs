@@ -1,8 +1,8 @@
 //! How the model is trained.
 
 use motley_workload::{
-    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Moments, Optimizer,
-    Precision,
+    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, Fusion, HostLaunch, MasterWeights, Moments,
+    Optimizer, Precision,
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub struct RawTraining {
     /// The attention kernel; `FlashWhereSupported` unless given.
     #[serde(default)]
     pub attention: RawAttention,
+    /// The newest version of FlashAttention that runs; the newest that cards have, unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flash_version: Option<u8>,
     /// The optimizer; fused Adam unless given.
     #[serde(default)]
     pub optimizer: RawOptimizer,
@@ -42,6 +45,12 @@ pub struct RawTraining {
     /// Megatron-LM's since 2022.
     #[serde(default = "fused")]
     pub fused_gradient_accumulation: bool,
+    /// Which other chains of operations run as one kernel: all, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fusion: Fusion,
+    /// How the host launches kernels: eagerly, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub host_launch: HostLaunch,
     /// How tokens fall on experts: evenly, and none is dropped, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expert_load: ExpertLoad,

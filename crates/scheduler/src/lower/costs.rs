@@ -151,7 +151,9 @@ fn price(strand: &Strand, calls: &Calls) -> Time {
                 begun.push(end);
             }
             Piece::Finish { begun: which, .. } => now = now.max(begun[usize::from(which)]),
-            Piece::Receive { .. }
+            Piece::Launch { .. }
+            | Piece::Launched
+            | Piece::Receive { .. }
             | Piece::Send { .. }
             | Piece::Copy { .. }
             | Piece::Copied
@@ -174,7 +176,7 @@ mod tests {
         let name = NameId(0);
         let picos = Time::from_picos;
         let compute =
-            |time| Piece::Compute { name, run: KernelRun { time: picos(time), kernels: 1 } };
+            |time| Piece::Compute { name, run: KernelRun { time: picos(time), kernels: 1, host: Time::ZERO } };
         let group = ProcessGroup::Tensor;
         let begin = |call| Piece::Begin { name, group, call };
         let finish = |begun| Piece::Finish { name, begun };

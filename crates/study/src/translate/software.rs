@@ -142,6 +142,19 @@ impl Software {
         }
     }
 
+    /// The newest version of FlashAttention that the stack has: none where that is what its cards have.
+    /// Version 2 came out in July 2023, so runs on Hopper of that year have it, and others are taken
+    /// not to. Hopper's own is cuDNN's and version 3's, of 2024: by way of Transformer Engine it is in
+    /// Megatron-Core, while the package `flash-attn` and PyTorch go on with version 2.
+    pub(super) fn flash_version(self, year: Option<u32>, hopper: bool) -> Option<u8> {
+        match (self, year?) {
+            (_, ..=2022) => Some(1),
+            (_, 2023) => Some(if hopper { 2 } else { 1 }),
+            (Self::MegatronCore, _) => None,
+            _ => Some(2),
+        }
+    }
+
     /// Gradients are averaged over the backward pass unless the source says otherwise.
     pub(super) fn overlaps_gradients(self) -> bool {
         matches!(self, Self::MegatronCore | Self::Nanotron | Self::PyTorch)

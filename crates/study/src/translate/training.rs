@@ -2,7 +2,8 @@
 
 use motley_scenario::raw::{RawAttention, RawOptimizer, RawTraining};
 use motley_workload::{
-    Adapters, Capacity, ExpertDispatch, ExpertLoad, MasterWeights, Precision, Projection,
+    Adapters, Capacity, ExpertDispatch, ExpertLoad, Fusion, HostLaunch, MasterWeights, Precision,
+    Projection,
 };
 
 use super::assumptions::Assumptions;
@@ -34,11 +35,14 @@ pub(super) fn training(
         } else {
             attention(row, software, assumptions)
         },
+        flash_version: flash_version(row, software, assumptions),
         optimizer: optimizer(row, images, assumptions)?,
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
+        fusion: Fusion::default(),
+        host_launch: HostLaunch::default(),
         expert_load: expert_load(row),
         adapters: adapters(row, assumptions),
     })
@@ -61,6 +65,32 @@ fn attention(row: &Row, software: Software, assumptions: &mut Assumptions) -> Ra
             RawAttention::Unfused
         }
     }
+}
+
+/// The version of FlashAttention: the source's, else the stack's; on cards that have none it means
+/// nothing.
+fn flash_version(row: &Row, software: Software, assumptions: &mut Assumptions) -> Option<u8> {
+    let words = row.parallel.overlap_text.iter().chain(&row.model.attention);
+    let words: String = words.map(|text| text.to_lowercase() + " ").collect();
+    let stated = ["1", "2", "3"].iter().zip(1..).find(|(version, _)| {
+        ["flash_attentionv", "flash_attention", "flashattention-", "flashattention "]
+            .iter()
+            .any(|name| words.contains(&format!("{name}{version}")))
+    });
+    if let Some((_, version)) = stated {
+        return Some(version);
+    }
+    let hopper = row.hardware.device.as_deref().is_some_and(is_hopper);
+    let version = software.flash_version(row.source.year, hopper)?;
+    if row.parallel.flash_attention != Some(false) {
+        assumptions.note(format!("FlashAttention {version} at most, as {} had it", software.name()));
+    }
+    Some(version)
+}
+
+/// Whether a card is of the generation that came to be used after FlashAttention 2 did.
+fn is_hopper(device: &str) -> bool {
+    ["h100", "h200", "h800", "gh200"].iter().any(|name| device.starts_with(name))
 }
 
 fn optimizer(

@@ -2,8 +2,8 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Layer,
-    MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard, Training,
+    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion,
+    HostLaunch, Layer, MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard, Training,
     Transformer, blocks,
 };
 
@@ -23,6 +23,9 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         gradient_bytes: 4,
         master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
+        fusion: Fusion::default(),
+        host_launch: HostLaunch::default(),
+        flash_version: None,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
         adapters: None,
@@ -42,7 +45,7 @@ pub(crate) fn path(attention: AttentionKernel) -> CardPath {
 
 pub(crate) fn path_in(precision: Precision, attention: AttentionKernel) -> CardPath {
     let math = if precision.mixed() { MathPath::Fp16Tensor } else { MathPath::Fp32 };
-    CardPath { precision, math, quantisation: None, attention }
+    CardPath { precision, math, quantisation: None, attention, flash_version: None }
 }
 
 /// The blocks of the first layer of a kind, attention first.

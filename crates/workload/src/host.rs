@@ -35,6 +35,7 @@ const EAGER_BACKWARD: f64 = EAGER_FORWARD / 2.0;
 impl HostLaunch {
     /// The host's time for one kernel of a pass.
     pub fn kernel(self, pass: Pass) -> Seconds {
+        if let Ok(us) = std::env::var("TMPHOST") { let us: f64 = us.parse().unwrap_or(0.0); return Seconds(us * 1e-6 * if pass == Pass::Forward { 1.0 } else { 0.5 }); }
         Seconds(match (self, pass) {
             (Self::Graphs, _) => 0.0,
             (Self::Eager, Pass::Forward) => EAGER_FORWARD,

@@ -2,6 +2,7 @@
 
 use motley_scenario::raw::RawGradientSync;
 use motley_units::Bytes;
+use motley_workload::Fusion;
 
 use super::model::reads_images;
 use crate::runs::Row;
@@ -17,6 +18,9 @@ pub enum Software {
     MegatronCore,
     /// DeepSpeed's pipelines around Megatron-LM's layers of 2021.
     MegatronDeepSpeed,
+    /// The same without its fused kernels: DeepSpeed's examples of 2020, which must be asked for each;
+    /// Aleph Alpha's trainer, whose measurements name the kernels that are fused.
+    UnfusedMegatron,
     /// Hugging Face's nanotron.
     Nanotron,
     /// PyTorch's FSDP or DDP around a model: llm-foundry, torchtitan, BERT of DeepLearningExamples;
@@ -40,13 +44,13 @@ const SOURCES: [(&str, Software); 32] = [
     ("bigscience", Software::MegatronDeepSpeed),
     ("bloom", Software::MegatronDeepSpeed),
     ("vtrain", Software::MegatronDeepSpeed),
-    ("amp (", Software::MegatronDeepSpeed),
+    ("amp (", Software::UnfusedMegatron),
     ("sailor", Software::MegatronDeepSpeed),
     ("mt-nlg", Software::MegatronDeepSpeed),
     ("glm-130b", Software::MegatronDeepSpeed),
     ("deepspeed", Software::MegatronDeepSpeed),
-    ("aleph", Software::MegatronDeepSpeed),
-    ("hagemann", Software::MegatronDeepSpeed),
+    ("aleph", Software::UnfusedMegatron),
+    ("hagemann", Software::UnfusedMegatron),
     ("pythia", Software::MegatronDeepSpeed),
     ("nanotron", Software::Nanotron),
     ("smollm", Software::Nanotron),
@@ -87,6 +91,7 @@ impl Software {
             Self::Megatron => "Megatron-LM from 2022",
             Self::MegatronCore => "Megatron-Core",
             Self::MegatronDeepSpeed => "Megatron-DeepSpeed",
+            Self::UnfusedMegatron => "Megatron-DeepSpeed without fused kernels",
             Self::Nanotron => "nanotron",
             Self::PyTorch => "PyTorch",
             Self::Other => "an unknown stack",
@@ -98,7 +103,11 @@ impl Software {
     pub(super) fn pads_vocabulary(self) -> bool {
         matches!(
             self,
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::MegatronDeepSpeed
+            Self::EarlyMegatron
+                | Self::Megatron
+                | Self::MegatronCore
+                | Self::MegatronDeepSpeed
+                | Self::UnfusedMegatron
         )
     }
 
@@ -106,7 +115,11 @@ impl Software {
     pub(super) fn drops_out(self) -> bool {
         matches!(
             self,
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::MegatronDeepSpeed
+            Self::EarlyMegatron
+                | Self::Megatron
+                | Self::MegatronCore
+                | Self::MegatronDeepSpeed
+                | Self::UnfusedMegatron
         )
     }
 
@@ -127,7 +140,7 @@ impl Software {
             // `accumulate_allreduce_grads_in_fp32`, on for bf16; nanotron's `accumulate_grad_in_fp32`.
             Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::Nanotron => 4,
             // The parameters' own type.
-            Self::MegatronDeepSpeed | Self::PyTorch | Self::Other => 2,
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron | Self::PyTorch | Self::Other => 2,
         }
     }
 
@@ -135,7 +148,10 @@ impl Software {
     /// who asks (`--use-flash-attn`), Megatron-Core by default with Transformer Engine.
     pub(super) fn flashes(self, year: Option<u32>) -> bool {
         match self {
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed => false,
+            Self::EarlyMegatron
+            | Self::Megatron
+            | Self::MegatronDeepSpeed
+            | Self::UnfusedMegatron => false,
             Self::MegatronCore | Self::Nanotron => true,
             // PyTorch 2.0, March 2023.
             Self::PyTorch | Self::Other => year.is_some_and(|year| year >= 2023),
@@ -143,15 +159,34 @@ impl Software {
     }
 
     /// The newest version of FlashAttention that the stack has: none where that is what its cards have.
-    /// Version 2 came out in July 2023, so runs on Hopper of that year have it, and others are taken
-    /// not to. Hopper's own is cuDNN's and version 3's, of 2024: by way of Transformer Engine it is in
-    /// Megatron-Core, while the package `flash-attn` and PyTorch go on with version 2.
-    pub(super) fn flash_version(self, year: Option<u32>, hopper: bool) -> Option<u8> {
+    /// Version 2 came out in July 2023. Hopper's own are version 3 and cuDNN's, of 2024: by way of
+    /// Transformer Engine these are in Megatron-Core, while the package `flash-attn` and PyTorch go on
+    /// with version 2. llm-foundry's runs of 2023 ask for `attn_impl: triton`, which is version 1.
+    pub(super) fn flash_version(self, year: Option<u32>) -> Option<u8> {
         match (self, year?) {
             (_, ..=2022) => Some(1),
-            (_, 2023) => Some(if hopper { 2 } else { 1 }),
+            (Self::MegatronCore, 2023) => Some(2),
             (Self::MegatronCore, _) => None,
+            (_, 2023) => Some(1),
             _ => Some(2),
+        }
+    }
+
+    /// Which chains of operations run as one kernel.
+    pub(super) fn fusion(self) -> Fusion {
+        match self {
+            // Of an unknown stack nothing is known.
+            Self::EarlyMegatron
+            | Self::Megatron
+            | Self::MegatronCore
+            | Self::MegatronDeepSpeed
+            | Self::Other => Fusion::default(),
+            // `TritonRMSNorm`, flash-attn's rotary; `GLUActivation` is eager.
+            Self::Nanotron => Fusion { norm: true, rotary: true, ..Fusion::NOTHING },
+            // AMP's script asks for none of `--bias-gelu-fusion`, `--bias-dropout-fusion`,
+            // `--scaled-upper-triang-masked-softmax-fusion`, which Megatron-LM of 2020 wants to be asked
+            // for.
+            Self::UnfusedMegatron | Self::PyTorch => Fusion::NOTHING,
         }
     }
 
@@ -166,7 +201,7 @@ impl Software {
             // 40 million parameters in fp32, Megatron-Core's default.
             Self::MegatronCore => 160e6,
             // `reduce_bucket_size`: 5e8 elements of 2 bytes.
-            Self::MegatronDeepSpeed => 1e9,
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron => 1e9,
             // PyTorch DDP's `bucket_cap_mb`.
             _ => 25.0 * 1024.0 * 1024.0,
         };

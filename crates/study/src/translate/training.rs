@@ -41,7 +41,7 @@ pub(super) fn training(
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
-        fusion: Fusion::default(),
+        fusion: fusion(row, software),
         host_launch: HostLaunch::default(),
         expert_load: expert_load(row),
         adapters: adapters(row, assumptions),
@@ -80,17 +80,22 @@ fn flash_version(row: &Row, software: Software, assumptions: &mut Assumptions) -
     if let Some((_, version)) = stated {
         return Some(version);
     }
-    let hopper = row.hardware.device.as_deref().is_some_and(is_hopper);
-    let version = software.flash_version(row.source.year, hopper)?;
+    let version = software.flash_version(row.source.year)?;
     if row.parallel.flash_attention != Some(false) {
         assumptions.note(format!("FlashAttention {version} at most, as {} had it", software.name()));
     }
     Some(version)
 }
 
-/// Whether a card is of the generation that came to be used after FlashAttention 2 did.
-fn is_hopper(device: &str) -> bool {
-    ["h100", "h200", "h800", "gh200"].iter().any(|name| device.starts_with(name))
+/// What runs as one kernel: as the stack has it, unless the source names a kernel.
+fn fusion(row: &Row, software: Software) -> Fusion {
+    let words = row.parallel.overlap_text.as_deref().unwrap_or_default().to_lowercase();
+    let stack = software.fusion();
+    Fusion {
+        norm: stack.norm || words.contains("rms kernel"),
+        softmax: stack.softmax || words.contains("kernel variant: fused"),
+        ..stack
+    }
 }
 
 fn optimizer(

@@ -3,6 +3,7 @@
 use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
+use super::unfused;
 use crate::activation::Kept;
 use crate::model::Mlp;
 
@@ -28,14 +29,25 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     };
 
     piece.forward.extend(up.forward());
-    let read_and_written = (up.outputs + down.inputs) as f64;
-    piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
+    let inner = tokens * down.inputs as f64;
+    if rows.training.fusion.activation {
+        let read_and_written = (up.outputs + down.inputs) as f64;
+        piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
+    } else if mlp.gated {
+        piece.forward.extend(unfused::gated_activation(rows, inner));
+    } else {
+        piece.forward.extend(unfused::activation(rows, mlp.bias, inner));
+    }
     piece.forward.extend(down.forward());
 
     piece.backward.extend(down.backward());
     // Reads the output's gradient and the kept input, writes the input's gradient.
-    let moved = (down.inputs + 2 * up.outputs) as f64;
-    piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
+    if mlp.gated && !rows.training.fusion.activation {
+        piece.backward.extend(unfused::gated_activation_gradient(rows, inner));
+    } else {
+        let moved = (down.inputs + 2 * up.outputs) as f64;
+        piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
+    }
     piece.backward.extend(up.bias_gradient());
     piece.backward.extend(up.input_gradient());
     piece.deferrable.extend(up.weight_gradient());

@@ -4,7 +4,7 @@ use super::linear::deferred;
 use super::rows::Rows;
 use super::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup};
 use crate::activation::Kept;
-use crate::model::NormPlacement;
+use crate::model::{Norm, NormPlacement};
 use crate::{Deferral, Operator, Pass};
 
 /// The work of an attention or a feed-forward, without norm and residual around it.
@@ -72,21 +72,22 @@ impl Piece {
 }
 
 /// A block of one piece, or of several that run in parallel, with norms and residual.
-/// `norms` is how many norms stand before them: one, or one for each.
+/// `norm` is the kind of norms and where they stand, `norms` how many stand before them: one, or one for each.
 pub(super) fn block(
     rows: &Rows,
-    placement: NormPlacement,
+    (norm, placement): (Norm, NormPlacement),
     norms: usize,
     pieces: Vec<Piece>,
 ) -> Block {
-    let parts = pieces.len() as f64;
+    let dropped = pieces.len();
+    let parts = dropped as f64;
     let after = if placement == NormPlacement::BeforeAndAfter { pieces.len() } else { 0 };
     let stream = rows.stream();
 
-    let mut forward = vec![rows.norm_forward(); norms];
+    let mut forward = vec![rows.norm_forward(norm); norms].concat();
     let mut backward: Vec<Operator> =
         (0..pieces.len()).filter_map(|_| rows.dropout_backward()).collect();
-    backward.extend(std::iter::repeat_n(rows.norm_backward(), after));
+    backward.extend(std::iter::repeat_n(rows.norm_backward(norm), after).flatten());
     let (mut deferrable, mut recomputed) = (Vec::new(), Vec::new());
     let mut exchange = Exchange::default();
     let mut inside: [Vec<InnerExchange>; 2] = Default::default();
@@ -116,9 +117,9 @@ pub(super) fn block(
         exchange.gathered = exchange.gathered.max(piece.gathered);
         exchange.reduced = exchange.reduced.max(piece.reduced);
     }
-    forward.extend(std::iter::repeat_n(rows.norm_forward(), after));
-    forward.push(rows.residual_forward(parts));
-    backward.extend(std::iter::repeat_n(rows.norm_backward(), norms));
+    forward.extend(std::iter::repeat_n(rows.norm_forward(norm), after).flatten());
+    forward.extend(rows.residual_forward(dropped));
+    backward.extend(std::iter::repeat_n(rows.norm_backward(norm), norms).flatten());
     backward.push(rows.residual_backward(parts));
     backward.extend(deferred(deferrable, Deferral::Exchange));
     Block { forward, backward, recomputed, exchange, inside, kept }

@@ -193,13 +193,7 @@ pub fn lower(
                 slots.push(SlotUse::Launches);
                 job.use_stream(streams::LAUNCHES);
             }
-            stages.push(StageRanks {
-                first_rank,
-                programs: members,
-                passes,
-                slots,
-                shape,
-            });
+            stages.push(StageRanks { first_rank, programs: members, passes, slots, shape });
         }
     }
 

@@ -325,7 +325,10 @@ impl<'a> KernelTimes<'a> {
         let pass = |pass: Pass| {
             let operators = block.operators(pass);
             let ends = self.ends(kind, operators, pieces, self.launch(pass));
-            BlockPass { ends, ..self.pass(kind, operators, block.exchanges(pass), self.launch(pass)) }
+            BlockPass {
+                ends,
+                ..self.pass(kind, operators, block.exchanges(pass), self.launch(pass))
+            }
         };
         BlockTimes {
             forward: pass(Pass::Forward),

@@ -87,7 +87,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Fusion, HostLaunch, Moments, Quantisation,
+        AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Fusion, HostLaunch, Moments,
+        Quantisation,
     };
 
     const ADAM: Optimizer = Optimizer::Adam { fused: true, moments: Moments::Fp32 };

@@ -310,7 +310,10 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AttentionKernel, ExpertDispatch, ExpertLoad, MasterWeights, Optimizer, Precision};
+    use crate::{
+        AttentionKernel, ExpertDispatch, ExpertLoad, Fusion, HostLaunch, MasterWeights, Optimizer,
+        Precision,
+    };
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
         let model = Model::preset(preset).unwrap();

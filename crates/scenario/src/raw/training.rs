@@ -1,8 +1,8 @@
 //! How the model is trained.
 
 use motley_workload::{
-    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, Fusion, HostLaunch, MasterWeights, Moments,
-    Optimizer, Precision,
+    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, Fusion, HostLaunch, MasterWeights,
+    Moments, Optimizer, Precision,
 };
 use serde::{Deserialize, Serialize};
 

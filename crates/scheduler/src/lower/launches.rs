@@ -36,9 +36,7 @@ pub(super) fn launches(strands: &mut [[Strand; 4]], alone: bool, call: Time) -> 
         if any && (alone || waits(strand)) {
             price(strand, call, &mut calls);
         } else {
-            strand
-                .pieces
-                .retain(|piece| !matches!(piece, Piece::Launch { .. } | Piece::Launched));
+            strand.pieces.retain(|piece| !matches!(piece, Piece::Launch { .. } | Piece::Launched));
         }
     }
     calls

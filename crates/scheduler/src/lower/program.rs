@@ -519,11 +519,7 @@ mod tests {
                 'E' => Piece::Finish { name: letters[0], begun: 0 },
                 _ => Piece::Compute {
                     name: letters[letter as usize - 'a' as usize],
-                    run: KernelRun {
-                        time: Time::from_picos(1),
-                        kernels: 1,
-                        host: Time::ZERO,
-                    },
+                    run: KernelRun { time: Time::from_picos(1), kernels: 1, host: Time::ZERO },
                 },
             });
             Strand { pieces: pieces.collect() }

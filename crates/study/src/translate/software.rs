@@ -2,7 +2,7 @@
 
 use motley_scenario::raw::RawGradientSync;
 use motley_units::Bytes;
-use motley_workload::Fusion;
+use motley_workload::{Fusion, HostLaunch};
 
 use super::model::reads_images;
 use crate::runs::Row;
@@ -169,6 +169,18 @@ impl Software {
             (Self::MegatronCore, _) => None,
             (_, 2023) => Some(1),
             _ => Some(2),
+        }
+    }
+
+    /// How the host launches kernels.
+    pub(super) fn host_launch(self) -> HostLaunch {
+        match self {
+            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::Other => {
+                HostLaunch::Megatron
+            }
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron | Self::Nanotron | Self::PyTorch => {
+                HostLaunch::Eager
+            }
         }
     }
 

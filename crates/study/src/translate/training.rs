@@ -42,7 +42,7 @@ pub(super) fn training(
         expert_dispatch: ExpertDispatch::default(),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
         fusion: fusion(row, software),
-        host_launch: HostLaunch::default(),
+        host_launch: host_launch(row, software, assumptions),
         expert_load: expert_load(row),
         adapters: adapters(row, assumptions),
     })
@@ -82,9 +82,18 @@ fn flash_version(row: &Row, software: Software, assumptions: &mut Assumptions) -
     }
     let version = software.flash_version(row.source.year)?;
     if row.parallel.flash_attention != Some(false) {
-        assumptions.note(format!("FlashAttention {version} at most, as {} had it", software.name()));
+        assumptions
+            .note(format!("FlashAttention {version} at most, as {} had it", software.name()));
     }
     Some(version)
+}
+
+/// How the host launches kernels: NVIDIA's entries to MLPerf with models of images run CUDA graphs.
+fn host_launch(row: &Row, software: Software, assumptions: &mut Assumptions) -> HostLaunch {
+    let graphs = reads_images(row) && row.source.name.contains("MLPerf");
+    let launch = if graphs { HostLaunch::Graphs } else { software.host_launch() };
+    assumptions.note(format!("kernels launched as by {launch:?}"));
+    launch
 }
 
 /// What runs as one kernel: as the stack has it, unless the source names a kernel.

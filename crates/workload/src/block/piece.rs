@@ -72,15 +72,16 @@ impl Piece {
 }
 
 /// A block of one piece, or of several that run in parallel, with norms and residual.
-/// `norm` is the kind of norms and where they stand, `norms` how many stand before them: one, or one for each.
+/// `norm` is the kind of norms and where they stand, `norms` how many stand before them: one, or one
+/// for each.
 pub(super) fn block(
     rows: &Rows,
     (norm, placement): (Norm, NormPlacement),
     norms: usize,
     pieces: Vec<Piece>,
 ) -> Block {
-    let dropped = pieces.len();
-    let parts = dropped as f64;
+    let count = pieces.len();
+    let parts = count as f64;
     let after = if placement == NormPlacement::BeforeAndAfter { pieces.len() } else { 0 };
     let stream = rows.stream();
 
@@ -118,7 +119,7 @@ pub(super) fn block(
         exchange.reduced = exchange.reduced.max(piece.reduced);
     }
     forward.extend(std::iter::repeat_n(rows.norm_forward(norm), after).flatten());
-    forward.extend(rows.residual_forward(dropped));
+    forward.extend(rows.residual_forward(count));
     backward.extend(std::iter::repeat_n(rows.norm_backward(norm), norms).flatten());
     backward.push(rows.residual_backward(parts));
     backward.extend(deferred(deferrable, Deferral::Exchange));

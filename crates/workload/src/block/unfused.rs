@@ -78,7 +78,10 @@ pub(super) fn gated_activation(rows: &Rows, elements: f64) -> Vec<Operator> {
 pub(super) fn gated_activation_gradient(rows: &Rows, elements: f64) -> Vec<Operator> {
     let e = rows.element;
     let product = "gate product backward";
-    kernels(vec![(product, 3.0 * e), (product, 3.0 * e), ("activation backward", 3.0 * e)], elements)
+    kernels(
+        vec![(product, 3.0 * e), (product, 3.0 * e), ("activation backward", 3.0 * e)],
+        elements,
+    )
 }
 
 /// The bias added, where there is one, before the activation.

@@ -2,9 +2,9 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion,
-    HostLaunch, Layer, MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard, Training,
-    Transformer, blocks,
+    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion, HostLaunch,
+    Layer, MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard,
+    Training, Transformer, blocks,
 };
 
 /// Tokens of the sequences of most tests.

@@ -201,7 +201,12 @@ impl<'a> Communicators<'a> {
                 continue;
             }
             let passes = programs.get(stage.passes[(rank.0 - stage.first_rank) as usize]);
-            let calls = passes.launches.iter().map(|&latency| elsewhere(latency)).collect();
+            // A card that never waits for its host shares its stage's slots: a call that it does not make.
+            let launches = match &passes.launches[..] {
+                [] => &[Time::ZERO],
+                launches => launches,
+            };
+            let calls = launches.iter().map(|&latency| elsewhere(latency)).collect();
             let calls = job.call_set(CallSet { calls });
             let footprints = vec![job.footprint(Footprint::default())];
             let comm = job.communicator(Communicator {

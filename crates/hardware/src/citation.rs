@@ -89,11 +89,13 @@ impl Architecture {
         all.push(Citation::new("memory.softmax", &self.memory.softmax));
         all.push(Citation::new("memory.embedding", &self.memory.embedding));
         all.push(Citation::new("memory.optimizer", &self.memory.optimizer));
-        let latest = self.flash_attention.iter().map(|latest| (latest, "flash_attention"));
-        let earlier = self.earlier_flash_attention.iter();
-        let earlier = earlier.map(|earlier| (earlier, "earlier_flash_attention"));
-        for (attention, part) in latest.chain(earlier) {
-            let field = |name: &str| format!("{part}.{name}");
+        for attention in self.flash_attention.iter().chain(&self.earlier_flash_attention) {
+            let version = attention.version;
+            let newest = self.flash_attention.as_ref().is_some_and(|own| own.version == version);
+            let field = |name: &str| {
+                let of = if newest { String::new() } else { format!("{version}.") };
+                format!("flash_attention.{of}{name}")
+            };
             all.push(Citation::new(field("forward_fraction"), &attention.forward_fraction));
             all.push(Citation::new(field("backward_fraction"), &attention.backward_fraction));
             all.push(Citation::new(field("half_sequence"), &attention.half_sequence));

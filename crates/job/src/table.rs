@@ -6,7 +6,7 @@ use crate::known::Known;
 use crate::segment::Segments;
 use crate::{
     CallSet, CallSetId, CommId, Communicator, Footprint, FootprintId, NameId, Program, ProgramId,
-    Segment,
+    Segment, Stream,
 };
 
 /// A rank of the job, numbered from zero.
@@ -90,6 +90,11 @@ pub struct JobBuilder {
 }
 
 impl JobBuilder {
+    /// Gives each rank this communication stream, and those numbered before it.
+    pub fn use_stream(&mut self, stream: Stream) {
+        self.job.streams = self.job.streams.max(stream.0.saturating_add(1));
+    }
+
     /// A job without ranks on `links`, with `streams` communication streams for each rank.
     pub fn new(links: Vec<Link>, streams: u8) -> Self {
         Self { job: Job { links, streams, ..Job::default() }, ..Self::default() }

@@ -38,6 +38,9 @@ pub struct Breakdown {
     /// Waits while something is copied to the host or back.
     #[serde(rename = "exposed_host_s", serialize_with = "seconds")]
     pub exposed_host: Time,
+    /// Waits for the host to launch kernels.
+    #[serde(rename = "host_launch_s", serialize_with = "seconds")]
+    pub host_launch: Time,
     /// Dependency waits that the schedule has even if compute is balanced.
     #[serde(rename = "bubble_s", serialize_with = "seconds")]
     pub bubble: Time,
@@ -78,6 +81,8 @@ struct Totals {
     compute: [u128; ComputeKind::ALL.len()],
     slowed: u128,
     exposed: [u128; Traffic::ALL.len()],
+    /// For launches by the host.
+    launches: u128,
     /// At collectives of peers.
     members: u128,
     /// For other stages and pipelines, and for the iteration's end.
@@ -94,7 +99,10 @@ impl Totals {
             for class in Traffic::ALL {
                 self.exposed[class as usize] += picos(run.account.exposed(rank, class));
                 let waiting = picos(run.account.waiting(rank, class));
-                if waits_for_members(class) {
+                if class == Traffic::Launches {
+                    // Also while it launches what comes before.
+                    self.launches += waiting;
+                } else if waits_for_members(class) {
                     self.members += waiting;
                 } else {
                     self.dependency += waiting;
@@ -117,7 +125,8 @@ pub(crate) fn waits_for_members(class: Traffic) -> bool {
         Traffic::Host
         | Traffic::PipelineParallel
         | Traffic::TiedEmbedding
-        | Traffic::GradientNorm => false,
+        | Traffic::GradientNorm
+        | Traffic::Launches => false,
     }
 }
 
@@ -153,6 +162,7 @@ impl Breakdown {
                     + exposed(Traffic::TiedEmbedding)
                     + exposed(Traffic::GradientNorm),
                 exposed(Traffic::Host),
+                exposed(Traffic::Launches) + totals.launches,
                 bubble,
                 totals.dependency - bubble + totals.members,
             ],
@@ -169,8 +179,9 @@ impl Breakdown {
             exposed_pipeline_parallel: part(5),
             exposed_data_parallel: part(6),
             exposed_host: part(7),
-            bubble: part(8),
-            straggler_wait: part(9),
+            host_launch: part(8),
+            bubble: part(9),
+            straggler_wait: part(10),
             computed: ComputeBreakdown {
                 forward: kind(ComputeKind::Forward),
                 backward: kind(ComputeKind::Backward),
@@ -181,7 +192,7 @@ impl Breakdown {
     }
 
     /// The parts, in the order of their fields.
-    pub fn parts(&self) -> [Time; 10] {
+    pub fn parts(&self) -> [Time; 11] {
         [
             self.compute,
             self.overlap_slowdown,
@@ -191,6 +202,7 @@ impl Breakdown {
             self.exposed_pipeline_parallel,
             self.exposed_data_parallel,
             self.exposed_host,
+            self.host_launch,
             self.bubble,
             self.straggler_wait,
         ]

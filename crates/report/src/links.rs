@@ -174,5 +174,6 @@ pub(crate) fn traffic_name(class: Traffic) -> &'static str {
         Traffic::Host => "host copies",
         Traffic::TiedEmbedding => "tied-embedding",
         Traffic::GradientNorm => "gradient-norm",
+        Traffic::Launches => "launch",
     }
 }

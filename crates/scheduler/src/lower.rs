@@ -14,6 +14,7 @@ mod costs;
 mod flops;
 mod gathers;
 mod gradients;
+mod launches;
 mod memory;
 mod names;
 mod passes;
@@ -190,13 +191,12 @@ pub fn lower(
                 lowered.course_of.push(id.number());
                 lowered.paths.push(*times.path(times.kind(gpu)));
             }
-            stages.push(StageRanks {
-                first_rank,
-                programs: members,
-                passes,
-                slots: shape.slots(),
-                shape,
-            });
+            let mut slots = shape.slots();
+            if passes.iter().any(|&id| !programs.get(id).launches.is_empty()) {
+                slots.push(SlotUse::Launches);
+                job.use_stream(streams::LAUNCHES);
+            }
+            stages.push(StageRanks { first_rank, programs: members, passes, slots, shape });
         }
     }
 
@@ -208,6 +208,7 @@ pub fn lower(
     }
     communicators.experts(&programs, &mut job)?;
     communicators.hosts(&programs, &mut job)?;
+    communicators.launches(&programs, &mut job);
     communicators.gradients(&mut job)?;
     communicators.enter_ranks(&mut job);
     lowered.courses = programs.into_courses();

@@ -29,11 +29,13 @@ pub enum Traffic {
     TiedEmbedding,
     /// Agreement on the gradient norm, the barrier before the optimizer step.
     GradientNorm,
+    /// Nothing moves: the host launches kernels.
+    Launches,
 }
 
 impl Traffic {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TensorParallel,
         Self::ContextParallel,
         Self::ExpertParallel,
@@ -43,6 +45,7 @@ impl Traffic {
         Self::Host,
         Self::TiedEmbedding,
         Self::GradientNorm,
+        Self::Launches,
     ];
 
     /// The number by which communicators carry it as their class.

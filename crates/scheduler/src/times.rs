@@ -57,13 +57,16 @@ pub struct CutProduct {
     pub whole: Time,
     /// Time of a piece.
     pub piece: Time,
+    /// The host's time to launch it, or a piece of it.
+    pub host: Time,
 }
 
 impl CutProduct {
     /// So many pieces.
     pub fn times(self, pieces: u32) -> KernelRun {
-        let time = Time::from_picos(self.piece.as_picos() * u64::from(pieces));
-        KernelRun { time, kernels: u16::try_from(pieces).unwrap_or(u16::MAX) }
+        let times = |time: Time| Time::from_picos(time.as_picos() * u64::from(pieces));
+        let kernels = u16::try_from(pieces).unwrap_or(u16::MAX);
+        KernelRun { time: times(self.piece), kernels, host: times(self.host) }
     }
 }
 
@@ -103,18 +106,32 @@ pub struct KernelRun {
     pub time: Time,
     /// How many they are.
     pub kernels: u16,
+    /// The host's time to launch them.
+    pub host: Time,
 }
 
 impl KernelRun {
-    fn add(&mut self, time: Seconds) {
+    fn add(&mut self, time: Seconds, host: Time) {
         self.time += Time::from(time);
         self.kernels = self.kernels.saturating_add(1);
+        self.host += host;
     }
 
     /// Both runs one after the other.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
-        Self { time: self.time + next.time, kernels: self.kernels.saturating_add(next.kernels) }
+        Self {
+            time: self.time + next.time,
+            kernels: self.kernels.saturating_add(next.kernels),
+            host: self.host + next.host,
+        }
+    }
+
+    /// The same between two points at which host and card wait for each other, with nothing else on the
+    /// card: the host runs ahead of it, or it waits for the host.
+    #[must_use]
+    pub fn by_itself(self) -> Self {
+        Self { time: self.time.max(self.host), ..self }
     }
 }
 
@@ -312,8 +329,11 @@ impl<'a> KernelTimes<'a> {
     fn block(&self, kind: CardKind, block: &Block, pieces: u32) -> BlockTimes {
         let pass = |pass: Pass| {
             let operators = block.operators(pass);
-            let ends = self.ends(kind, operators, pieces);
-            BlockPass { ends, ..self.pass(kind, operators, block.exchanges(pass)) }
+            let ends = self.ends(kind, operators, pieces, self.launch(pass));
+            BlockPass {
+                ends,
+                ..self.pass(kind, operators, block.exchanges(pass), self.launch(pass))
+            }
         };
         BlockTimes {
             forward: pass(Pass::Forward),
@@ -325,7 +345,13 @@ impl<'a> KernelTimes<'a> {
 
     /// The first and the last product among kernels that must be done in order, cut in `pieces`. Where
     /// experts multiply, nothing is cut: their rows are in no order of tokens.
-    fn ends(&self, kind: CardKind, operators: &[Operator], pieces: u32) -> [Option<CutProduct>; 2] {
+    fn ends(
+        &self,
+        kind: CardKind,
+        operators: &[Operator],
+        pieces: u32,
+        host: Time,
+    ) -> [Option<CutProduct>; 2] {
         let experts = |operator: &Operator| matches!(operator.work, Work::GroupedGemm(_));
         if pieces <= 1 || operators.iter().any(experts) {
             return [None; 2];
@@ -336,7 +362,7 @@ impl<'a> KernelTimes<'a> {
             let m = m.div_ceil(u64::from(pieces));
             let piece = Operator { work: Work::Gemm { m, n, k, batch: 1 }, ..operator.clone() };
             let time = |operator: &Operator| Time::from(kernels.time(operator));
-            Some(CutProduct { whole: time(operator), piece: time(&piece) })
+            Some(CutProduct { whole: time(operator), piece: time(&piece), host })
         };
         let product = |operator: &&Operator| {
             operator.deferral == Deferral::None && matches!(operator.work, Work::Gemm { .. })
@@ -351,14 +377,16 @@ impl<'a> KernelTimes<'a> {
     /// Time of the optimizer step on so many parameters of one card, `quantised` of which linear
     /// layers multiply in copies.
     pub fn optimizer(&self, kind: CardKind, parameters: f64, quantised: f64) -> KernelRun {
-        self.sum(kind, &optimizer_step(self.training, self.path(kind), parameters, quantised))
+        let step = optimizer_step(self.training, self.path(kind), parameters, quantised);
+        self.sum(kind, &step).by_itself()
     }
 
     /// Time of the optimizer step on so many parameters of one card by the processors of its node, which
     /// step for `ranks` cards at once.
     pub fn host_optimizer(&self, parameters: f64, ranks: u32) -> KernelRun {
         let mut run = KernelRun::default();
-        run.add(host_optimizer_step(self.training.optimizer, parameters * f64::from(ranks)));
+        let step = host_optimizer_step(self.training.optimizer, parameters * f64::from(ranks));
+        run.add(step, Time::ZERO);
         run
     }
 
@@ -373,16 +401,28 @@ impl<'a> KernelTimes<'a> {
         self.sum(kind, &[copy])
     }
 
-    fn sum(&self, kind: CardKind, operators: &[Operator]) -> KernelRun {
-        self.pass(kind, operators, &[]).all()
+    /// The host's time to launch a kernel of a pass.
+    fn launch(&self, pass: Pass) -> Time {
+        Time::from(self.training.host_launch.kernel(pass))
     }
 
-    /// A pass of these kernels, with what is exchanged in the middle of it.
+    /// The host's time for a call of a process group.
+    pub fn call(&self) -> Time {
+        Time::from(self.training.host_launch.call())
+    }
+
+    /// Kernels outside of backward passes.
+    fn sum(&self, kind: CardKind, operators: &[Operator]) -> KernelRun {
+        self.pass(kind, operators, &[], self.launch(Pass::Forward)).all()
+    }
+
+    /// A pass of these kernels, each launched in `host`, with what is exchanged in the middle of it.
     fn pass(
         &self,
         kind: CardKind,
         operators: &[Operator],
         exchanges: &[InnerExchange],
+        host: Time,
     ) -> BlockPass {
         let mut pass = BlockPass::default();
         let mut begun = 0;
@@ -407,9 +447,9 @@ impl<'a> KernelTimes<'a> {
             }
             let time = self.kernels[kind.0 as usize].time(operator);
             match operator.deferral {
-                Deferral::None => pass.run(|main, _| main.add(time)),
-                Deferral::WeightPass => pass.run(|_, weights| weights.add(time)),
-                Deferral::Exchange => pass.first_weight.add(time),
+                Deferral::None => pass.run(|main, _| main.add(time, host)),
+                Deferral::WeightPass => pass.run(|_, weights| weights.add(time, host)),
+                Deferral::Exchange => pass.first_weight.add(time, host),
             }
         }
         pass

@@ -8,10 +8,11 @@
 //! |---|---|
 //! | Megatron-LM | - |
 //! | Megatron-Core with Transformer Engine | `placeholder_gradients`, `cross_entropy: Fused` if asked for |
-//! | nanotron | `autograd_gradients: UntilPassEnds`, `bucket_copies`, `parameter_copy`, `gather_buffers: 2`, `fused_activation: false` |
+//! | nanotron | `autograd_gradients: UntilPassEnds`, `bucket_copies`, `parameter_copy`, `gather_buffers: 2` |
 //! | DeepSpeed | `reduce_buffer: B(1e9)`; its pipelines `stage_outputs: Kept` |
 //! | PyTorch DDP | `bucket_copies` |
-//! | Hugging Face's models | `fused_activation: false`, `fused_norm: false` |
+//!
+//! What is not fused ([`crate::Fusion`]) keeps what lies between its kernels, too.
 
 use motley_units::Bytes;
 use serde::{Deserialize, Serialize};
@@ -46,11 +47,6 @@ pub struct Holds {
     /// Each tensor rank has the logits of its part of the vocabulary only (Megatron-LM's
     /// `parallel_output`); else they are gathered, and the loss is computed over all of them.
     pub split_logits: bool,
-    /// A gated activation is one kernel that keeps its inputs; else the activated gate is kept, too.
-    pub fused_activation: bool,
-    /// A norm is one kernel that keeps its input; else its fp32 copy and the normalised input are kept,
-    /// too, as an RMSNorm written in PyTorch does.
-    pub fused_norm: bool,
     /// Where weight-gradient products add to the gradient buffer themselves, autograd is still given a
     /// tensor for each weight; one of each shape stays: Transformer Engine's `get_dummy_wgrad`.
     pub placeholder_gradients: bool,
@@ -67,8 +63,6 @@ impl Default for Holds {
             stage_outputs: StageOutputs::Released,
             cross_entropy: CrossEntropy::Unfused,
             split_logits: true,
-            fused_activation: true,
-            fused_norm: true,
             placeholder_gradients: false,
         }
     }

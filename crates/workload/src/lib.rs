@@ -22,8 +22,10 @@ mod block;
 mod card_path;
 mod description;
 mod flops;
+mod fusion;
 mod gemm;
 mod holds;
+mod host;
 mod kernel;
 mod memory;
 mod model;
@@ -43,7 +45,9 @@ pub use description::{
     Run, Stack,
 };
 pub use flops::{flops, model_flops, recomputed_flops};
+pub use fusion::Fusion;
 pub use holds::{AutogradGradients, CrossEntropy, Holds, StageOutputs};
+pub use host::HostLaunch;
 pub use kernel::KernelModel;
 pub use memory::{MemoryUse, StageLoad, memory, step_memory};
 pub use model::{

@@ -87,7 +87,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Holds, Moments, Quantisation,
+        AttentionKernel, ExpertDispatch, ExpertLoad, Fp8Recipe, Fusion, Holds, HostLaunch, Moments,
+        Quantisation,
     };
 
     const ADAM: Optimizer = Optimizer::Adam { fused: true, moments: Moments::Fp32 };
@@ -111,10 +112,12 @@ mod tests {
             gradient_bytes,
             master_weights,
             fused_gradient_accumulation: true,
+            fusion: Fusion::default(),
+            host_launch: HostLaunch::default(),
+            flash_version: None,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
             holds: Holds::default(),
-            flash_version: None,
             adapters: None,
         };
         let path = CardPath {

@@ -326,7 +326,8 @@ pub fn sequence_limits(training: &Training, shard: &Shard) -> Vec<ShardError> {
 mod tests {
     use super::*;
     use crate::{
-        AttentionKernel, ExpertDispatch, ExpertLoad, Holds, MasterWeights, Optimizer, Precision,
+        AttentionKernel, ExpertDispatch, ExpertLoad, Fusion, Holds, HostLaunch, MasterWeights,
+        Optimizer, Precision,
     };
 
     fn check(preset: &str, degree: u32, expected: &[&str]) {
@@ -362,10 +363,12 @@ mod tests {
             gradient_bytes: 4,
             master_weights: MasterWeights::Fp32,
             fused_gradient_accumulation: true,
+            fusion: Fusion::default(),
+            host_launch: HostLaunch::default(),
+            flash_version: None,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
             holds: Holds::default(),
-            flash_version: None,
             adapters: None,
         };
         let mut shard = Shard::new(8, true, 1);

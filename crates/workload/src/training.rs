@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adapters, CardPath, Holds};
+use crate::{Adapters, CardPath, Fusion, Holds, HostLaunch};
 
 /// The arithmetic of the matrix products. The 16-bit ones are mixed-precision training: 16-bit
 /// parameters and activations, fp32 master parameters. The 8- and 4-bit ones are bf16 training whose
@@ -58,7 +58,7 @@ impl Precision {
 pub enum AttentionKernel {
     /// Batched products, a fused scale-mask-softmax, dropout: the scores go through memory.
     Unfused,
-    /// FlashAttention 2 and later: the scores stay on the chip.
+    /// FlashAttention: the scores stay on the chip.
     Flash,
 }
 
@@ -158,6 +158,10 @@ pub struct Training {
     /// The weight-gradient product adds to the gradient buffer itself; else a kernel of its own
     /// does after each micro-batch. Megatron-LM fuses since 2022.
     pub fused_gradient_accumulation: bool,
+    /// Which other chains of operations run as one kernel.
+    pub fusion: Fusion,
+    /// How the host launches kernels.
+    pub host_launch: HostLaunch,
     /// How tokens fall on experts.
     pub expert_load: ExpertLoad,
     /// How tokens travel to the experts of other ranks.

@@ -10,6 +10,7 @@ mod explicit;
 mod families;
 mod fidelity;
 mod folding;
+mod launches;
 mod megatron;
 mod memory;
 mod mixing;

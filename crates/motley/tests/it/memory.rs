@@ -25,7 +25,7 @@ const PLANS: [&str; 8] = [
 const HOLDS: [&str; 2] = [
     "",
     ", holds: (autograd_gradients: UntilPassEnds, bucket_copies: true, stage_outputs: Kept, \
-     parameter_copy: true, fused_norm: false, placeholder_gradients: true)",
+     parameter_copy: true, placeholder_gradients: true), fusion: (norm: false)",
 ];
 
 #[test]
@@ -181,7 +181,7 @@ fn nanotron() {
         biases: false, dropout: false)"#;
     let training = "global_batch: 256, sequence_length: 4096, precision: Bf16, holds: (\
          autograd_gradients: UntilPassEnds, bucket_copies: true, parameter_copy: true, \
-         gather_buffers: 2, fused_activation: false)";
+         gather_buffers: 2), fusion: (activation: false)";
     let runs = [
         (small, 4, "dp: 32, tp: 1, pp: 1, micro_batch_size: 1", 25.07),
         (

@@ -25,7 +25,7 @@ pub(crate) const BERT: Setup = Setup {
     groups: r#"(design: "dgx1-v100", count: 2)"#,
     shape: "SingleSwitch",
     model: r#"Preset("bert-large")"#,
-    training: "global_batch: 128, sequence_length: 512, precision: Fp16, attention: Unfused",
+    training: "global_batch: 128, sequence_length: 512, precision: Fp16, attention: Unfused, host_launch: Graphs",
     plan: "Uniform(dp: 16, tp: 1, pp: 1, micro_batch_size: 4)",
 };
 

@@ -30,6 +30,7 @@ pub(super) enum Kind {
     Data,
     Parameters,
     Host,
+    Launches,
 }
 
 impl Kind {
@@ -41,6 +42,7 @@ impl Kind {
             Traffic::PipelineParallel => Self::Pipeline,
             Traffic::Parameters => Self::Parameters,
             Traffic::Host => Self::Host,
+            Traffic::Launches => Self::Launches,
             Traffic::DataParallel | Traffic::TiedEmbedding | Traffic::GradientNorm => Self::Data,
         }
     }
@@ -53,6 +55,7 @@ impl Kind {
             Self::Pipeline => "pipeline-parallel",
             Self::Parameters => "parameters",
             Self::Host => "host copies",
+            Self::Launches => "launches",
             Self::Data => "data-parallel",
         }
     }

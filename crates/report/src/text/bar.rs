@@ -9,7 +9,7 @@ use crate::allot::allot;
 const LENGTH: u64 = 60;
 
 /// By part of the breakdown: what fills the bar, and the part's name.
-const PARTS: [(char, &str); 10] = [
+const PARTS: [(char, &str); 11] = [
     ('#', "compute"),
     ('+', "overlap slow-down"),
     ('T', "tensor"),
@@ -18,6 +18,7 @@ const PARTS: [(char, &str); 10] = [
     ('P', "pipeline"),
     ('D', "gradients"),
     ('H', "host"),
+    ('L', "launches by the host"),
     ('.', "bubble"),
     ('~', "waiting for stragglers"),
 ];
@@ -30,7 +31,7 @@ const GAP: &str = "  ";
 
 /// The lines of the legend: a heading and the parts that follow it.
 const LEGEND: [(&str, &[usize]); 3] =
-    [("", &[0, 8, 9]), ("transfers: ", &[2, 3, 4, 5, 6, 7]), ("", &[1])];
+    [("", &[0, 9, 10]), ("transfers: ", &[2, 3, 4, 5, 6, 7]), ("", &[1, 8])];
 
 pub(super) fn time(report: &Report) -> Vec<String> {
     let weights: Vec<u128> =

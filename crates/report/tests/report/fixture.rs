@@ -14,8 +14,8 @@ use motley_scheduler::{
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
 use motley_workload::{
-    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, Holds, MasterWeights,
-    MemoryUse, Model, Moments, Optimizer, Precision, Recompute, Training,
+    AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion, Holds, HostLaunch,
+    MasterWeights, MemoryUse, Model, Moments, Optimizer, Precision, Recompute, Training,
 };
 
 const FAST: &str = r#"(
@@ -218,10 +218,12 @@ fn training() -> Training {
         gradient_bytes: 2,
         master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
+        fusion: Fusion::default(),
+        host_launch: HostLaunch::default(),
+        flash_version: None,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
         holds: Holds::default(),
-        flash_version: None,
         adapters: None,
     }
 }

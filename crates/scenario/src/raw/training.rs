@@ -1,8 +1,8 @@
 //! How the model is trained.
 
 use motley_workload::{
-    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, Holds, MasterWeights, Moments,
-    Optimizer, Precision,
+    Adapters, AttentionKernel, ExpertDispatch, ExpertLoad, Fusion, Holds, HostLaunch,
+    MasterWeights, Moments, Optimizer, Precision,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,12 @@ pub struct RawTraining {
     /// Megatron-LM's since 2022.
     #[serde(default = "fused")]
     pub fused_gradient_accumulation: bool,
+    /// Which other chains of operations run as one kernel: all, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fusion: Fusion,
+    /// How the host launches kernels: eagerly, unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub host_launch: HostLaunch,
     /// How tokens fall on experts: evenly, and none is dropped, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expert_load: ExpertLoad,

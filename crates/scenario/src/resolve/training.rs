@@ -49,14 +49,16 @@ impl Resolver<'_> {
             fallback: raw.fallback,
             attention,
             attention_fallback,
+            flash_version: raw.flash_version,
             optimizer: raw.optimizer.into(),
             gradient_bytes: raw.gradient_bytes,
             master_weights: raw.master_weights,
             fused_gradient_accumulation: raw.fused_gradient_accumulation,
+            fusion: raw.fusion,
+            host_launch: raw.host_launch,
             expert_load: raw.expert_load,
             expert_dispatch: raw.expert_dispatch,
             holds: raw.holds,
-            flash_version: raw.flash_version,
             adapters: raw.adapters.clone(),
         })
     }

@@ -193,6 +193,32 @@ impl<'a> Communicators<'a> {
         Ok(())
     }
 
+    /// What each rank's host launches, where its card may wait for it.
+    pub(super) fn launches(&mut self, programs: &Programs, job: &mut JobBuilder) {
+        for rank in (0..self.places.len()).map(|rank| RankId(rank as u32)) {
+            let stage = self.stage_of(rank);
+            if !stage.slots.contains(&SlotUse::Launches) {
+                continue;
+            }
+            let passes = programs.get(stage.passes[(rank.0 - stage.first_rank) as usize]);
+            // A card that never waits for its host shares its stage's slots: a call that it does not make.
+            let launches = match &passes.launches[..] {
+                [] => &[Time::ZERO],
+                launches => launches,
+            };
+            let calls = launches.iter().map(|&latency| elsewhere(latency)).collect();
+            let calls = job.call_set(CallSet { calls });
+            let footprints = vec![job.footprint(Footprint::default())];
+            let comm = job.communicator(Communicator {
+                members: vec![rank],
+                calls,
+                footprints,
+                class: Traffic::Launches.class(),
+            });
+            self.connect(&[rank], stage, SlotUse::Launches, comm);
+        }
+    }
+
     fn host_copies(
         &mut self,
         rank: RankId,
@@ -542,10 +568,13 @@ enum Slots {
 
 /// A communicator of the gradient norm. Its few bytes take no bandwidth that could be told from
 /// none: what counts is the latency and who waits for whom, so it crosses no links.
+/// A call that takes time and moves nothing.
+fn elsewhere(latency: Time) -> Call {
+    Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 }
+}
+
 fn norm_communicator(mut members: Vec<RankId>, latency: Time, job: &mut JobBuilder) -> CommId {
-    let barrier =
-        Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
-    let calls = job.call_set(CallSet { calls: vec![barrier] });
+    let calls = job.call_set(CallSet { calls: vec![elsewhere(latency)] });
     let footprints = vec![job.footprint(Footprint::default())];
     members.sort_unstable();
     let class = Traffic::GradientNorm.class();

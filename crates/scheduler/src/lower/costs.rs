@@ -1,6 +1,8 @@
 //! What the passes of a pipeline take and hold, for automatic schedules: the strands of its stages,
 //! with collectives and sends as long as they take when nothing else moves.
 
+use std::collections::VecDeque;
+
 use motley_collectives::{Fidelity, Layouts};
 use motley_topology::{Cluster, GpuId, RouteError};
 use motley_units::Time;
@@ -116,8 +118,9 @@ fn stage_costs(work: &StageWork, calls: &Calls, times: &KernelTimes) -> StageCos
     let chunks = (0..work.shape.chunks.len() as u32).map(|chunk| {
         let slowest = |pass: Pass| {
             let step = Step { pass, micro_batch: 0, chunk };
-            let ranks = work.ranks.iter();
-            ranks.map(|rank| price(rank.passes.strand(step), calls)).max().unwrap_or(Time::ZERO)
+            let of =
+                |rank: &RankWork| price(rank.passes.strand(step), calls, &rank.passes.launches);
+            work.ranks.iter().map(of).max().unwrap_or(Time::ZERO)
         };
         let fullest = |held: &dyn Fn(&ChunkCourse) -> f64| {
             courses.iter().map(|course| held(&course.chunks[chunk as usize])).fold(0.0, f64::max)
@@ -135,10 +138,12 @@ fn stage_costs(work: &StageWork, calls: &Calls, times: &KernelTimes) -> StageCos
 
 /// How long a strand takes on one rank if each call of its groups takes as long as `calls` says.
 /// Calls of a group follow one another; what it receives is there, and what it sends takes it no time.
-fn price(strand: &Strand, calls: &Calls) -> Time {
+fn price(strand: &Strand, calls: &Calls, launches: &[Time]) -> Time {
     let mut now = Time::ZERO;
     let mut free = [Time::ZERO; ProcessGroup::ALL.len()];
     let mut begun = Vec::new();
+    // When the host has launched the sections that it has begun.
+    let (mut host, mut sections) = (Time::ZERO, VecDeque::new());
     let takes = |group: ProcessGroup, call: u16| calls[group as usize][usize::from(call)];
     for piece in &strand.pieces {
         match *piece {
@@ -153,6 +158,11 @@ fn price(strand: &Strand, calls: &Calls) -> Time {
                 begun.push(end);
             }
             Piece::Finish { begun: which, .. } => now = now.max(begun[usize::from(which)]),
+            Piece::Launch { call } => {
+                host += launches[usize::from(call)];
+                sections.push_back(host);
+            }
+            Piece::Launched => now = now.max(sections.pop_front().unwrap_or_default()),
             Piece::Receive { .. }
             | Piece::Send { .. }
             | Piece::Copy { .. }
@@ -175,10 +185,13 @@ mod tests {
     fn calls_beside_compute_cost_what_sticks_out() {
         let name = NameId(0);
         let picos = Time::from_picos;
-        let compute =
-            |time| Piece::Compute { name, run: KernelRun { time: picos(time), kernels: 1 } };
+        let compute = |time| Piece::Compute {
+            name,
+            run: KernelRun { time: picos(time), kernels: 1, host: Time::ZERO },
+        };
         let group = ProcessGroup::Tensor;
         let begin = |call| Piece::Begin { name, group, call };
+        let launch = |call| Piece::Launch { call };
         let finish = |begun| Piece::Finish { name, begun };
         let calls = [vec![picos(10), picos(100)], vec![], vec![], vec![]];
         let cases = [
@@ -188,10 +201,16 @@ mod tests {
             // The second call waits for the first.
             (vec![begin(1), begin(0), compute(30), finish(1), finish(0)], 110),
             (vec![begin(1), compute(30), Piece::Exchange { name, group, call: 0 }], 110),
+            // The host takes longer than the kernels, but not than they and what they exchange.
+            (vec![launch(0), compute(5), Piece::Launched, compute(1)], 41),
+            (vec![launch(0), compute(5), begin(1), finish(0), Piece::Launched], 105),
+            // The second section is launched behind the first.
+            (vec![launch(0), launch(1), compute(5), Piece::Launched, Piece::Launched], 43),
         ];
         for (pieces, expected) in cases {
             let strand = Strand { pieces };
-            assert_eq!(price(&strand, &calls), picos(expected), "{:?}", strand.pieces);
+            let launches = [picos(40), picos(3)];
+            assert_eq!(price(&strand, &calls, &launches), picos(expected), "{:?}", strand.pieces);
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) mod streams {
     /// Copies to the host's memory, and back.
     pub(crate) const TO_HOST: Stream = Stream(8);
     pub(crate) const TO_CARD: Stream = Stream(9);
+    /// What the host launches.
+    pub(crate) const LAUNCHES: Stream = Stream(10);
 
     /// The stream of what a process group exchanges beside compute.
     pub(crate) fn of_group(group: ProcessGroup) -> Stream {
@@ -41,7 +43,7 @@ pub(super) mod streams {
         }
     }
 
-    /// How many a plan needs: the first four, unless it has more to run side by side.
+    /// How many a plan needs, but for launches: the first four, unless it has more to run side by side.
     pub(crate) fn count(plan: &Plan) -> u8 {
         let mut stages = plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
         if stages.clone().any(|stage| stage.offload != Offload::default()) {
@@ -78,6 +80,7 @@ pub(super) struct Names {
     pub(super) to_host: NameId,
     pub(super) to_card: NameId,
     pub(super) host_optimizer: NameId,
+    pub(super) launch: NameId,
     pub(super) embedding_gradient: NameId,
     pub(super) gradient_norm: NameId,
 }
@@ -122,6 +125,7 @@ impl Names {
             to_host: job.name("copy to host"),
             to_card: job.name("copy to card"),
             host_optimizer: job.name("optimizer on host"),
+            launch: job.name("launches by the host"),
             embedding_gradient: job.name("tied embedding all-reduce"),
             gradient_norm: job.name("gradient norm"),
         }

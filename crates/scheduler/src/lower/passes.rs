@@ -6,17 +6,18 @@ use std::rc::Rc;
 
 use motley_collectives::{CollectiveKind, Crossing, HostCopy};
 use motley_job::{NameId, Slot, Stream};
+use motley_units::Time;
 use motley_workload::{ExchangeKind, InnerExchange, Part, ProcessGroup, Recompute, Spread};
 
 use super::gradients::{Item, part};
+use super::launches::launches;
 use super::names::{ChunkNames, Names, streams};
 use super::shape::{ChunkShape, NormShape, Routing, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
 use crate::plan::Dispatch;
 use crate::schedule::{Pass, Step};
 use crate::times::{
-    BlockPass, BlockPiece, BlockTimes, CardKind, CutProduct, KernelRun, KernelTimes, PartTimes,
-    recompute_of,
+    BlockPass, BlockPiece, BlockTimes, CardKind, CutProduct, KernelTimes, PartTimes, recompute_of,
 };
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
@@ -34,6 +35,9 @@ pub(super) struct Passes {
     /// The same of parameters that lie in the host's memory, and the call that brings each item.
     fetches: Vec<f64>,
     pub parameter_copies: BTreeMap<Item, u16>,
+    /// What the host takes to launch sections of strands, by call number; none where it is never waited
+    /// for.
+    pub launches: Vec<Time>,
     /// What goes to the host before the optimizer steps there, and what comes back.
     pub step_copies: Option<[u16; 2]>,
     /// The call by which the group agrees on what it hands on about the gradient norm.
@@ -75,12 +79,14 @@ impl Passes {
             .then(|| builder.call(ProcessGroup::Tensor, CollectiveKind::AllReduce, NORM_BYTES));
         let (fetches, parameter_copies) = builder.parameter_copies();
         let step_copies = shape.offload.optimizer.then(|| builder.step_copies());
+        let launches = launches(&mut strands, shape.is_alone(), times.call());
         Self {
             strands,
             calls: builder.calls,
             copies: builder.copies,
             fetches,
             parameter_copies,
+            launches,
             step_copies,
             norm_call,
         }
@@ -152,7 +158,11 @@ impl<'a> Builder<'a> {
         if chunk.receives {
             self.receive(SlotUse::ForwardIn(index), chunk.layers().start);
         }
+        self.strand.push(Piece::Launch { call: 0 });
         for (item, part) in self.items(chunk).rev() {
+            if part == Part::Head {
+                self.strand.push(Piece::Launched);
+            }
             if self.shape.gathers_forward() {
                 self.strand.push(Piece::Parameters(item));
             }
@@ -165,6 +175,7 @@ impl<'a> Builder<'a> {
         if chunk.head {
             self.loss_exchange();
         }
+        self.strand.push(Piece::Launched);
         if chunk.sends {
             self.send(SlotUse::ForwardOut(index), streams::FORWARD);
         }
@@ -232,6 +243,7 @@ impl<'a> Builder<'a> {
         if chunk.sends {
             self.receive(SlotUse::BackwardIn(index), chunk.layers().end);
         }
+        self.strand.push(Piece::Launch { call: 0 });
         for (item, part) in self.items(chunk) {
             if self.offloaded(part).is_some() {
                 self.fetch(fetched.next());
@@ -246,6 +258,7 @@ impl<'a> Builder<'a> {
                 self.strand.push(Piece::Gradients(item));
             }
         }
+        self.strand.push(Piece::Launched);
         if chunk.receives {
             self.send(SlotUse::BackwardOut(index), streams::BACKWARD);
         }
@@ -343,7 +356,7 @@ impl<'a> Builder<'a> {
             None => self.reduce(reduced),
             Some(product) => {
                 let pieces = self.shape.shard.tensor_parallel;
-                self.strand.compute(name, KernelRun { time: product.piece, kernels: 1 });
+                self.strand.compute(name, product.times(1));
                 let begun = self.begin_tensor(self.reduction(), reduced);
                 self.strand.compute(name, product.times(pieces - 1));
                 self.finish(ProcessGroup::Tensor, begun);
@@ -358,7 +371,7 @@ impl<'a> Builder<'a> {
         let begun = self.begin_tensor(CollectiveKind::AllGather, gathered);
         self.strand.compute(name, product.times(pieces - 1));
         self.finish(ProcessGroup::Tensor, begun);
-        self.strand.compute(name, KernelRun { time: product.piece, kernels: 1 });
+        self.strand.compute(name, product.times(1));
         self.pieces(name, &without(&pass.pieces, Some(product), End::First), scope);
     }
 
@@ -430,10 +443,12 @@ impl<'a> Builder<'a> {
     /// The weight gradients of a chunk, in the order in which the input gradients let go of them.
     fn weight_gradient(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
+        self.strand.push(Piece::Launch { call: 0 });
         for (item, part) in self.items(chunk).filter(|&(_, part)| part != Part::Embedding) {
             self.part_weights(part);
             self.strand.push(Piece::Gradients(item));
         }
+        self.strand.push(Piece::Launched);
         std::mem::take(&mut self.strand)
     }
 
@@ -575,6 +590,7 @@ fn without(pieces: &[BlockPiece], product: Option<CutProduct>, end: End) -> Vec<
     if let Some(main) = run {
         main.time = main.time - product.whole;
         main.kernels = main.kernels.saturating_sub(1);
+        main.host = main.host - product.host;
     }
     left
 }

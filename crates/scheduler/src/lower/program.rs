@@ -1,6 +1,8 @@
 //! The program of one stage on one kind of card: its passes in the order of the schedule, then the
 //! end of the iteration.
 
+use std::collections::VecDeque;
+
 use motley_collectives::HostCopy;
 use motley_job::{NameId, Op, Program, Slot, Stream, Tag};
 use motley_workload::ProcessGroup;
@@ -13,7 +15,7 @@ use super::passes::Passes;
 use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::Piece;
 use super::walk::{Instance, LastContributions, Walk};
-use crate::schedule::{Step, Turn};
+use crate::schedule::{Step, Turn, steps};
 use crate::times::{CardKind, KernelRun, KernelTimes};
 use crate::zero::{ParameterGather, Sharded};
 
@@ -55,26 +57,36 @@ struct Writer<'a> {
     copies: [u32; 2],
     /// Copies to the card that have been waited for.
     awaited_copies: u32,
+    /// Sections that the host has begun to launch.
+    launches: u32,
+    /// Of these, those that it has begun before their passes.
+    ahead: VecDeque<u32>,
 }
 
 impl<'a> Writer<'a> {
     fn new(shape: &'a StageShape, passes: &'a Passes, names: &'a Names, model_layers: u32) -> Self {
+        let launches = (!passes.launches.is_empty()).then_some(SlotUse::Launches);
         Self {
             shape,
             names,
-            slots: shape.slots(),
+            slots: shape.slots().into_iter().chain(launches).collect(),
             buckets: Buckets::new(shape, model_layers),
             gathers: Gathers::new(shape, &passes.parameter_copies),
             ops: Vec::new(),
             instances: Default::default(),
             copies: Default::default(),
             awaited_copies: 0,
+            launches: 0,
+            ahead: VecDeque::new(),
         }
     }
 
     /// All passes.
     fn passes(&mut self, passes: &Passes, order: &[Turn]) {
         let last = LastContributions::of(order, self.shape.chunks.len());
+        if self.shape.is_alone() {
+            self.launch_ahead(passes, order);
+        }
         for &turn in order {
             let walk = |step: Step| Walk::new(passes.strand(step), step, self.shape.routes, &last);
             match turn {
@@ -84,6 +96,27 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+    }
+
+    /// The host launches all passes, one after the other.
+    fn launch_ahead(&mut self, passes: &Passes, order: &[Turn]) {
+        for step in steps(order) {
+            for piece in &passes.strand(step).pieces {
+                if let Piece::Launch { call } = *piece {
+                    let launched = self.launch(call, step.micro_batch as u16);
+                    self.ahead.push_back(launched);
+                }
+            }
+        }
+    }
+
+    /// The host begins to launch a section, behind those before; returns which it is.
+    fn launch(&mut self, call: u16, index: u16) -> u32 {
+        let slot = self.slot(SlotUse::Launches);
+        let tag = Tag { name: self.names.launch, index };
+        self.issue(tag, slot, call, streams::LAUNCHES);
+        self.launches += 1;
+        self.launches - 1
     }
 
     /// A pass.
@@ -146,6 +179,17 @@ impl<'a> Writer<'a> {
             Piece::Copied => {
                 self.await_copy(HostCopy::ToCard, self.awaited_copies, walk.index);
                 self.awaited_copies += 1;
+            }
+            Piece::Launch { call } => {
+                let ahead = self.ahead.pop_front();
+                let launched = ahead.unwrap_or_else(|| self.launch(call, walk.index));
+                walk.launches.push(launched);
+            }
+            Piece::Launched => {
+                let sequence = walk.launches[walk.launched];
+                walk.launched += 1;
+                let slot = self.slot(SlotUse::Launches);
+                self.ops.push(Op::Await { tag: tagged(self.names.launch), slot, sequence });
             }
             Piece::Parameters(item) => self.await_parameters(walk.index, item),
             Piece::Gradients(item) => self.gradients(walk, item),
@@ -477,7 +521,7 @@ mod tests {
                 'E' => Piece::Finish { name: letters[0], begun: 0 },
                 _ => Piece::Compute {
                     name: letters[letter as usize - 'a' as usize],
-                    run: KernelRun { time: Time::from_picos(1), kernels: 1 },
+                    run: KernelRun { time: Time::from_picos(1), kernels: 1, host: Time::ZERO },
                 },
             });
             Strand { pieces: pieces.collect() }

@@ -175,6 +175,8 @@ pub(super) enum SlotUse {
     Host(HostCopy),
     /// Those of parameters to the card.
     HostParameters,
+    /// What the host launches for the rank: behind all others, as it is known last.
+    Launches,
     /// The tied embedding's other end.
     Embedding { shard: u32 },
     /// All ranks of the pipeline.
@@ -186,6 +188,11 @@ pub(super) enum SlotUse {
 }
 
 impl StageShape {
+    /// Whether it is the only stage of its pipeline.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.chunks.iter().any(|chunk| chunk.receives || chunk.sends)
+    }
+
     /// The process groups in which its passes exchange something.
     pub(super) fn process_groups(&self) -> impl Iterator<Item = ProcessGroup> {
         ProcessGroup::ALL.into_iter().filter(|group| self.degree(*group) > 1)
@@ -231,7 +238,7 @@ impl StageShape {
         }
     }
 
-    /// The slots of the program, in order.
+    /// The slots of the program, in order, but for launches.
     pub(super) fn slots(&self) -> Vec<SlotUse> {
         let mut slots: Vec<SlotUse> = self.process_groups().map(SlotUse::Group).collect();
         if self.offload != Offload::default() {

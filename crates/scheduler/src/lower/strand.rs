@@ -39,6 +39,10 @@ pub(super) enum Piece {
     Copy { direction: HostCopy, call: u16 },
     /// What follows needs the first copy to the card that has not been waited for.
     Copied,
+    /// The host begins to launch a section of the strand, in what the call of this number takes.
+    Launch { call: u16 },
+    /// The host has launched the first section for which that has not been waited.
+    Launched,
     /// What follows needs the parameters of an item.
     Parameters(Item),
     /// This micro-batch's gradients of an item's parameters are there.

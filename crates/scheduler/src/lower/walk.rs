@@ -56,6 +56,9 @@ pub(super) struct Walk<'a> {
     pub completes: bool,
     /// What the strand has begun.
     pub begun: Vec<Instance>,
+    /// Sections that the host launches, and how many of them have been waited for.
+    pub launches: Vec<u32>,
+    pub launched: usize,
     /// What the strand waits for before it goes on.
     pub pending: Option<(NameId, Instance)>,
 }
@@ -73,6 +76,8 @@ impl<'a> Walk<'a> {
             sequence: step.micro_batch / routes,
             completes: last.is(step),
             begun: Vec::new(),
+            launches: Vec::new(),
+            launched: 0,
             pending: None,
         }
     }

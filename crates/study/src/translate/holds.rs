@@ -16,7 +16,9 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
     let megatron = Holds::default();
     let reduced = Bytes(REDUCE_BUCKET * f64::from(precision.element_bytes()));
     match software {
-        Software::EarlyMegatron | Software::Megatron => megatron,
+        Software::EarlyMegatron | Software::Megatron | Software::PyTorch | Software::Other => {
+            megatron
+        }
         // Its recipes ask for `cross_entropy_loss_fusion`.
         Software::MegatronBridge => {
             Holds { placeholder_gradients: true, cross_entropy: CrossEntropy::Fused, ..megatron }
@@ -30,19 +32,16 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
             },
             ..megatron
         },
-        // Aleph Alpha's scaling: its own RMSNorm kernel only where stated, logits gathered before the
-        // loss.
-        Software::MegatronDeepSpeed if source.contains("aleph") || source.contains("hagemann") => {
+        // Aleph Alpha's scaling gathers logits before the loss.
+        Software::UnfusedMegatron if source.contains("aleph") || source.contains("hagemann") => {
             Holds {
                 reduce_buffer: reduced,
                 stage_outputs: StageOutputs::Kept,
-                fused_activation: false,
-                fused_norm: words.contains("rms"),
                 split_logits: false,
                 ..megatron
             }
         }
-        Software::MegatronDeepSpeed => Holds {
+        Software::MegatronDeepSpeed | Software::UnfusedMegatron => Holds {
             reduce_buffer: reduced,
             stage_outputs: StageOutputs::Kept,
             autograd_gradients: if precision == Precision::Bf16 {
@@ -57,9 +56,7 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
             bucket_copies: true,
             parameter_copy: true,
             gather_buffers: 2,
-            fused_activation: false,
             ..megatron
         },
-        Software::PyTorch | Software::Other => Holds { fused_activation: false, ..megatron },
     }
 }

@@ -2,6 +2,7 @@
 
 use motley_scenario::raw::RawGradientSync;
 use motley_units::Bytes;
+use motley_workload::{Fusion, HostLaunch};
 
 use super::model::reads_images;
 use crate::runs::Row;
@@ -20,6 +21,9 @@ pub enum Software {
     MegatronBridge,
     /// DeepSpeed's pipelines around Megatron-LM's layers of 2021.
     MegatronDeepSpeed,
+    /// The same without its fused kernels: DeepSpeed's examples of 2020, which must be asked for each;
+    /// Aleph Alpha's trainer, whose measurements name the kernels that are fused.
+    UnfusedMegatron,
     /// Hugging Face's nanotron.
     Nanotron,
     /// PyTorch's FSDP or DDP around a model: llm-foundry, torchtitan, BERT of DeepLearningExamples;
@@ -43,13 +47,13 @@ const SOURCES: [(&str, Software); 32] = [
     ("bigscience", Software::MegatronDeepSpeed),
     ("bloom", Software::MegatronDeepSpeed),
     ("vtrain", Software::MegatronDeepSpeed),
-    ("amp (", Software::MegatronDeepSpeed),
+    ("amp (", Software::UnfusedMegatron),
     ("sailor", Software::MegatronDeepSpeed),
     ("mt-nlg", Software::MegatronDeepSpeed),
     ("glm-130b", Software::MegatronDeepSpeed),
     ("deepspeed", Software::MegatronDeepSpeed),
-    ("aleph", Software::MegatronDeepSpeed),
-    ("hagemann", Software::MegatronDeepSpeed),
+    ("aleph", Software::UnfusedMegatron),
+    ("hagemann", Software::UnfusedMegatron),
     ("pythia", Software::MegatronDeepSpeed),
     ("nanotron", Software::Nanotron),
     ("smollm", Software::Nanotron),
@@ -91,6 +95,7 @@ impl Software {
             Self::MegatronCore => "Megatron-Core",
             Self::MegatronBridge => "Megatron-Bridge's recipes",
             Self::MegatronDeepSpeed => "Megatron-DeepSpeed",
+            Self::UnfusedMegatron => "Megatron-DeepSpeed without fused kernels",
             Self::Nanotron => "nanotron",
             Self::PyTorch => "PyTorch",
             Self::Other => "an unknown stack",
@@ -114,8 +119,10 @@ impl Software {
     }
 
     fn is_megatron(self) -> bool {
-        matches!(self, Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed)
-            || self.is_megatron_core()
+        matches!(
+            self,
+            Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed | Self::UnfusedMegatron
+        ) || self.is_megatron_core()
     }
 
     /// Weight-gradient products add to an fp32 buffer themselves (Apex's
@@ -135,7 +142,11 @@ impl Software {
             // `accumulate_allreduce_grads_in_fp32`, on for bf16; nanotron's `accumulate_grad_in_fp32`.
             Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::Nanotron => 4,
             // The parameters' own type; in Megatron-Bridge's recipes `grad_reduce_in_fp32 = False`.
-            Self::MegatronBridge | Self::MegatronDeepSpeed | Self::PyTorch | Self::Other => 2,
+            Self::MegatronBridge
+            | Self::MegatronDeepSpeed
+            | Self::UnfusedMegatron
+            | Self::PyTorch
+            | Self::Other => 2,
         }
     }
 
@@ -143,18 +154,61 @@ impl Software {
     /// who asks (`--use-flash-attn`), Megatron-Core by default with Transformer Engine.
     pub(super) fn flashes(self, year: Option<u32>) -> bool {
         match self {
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed => false,
+            Self::EarlyMegatron
+            | Self::Megatron
+            | Self::MegatronDeepSpeed
+            | Self::UnfusedMegatron => false,
             Self::MegatronCore | Self::MegatronBridge | Self::Nanotron => true,
             // PyTorch 2.0, March 2023.
             Self::PyTorch | Self::Other => year.is_some_and(|year| year >= 2023),
         }
     }
 
-    /// The newest version of FlashAttention. Megatron-Core asks Transformer Engine, which has cuDNN's
-    /// kernels, as fast as the newest; the others the package `flash-attn`, whose version 2 is all that
-    /// models of theirs call (version 3 is a package of its own).
-    pub(super) fn newest_flash(self) -> Option<u8> {
-        (!self.is_megatron_core()).then_some(2)
+    /// The newest version of FlashAttention that the stack has: none where that is what its cards have.
+    /// Version 2 came out in July 2023. Hopper's own are version 3 and cuDNN's, of 2024: by way of
+    /// Transformer Engine these are in Megatron-Core, while the package `flash-attn` and PyTorch go on
+    /// with version 2. llm-foundry's runs of 2023 ask for `attn_impl: triton`, which is version 1.
+    pub(super) fn flash_version(self, year: Option<u32>) -> Option<u8> {
+        match (self.is_megatron_core(), year?) {
+            (_, ..=2022) => Some(1),
+            (true, 2023) => Some(2),
+            (true, _) => None,
+            (false, 2023) => Some(1),
+            (false, _) => Some(2),
+        }
+    }
+
+    /// How the host launches kernels.
+    pub(super) fn host_launch(self) -> HostLaunch {
+        match self {
+            Self::EarlyMegatron
+            | Self::Megatron
+            | Self::MegatronCore
+            | Self::MegatronBridge
+            | Self::Other => HostLaunch::Megatron,
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron | Self::Nanotron | Self::PyTorch => {
+                HostLaunch::Eager
+            }
+        }
+    }
+
+    /// Which chains of operations run as one kernel.
+    pub(super) fn fusion(self) -> Fusion {
+        match self {
+            // Of an unknown stack nothing is known.
+            Self::EarlyMegatron
+            | Self::Megatron
+            | Self::MegatronCore
+            | Self::MegatronBridge
+            | Self::MegatronDeepSpeed
+            | Self::Other => Fusion::default(),
+            // `TritonRMSNorm`, flash-attn's rotary; `GLUActivation` is eager.
+            Self::Nanotron => Fusion { norm: true, rotary: true, ..Fusion::NOTHING },
+            // AMP's script asks for none of `--bias-gelu-fusion`, `--bias-dropout-fusion`,
+            // `--scaled-upper-triang-masked-softmax-fusion`, which Megatron-LM of 2020 wants to be asked
+            // for.
+            Self::UnfusedMegatron | Self::PyTorch => Fusion::NOTHING,
+        }
     }
 
     /// Gradients are averaged over the backward pass unless the source says otherwise.
@@ -169,7 +223,7 @@ impl Software {
             Self::MegatronCore => 160e6,
             Self::MegatronBridge => 80e6,
             // `reduce_bucket_size`: 5e8 elements of 2 bytes.
-            Self::MegatronDeepSpeed => 1e9,
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron => 1e9,
             // PyTorch DDP's `bucket_cap_mb`.
             _ => 25.0 * 1024.0 * 1024.0,
         };

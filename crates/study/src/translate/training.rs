@@ -2,7 +2,8 @@
 
 use motley_scenario::raw::{RawAttention, RawOptimizer, RawTraining};
 use motley_workload::{
-    Adapters, Capacity, ExpertDispatch, ExpertLoad, MasterWeights, Precision, Projection,
+    Adapters, Capacity, ExpertDispatch, ExpertLoad, Fusion, HostLaunch, MasterWeights, Precision,
+    Projection,
 };
 
 use super::assumptions::Assumptions;
@@ -36,13 +37,15 @@ pub(super) fn training(
         } else {
             attention(row, software, assumptions)
         },
-        flash_version: software.newest_flash(),
+        flash_version: flash_version(row, software, assumptions),
         optimizer: optimizer(row, software, images, assumptions)?,
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
         holds: holds(row, software, precision),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
+        fusion: fusion(row, software),
+        host_launch: host_launch(row, software, assumptions),
         expert_load: expert_load(row),
         adapters: adapters(row, assumptions),
     })
@@ -64,6 +67,46 @@ fn attention(row: &Row, software: Software, assumptions: &mut Assumptions) -> Ra
                 .note(format!("attention not stated: unfused, as {stack} has it unless asked"));
             RawAttention::Unfused
         }
+    }
+}
+
+/// The version of FlashAttention: the source's, else the stack's; on cards that have none it means
+/// nothing.
+fn flash_version(row: &Row, software: Software, assumptions: &mut Assumptions) -> Option<u8> {
+    let words = row.parallel.overlap_text.iter().chain(&row.model.attention);
+    let words: String = words.map(|text| text.to_lowercase() + " ").collect();
+    let stated = ["1", "2", "3"].iter().zip(1..).find(|(version, _)| {
+        ["flash_attentionv", "flash_attention", "flashattention-", "flashattention "]
+            .iter()
+            .any(|name| words.contains(&format!("{name}{version}")))
+    });
+    if let Some((_, version)) = stated {
+        return Some(version);
+    }
+    let version = software.flash_version(row.source.year)?;
+    if row.parallel.flash_attention != Some(false) {
+        assumptions
+            .note(format!("FlashAttention {version} at most, as {} had it", software.name()));
+    }
+    Some(version)
+}
+
+/// How the host launches kernels: NVIDIA's entries to MLPerf with models of images run CUDA graphs.
+fn host_launch(row: &Row, software: Software, assumptions: &mut Assumptions) -> HostLaunch {
+    let graphs = reads_images(row) && row.source.name.contains("MLPerf");
+    let launch = if graphs { HostLaunch::Graphs } else { software.host_launch() };
+    assumptions.note(format!("kernels launched as by {launch:?}"));
+    launch
+}
+
+/// What runs as one kernel: as the stack has it, unless the source names a kernel.
+fn fusion(row: &Row, software: Software) -> Fusion {
+    let words = row.parallel.overlap_text.as_deref().unwrap_or_default().to_lowercase();
+    let stack = software.fusion();
+    Fusion {
+        norm: stack.norm || words.contains("rms kernel"),
+        softmax: stack.softmax || words.contains("kernel variant: fused"),
+        ..stack
     }
 }
 

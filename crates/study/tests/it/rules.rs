@@ -200,7 +200,7 @@ fn trays_are_parts_of_racks() {
 fn recipes_of_megatron_bridge() {
     let row = |source: &str| {
         let (raw, _) = changed(json!({
-            "source": {"name": source},
+            "source": {"name": source, "year": 2025},
             "model": {"moe": {"experts": 8, "topk": 2, "moe_ffn": 1024}},
             "hardware": {"device": "h100-sxm"},
             "parallel": {"ep": 2, "sp": true, "precision": "fp8", "vpp": 2,

@@ -4,9 +4,9 @@ use super::core::Core;
 use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
-use super::{ExchangeKind, ProcessGroup};
+use super::{ExchangeKind, ProcessGroup, unfused};
 use crate::activation::Kept;
-use crate::model::{Attention, cross_inputs};
+use crate::model::{Attention, Norm, cross_inputs};
 use crate::shard::copies_key_heads;
 use crate::{Operator, Pass};
 
@@ -99,13 +99,18 @@ pub(super) fn across(rows: &Rows, attention: &Attention) -> Piece {
 }
 
 /// Rotation of queries and keys, the same in both directions: reads and writes what is rotated.
-fn rotary(rows: &Rows, attention: &Attention) -> Option<Operator> {
+fn rotary(rows: &Rows, attention: &Attention) -> Vec<Operator> {
     let rotated = attention.rotated();
-    (rotated > 0).then(|| {
-        let of = |heads: u32| rows.share(u64::from(heads) * rotated);
-        let width = of(attention.heads) + of(attention.kv_heads());
-        elementwise("rotary", 2.0 * rows.element * rows.tokens as f64 * width as f64)
-    })
+    if rotated == 0 {
+        return Vec::new();
+    }
+    let of = |heads: u32| rows.tokens as f64 * rows.share(u64::from(heads) * rotated) as f64;
+    let (queries, keys) = (of(attention.heads), of(attention.kv_heads()));
+    if rows.training.fusion.rotary {
+        vec![elementwise("rotary", 2.0 * rows.element * (queries + keys))]
+    } else {
+        [unfused::rotary(rows, queries), unfused::rotary(rows, keys)].concat()
+    }
 }
 
 /// Queries, keys and values of all heads, where there are fewer key and value heads than tensor ranks:
@@ -168,14 +173,15 @@ impl<'a> QkNormed<'a> {
 
     fn forward_into(&self, piece: &mut Piece) {
         if let Some(elements) = self.elements {
-            piece.forward.push(self.rows.norm_of("query and key norm", elements));
+            let norm = self.rows.norm_of("query and key norm", Norm::RmsNorm, elements);
+            piece.forward.extend(norm);
             piece.kept.split += self.rows.element * elements;
         }
     }
 
     fn backward_into(&self, piece: &mut Piece) {
-        let backward =
-            self.elements.map(|all| self.rows.norm_gradient("query and key norm backward", all));
-        piece.backward.extend(backward);
+        let name = "query and key norm backward";
+        let backward = self.elements.map(|all| self.rows.norm_gradient(name, Norm::RmsNorm, all));
+        piece.backward.extend(backward.into_iter().flatten());
     }
 }

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::linear::{Linear, Names, gemm};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
+use super::unfused;
 use crate::activation::Kept;
 use crate::model::{Attention, AttentionMask, Positions};
 use crate::{AttentionKernel, FlashAttention, Operator, Pass, Work};
@@ -176,8 +177,12 @@ impl<'a> Core<'a> {
         if self.attention.softcap {
             ops.push(elementwise("cap scores", 2.0 * element * scores));
         }
-        let softmax = Work::Softmax { bytes: Bytes(element * (1.0 + self.read()) * scores) };
-        ops.push(Operator::new("softmax", softmax));
+        if self.rows.training.fusion.softmax {
+            let softmax = Work::Softmax { bytes: Bytes(element * (1.0 + self.read()) * scores) };
+            ops.push(Operator::new("softmax", softmax));
+        } else {
+            ops.extend(unfused::softmax(self.rows, scores));
+        }
         if self.attention.dropout {
             ops.push(self.rows.dropout_of("attention dropout", scores));
         }
@@ -198,9 +203,13 @@ impl<'a> Core<'a> {
         if self.attention.dropout {
             ops.push(self.rows.dropout_gradient("attention dropout backward", scores));
         }
-        // Reads probabilities and their gradient, writes the scores' gradient.
-        let softmax = Work::Softmax { bytes: Bytes(element * (1.0 + 2.0 * self.read()) * scores) };
-        ops.push(Operator::new("softmax backward", softmax));
+        if self.rows.training.fusion.softmax {
+            // Reads probabilities and their gradient, writes the scores' gradient.
+            let bytes = Bytes(element * (1.0 + 2.0 * self.read()) * scores);
+            ops.push(Operator::new("softmax backward", Work::Softmax { bytes }));
+        } else {
+            ops.extend(unfused::softmax_gradient(self.rows, scores));
+        }
         if self.attention.softcap {
             ops.push(elementwise("cap scores backward", 3.0 * element * scores));
         }

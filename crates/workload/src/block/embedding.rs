@@ -3,7 +3,7 @@
 use super::rows::{Rows, rows_moved};
 use super::{Block, Exchange};
 use crate::activation::Kept;
-use crate::model::TokenEmbedding;
+use crate::model::{Norm, TokenEmbedding};
 
 /// Words, positions and token types, dropout.
 ///
@@ -15,15 +15,13 @@ pub(super) fn block(rows: &Rows, tokens: &TokenEmbedding) -> Block {
     let gathered = 2.0 * rows.element * all + 3.0 * rows.element * all * (tables - 1.0);
     let mut forward = vec![rows_moved("embedding", gathered)];
     let mut backward = Vec::new();
-    if tokens.norm.is_some() {
-        forward.push(rows.norm_forward());
-    }
+    forward.extend(tokens.norm.into_iter().flat_map(|norm| rows.norm_forward(norm)));
     if tokens.dropout {
         forward.push(rows.dropout_of("embedding dropout", rows.stream()));
     }
     if rows.trained() {
         backward.extend(rows.dropout_backward());
-        backward.extend(tokens.norm.map(|_| rows.norm_backward()));
+        backward.extend(tokens.norm.into_iter().flat_map(|norm| rows.norm_backward(norm)));
         backward.push(rows_moved("embedding backward", 3.0 * rows.element * all * tables));
     }
     Block {
@@ -41,11 +39,11 @@ pub(super) fn block(rows: &Rows, tokens: &TokenEmbedding) -> Block {
 }
 
 /// Where the decoder begins: the encoder's last norm, and the embedding of the target sequence.
-pub(super) fn entry(rows: &Rows, tokens: &TokenEmbedding) -> Block {
+pub(super) fn entry(rows: &Rows, tokens: &TokenEmbedding, norm: Norm) -> Block {
     let source = rows.source();
     let mut block = block(rows, tokens);
-    block.forward.insert(0, source.norm_forward());
-    block.backward.push(source.norm_backward());
+    block.forward.splice(0..0, source.norm_forward(norm));
+    block.backward.extend(source.norm_backward(norm));
     block.kept.stream += source.element * source.stream();
     block
 }

@@ -40,7 +40,7 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
         forward.extend(dense.forward());
         forward.push(elementwise("head activation", 2.0 * element * whole));
     }
-    forward.push(rows.norm_forward());
+    forward.extend(rows.norm_forward(head.norm));
     forward.extend(logits.forward());
     forward.extend(cast.map(|bytes| elementwise("logits to fp32", bytes)));
     if head.softcap {
@@ -61,7 +61,7 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     backward.extend(cast.map(|bytes| elementwise("logit gradients from fp32", bytes)));
     backward.extend(logits.bias_gradient());
     backward.extend(logits.input_gradient());
-    backward.push(rows.norm_backward());
+    backward.extend(rows.norm_backward(head.norm));
     if let Some(dense) = &dense {
         backward.push(elementwise("head activation backward", 3.0 * element * whole));
         backward.extend(dense.backward());

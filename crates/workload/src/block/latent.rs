@@ -9,7 +9,7 @@ use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
 use crate::activation::Kept;
-use crate::model::{Attention, Latents, Split, Weight};
+use crate::model::{Attention, Latents, Norm, Split, Weight};
 
 const INTO: Names = Names {
     forward: "into latent",
@@ -49,7 +49,7 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
         ..Piece::default()
     };
     piece.forward.extend(into.iter().flat_map(Linear::forward));
-    piece.forward.push(rows.norm_of("latent norm", normed));
+    piece.forward.extend(rows.norm_of("latent norm", Norm::RmsNorm, normed));
     piece.forward.extend(out_of.iter().flat_map(Linear::forward));
     piece.forward.push(elementwise("rotary", queries));
     piece.forward.push(elementwise("assemble keys", keys));
@@ -61,7 +61,7 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
     piece.backward.extend(out_of.iter().flat_map(Linear::input_gradient));
     // The gradients that travel are the latents'.
     piece.deferrable.extend(out_of.iter().flat_map(Linear::weight_gradient));
-    piece.backward.push(rows.norm_gradient("latent norm backward", normed));
+    piece.backward.extend(rows.norm_gradient("latent norm backward", Norm::RmsNorm, normed));
     piece.backward.extend(into.iter().flat_map(Linear::backward));
 
     // Latents before their norm, and after it where products want them; queries, keys and values of

@@ -3,6 +3,7 @@
 use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
+use super::unfused;
 use crate::activation::Kept;
 use crate::model::Mlp;
 
@@ -28,24 +29,34 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     };
 
     piece.forward.extend(up.forward());
-    let read_and_written = (up.outputs + down.inputs) as f64;
-    // Unfused, the activated gate is written and read once more, and kept for the product's gradient.
-    let gate = if mlp.gated && !rows.training.holds.fused_activation { down.inputs } else { 0 };
-    let moved = read_and_written + 2.0 * gate as f64;
-    piece.forward.push(elementwise("activation", rows.element * tokens * moved));
+    let inner = tokens * down.inputs as f64;
+    if rows.training.fusion.activation {
+        let read_and_written = (up.outputs + down.inputs) as f64;
+        piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
+    } else if mlp.gated {
+        piece.forward.extend(unfused::gated_activation(rows, inner));
+    } else {
+        piece.forward.extend(unfused::activation(rows, mlp.bias, inner));
+    }
     piece.forward.extend(down.forward());
 
     piece.backward.extend(down.backward());
     // Reads the output's gradient and the kept input, writes the input's gradient.
-    let moved = (down.inputs + 2 * up.outputs + 3 * gate) as f64;
-    piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
+    if mlp.gated && !rows.training.fusion.activation {
+        piece.backward.extend(unfused::gated_activation_gradient(rows, inner));
+    } else {
+        let moved = (down.inputs + 2 * up.outputs) as f64;
+        piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
+    }
     piece.backward.extend(up.bias_gradient());
     piece.backward.extend(up.input_gradient());
     piece.deferrable.extend(up.weight_gradient());
 
     let widest = tokens * up.outputs as f64;
+    // Kernel by kernel, the activated gate is kept for the product's gradient, too.
+    let gate = if mlp.gated && !rows.training.fusion.activation { inner } else { 0.0 };
     piece.kept = Kept {
-        split: rows.element * (widest + tokens * gate as f64) + down.kept() + up.kept_inside(),
+        split: rows.element * (widest + gate) + down.kept() + up.kept_inside(),
         widest,
         waiting: up.kept_inside() + up.waiting_gradient() + down.waiting(),
         ..Kept::default()

@@ -7,7 +7,7 @@
 //! middle of it.
 //!
 //! The kernels are Megatron-LM's with its elementwise fusions (bias with GELU, bias with dropout and
-//! residual; scale with mask and softmax), which other stacks reach by similar fusions.
+//! residual; scale with mask and softmax), but for what [`crate::Fusion`] leaves apart.
 
 mod attention;
 mod context;
@@ -23,6 +23,7 @@ mod mlp;
 mod piece;
 mod rows;
 mod transformer;
+mod unfused;
 
 use crate::activation::Kept;
 use crate::model::Extent;
@@ -106,6 +107,7 @@ pub fn blocks(
                         embedding::entry(
                             &Rows::new(kind.output, tokens.dropout, training, path, shard),
                             tokens,
+                            layer.norm,
                         )
                     });
                     entry.into_iter().chain(transformer::blocks(&rows, layer)).collect()

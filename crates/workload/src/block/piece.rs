@@ -4,7 +4,7 @@ use super::linear::deferred;
 use super::rows::Rows;
 use super::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup};
 use crate::activation::Kept;
-use crate::model::NormPlacement;
+use crate::model::{Norm, NormPlacement};
 use crate::{Deferral, Operator, Pass};
 
 /// The work of an attention or a feed-forward, without norm and residual around it.
@@ -72,21 +72,23 @@ impl Piece {
 }
 
 /// A block of one piece, or of several that run in parallel, with norms and residual.
-/// `norms` is how many norms stand before them: one, or one for each.
+/// `norm` is the kind of norms and where they stand, `norms` how many stand before them: one, or one
+/// for each.
 pub(super) fn block(
     rows: &Rows,
-    placement: NormPlacement,
+    (norm, placement): (Norm, NormPlacement),
     norms: usize,
     pieces: Vec<Piece>,
 ) -> Block {
-    let parts = pieces.len() as f64;
+    let count = pieces.len();
+    let parts = count as f64;
     let after = if placement == NormPlacement::BeforeAndAfter { pieces.len() } else { 0 };
     let stream = rows.stream();
 
-    let mut forward = vec![rows.norm_forward(); norms];
+    let mut forward = vec![rows.norm_forward(norm); norms].concat();
     let mut backward: Vec<Operator> =
         (0..pieces.len()).filter_map(|_| rows.dropout_backward()).collect();
-    backward.extend(std::iter::repeat_n(rows.norm_backward(), after));
+    backward.extend(std::iter::repeat_n(rows.norm_backward(norm), after).flatten());
     let (mut deferrable, mut recomputed) = (Vec::new(), Vec::new());
     let mut exchange = Exchange::default();
     let mut inside: [Vec<InnerExchange>; 2] = Default::default();
@@ -94,7 +96,9 @@ pub(super) fn block(
     // inputs of norms behind.
     let outputs = if pieces.iter().any(|piece| piece.keeps_input) { norms } else { 0 };
     let copies = pieces.iter().map(|piece| piece.quantised_input).sum::<f64>() * stream;
-    let upcast = if rows.training.holds.fused_norm { 0.0 } else { 4.0 + rows.element };
+    // A norm that is not one kernel keeps the fp32 copy of its input and what is normalised, too.
+    let unfused = norm == Norm::RmsNorm && !rows.training.fusion.norm;
+    let upcast = if unfused { 4.0 + rows.element } else { 0.0 };
     let mut kept = Kept {
         stream: (1 + outputs + after) as f64 * rows.element * stream
             + (norms + after) as f64 * upcast * stream
@@ -118,9 +122,9 @@ pub(super) fn block(
         exchange.gathered = exchange.gathered.max(piece.gathered);
         exchange.reduced = exchange.reduced.max(piece.reduced);
     }
-    forward.extend(std::iter::repeat_n(rows.norm_forward(), after));
-    forward.push(rows.residual_forward(parts));
-    backward.extend(std::iter::repeat_n(rows.norm_backward(), norms));
+    forward.extend(std::iter::repeat_n(rows.norm_forward(norm), after).flatten());
+    forward.extend(rows.residual_forward(count));
+    backward.extend(std::iter::repeat_n(rows.norm_backward(norm), norms).flatten());
     backward.push(rows.residual_backward(parts));
     backward.extend(deferred(deferrable, Deferral::Exchange));
     Block { forward, backward, recomputed, exchange, inside, kept }

@@ -2,7 +2,8 @@
 
 use motley_units::Bytes;
 
-use crate::model::Extent;
+use super::unfused;
+use crate::model::{Extent, Norm};
 use crate::{Adapters, CardPath, Operator, Shard, Training, Work};
 
 /// A micro-batch of one stream on a rank: token counts, the rank's share of the widths, element
@@ -109,39 +110,58 @@ impl<'a> Rows<'a> {
         if self.dropout { 1.0 } else { 0.0 }
     }
 
-    /// A norm's forward pass: reads and writes the stream once.
-    pub(super) fn norm_forward(&self) -> Operator {
-        self.norm_of("norm", self.stream())
+    /// Whether a norm is a chain of kernels.
+    fn splits(&self, norm: Norm) -> bool {
+        norm == Norm::RmsNorm && !self.training.fusion.norm
+    }
+
+    /// A norm's forward pass over the stream.
+    pub(super) fn norm_forward(&self, norm: Norm) -> Vec<Operator> {
+        self.norm_of("norm", norm, self.stream())
     }
 
     /// A norm's backward pass over the stream.
-    pub(super) fn norm_backward(&self) -> Operator {
-        self.norm_gradient("norm backward", self.stream())
+    pub(super) fn norm_backward(&self, norm: Norm) -> Vec<Operator> {
+        self.norm_gradient("norm backward", norm, self.stream())
     }
 
     /// A norm over so many elements: reads and writes them once.
-    pub(super) fn norm_of(&self, name: &'static str, elements: f64) -> Operator {
-        Operator::new(name, Work::Norm { bytes: Bytes(2.0 * self.element * elements) })
+    pub(super) fn norm_of(&self, name: &'static str, norm: Norm, elements: f64) -> Vec<Operator> {
+        if self.splits(norm) {
+            return unfused::rms_norm(self, elements);
+        }
+        vec![Operator::new(name, Work::Norm { bytes: Bytes(2.0 * self.element * elements) })]
     }
 
     /// A norm's backward pass: one kernel reads gradient and input and writes the input's
     /// gradient; another reads both again for the gradients of scale and shift, if these are
     /// trained.
-    pub(super) fn norm_gradient(&self, name: &'static str, elements: f64) -> Operator {
+    pub(super) fn norm_gradient(
+        &self,
+        name: &'static str,
+        norm: Norm,
+        elements: f64,
+    ) -> Vec<Operator> {
+        if self.splits(norm) {
+            return unfused::rms_norm_gradient(self, elements);
+        }
         let passes = if self.trained() { 5.0 } else { 3.0 };
-        Operator::new(name, Work::Norm { bytes: Bytes(passes * self.element * elements) })
+        vec![Operator::new(name, Work::Norm { bytes: Bytes(passes * self.element * elements) })]
     }
 
     /// Biases, dropouts and residual in one kernel: reads the stream and the outputs of `parts`
     /// parts, writes the sum and a mask for each.
-    pub(super) fn residual_forward(&self, parts: f64) -> Operator {
-        let stream = self.stream();
+    pub(super) fn residual_forward(&self, parts: usize) -> Vec<Operator> {
+        if !self.training.fusion.residual {
+            return unfused::residual(self, parts, self.dropout);
+        }
+        let (stream, parts) = (self.stream(), parts as f64);
         let bytes = ((2.0 + parts) * self.element + parts * self.mask()) * stream;
-        if self.dropout {
+        vec![if self.dropout {
             dropout("bias, dropout, residual", bytes, parts * stream)
         } else {
             elementwise("bias, residual", bytes)
-        }
+        }]
     }
 
     /// The sum of the gradients of `parts` parts and of the residual path around them.

@@ -6,6 +6,7 @@ use super::{Block, attention, experts, latent, mlp};
 use crate::model::{FeedForward, Residual, Transformer};
 
 pub(super) fn blocks(rows: &Rows, layer: &Transformer) -> Vec<Block> {
+    let norm = (layer.norm, layer.norms);
     let own = &layer.attention;
     let mut pieces = vec![match own.latents(rows.hidden) {
         Some(latents) => latent::piece(rows, own, &latents),
@@ -18,11 +19,11 @@ pub(super) fn blocks(rows: &Rows, layer: &Transformer) -> Vec<Block> {
     });
     match layer.residual {
         Residual::Sequential => {
-            pieces.into_iter().map(|piece| block(rows, layer.norms, 1, vec![piece])).collect()
+            pieces.into_iter().map(|piece| block(rows, norm, 1, vec![piece])).collect()
         }
         Residual::Parallel { shared_norm } => {
             let norms = if shared_norm { 1 } else { pieces.len() };
-            vec![block(rows, layer.norms, norms, pieces)]
+            vec![block(rows, norm, norms, pieces)]
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use motley_hardware::MathPath;
 use motley_workload::{
-    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Holds, Layer,
-    MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset, Shard, Training,
-    Transformer, blocks,
+    AttentionKernel, Block, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion, Holds,
+    HostLaunch, Layer, MasterWeights, Model, Moments, Optimizer, Part, Pass, Precision, Preset,
+    Shard, Training, Transformer, blocks,
 };
 
 /// Tokens of the sequences of most tests.
@@ -23,10 +23,12 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         gradient_bytes: 4,
         master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
+        fusion: Fusion::default(),
+        host_launch: HostLaunch::default(),
+        flash_version: None,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
         holds: Holds::default(),
-        flash_version: None,
         adapters: None,
     }
 }

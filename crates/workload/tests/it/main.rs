@@ -7,6 +7,7 @@ mod common;
 mod convolutions;
 mod descriptions;
 mod experts;
+mod fusion;
 mod kernel_times;
 mod memory;
 mod models;

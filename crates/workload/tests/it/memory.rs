@@ -4,8 +4,8 @@ use crate::common::{path_in, training};
 use motley_hardware::Catalog;
 use motley_units::Bytes;
 use motley_workload::{
-    AttentionKernel, CardPath, CrossEntropy, Holds, MemoryUse, Model, Part, Precision, Preset,
-    Recompute, Shard, StageLoad, Training, activations, memory, step_memory,
+    AttentionKernel, CardPath, CrossEntropy, Fusion, Holds, MemoryUse, Model, Part, Precision,
+    Preset, Recompute, Shard, StageLoad, Training, activations, memory, step_memory,
 };
 
 #[test]
@@ -226,21 +226,21 @@ fn unfused_kernels_keep_more() {
         let shard = Shard::new(degree, sequence_parallel, 2);
         let t = f64::from(degree);
         let own = if sequence_parallel { tokens / t } else { tokens };
-        let kept = |part, holds| {
-            let training = Training { holds, ..training(2048) };
+        let kept = |part, (holds, fusion)| {
+            let training = Training { holds, fusion, ..training(2048) };
             let found = activations(&model, part, &training, &path, &shard);
             (found.bytes(Recompute::None).0, found.forward_workspace(Recompute::None).0)
         };
-        let layer = |holds| kept(model.part(0), holds).0;
-        let fused = layer(Holds::default());
+        let layer = |fusion| kept(model.part(0), (Holds::default(), fusion)).0;
+        let fused = layer(Fusion::default());
         // Two norms: an fp32 copy, and what is normalised in 16 bits.
-        let norms = layer(Holds { fused_norm: false, ..Holds::default() }) - fused;
+        let norms = layer(Fusion { norm: false, ..Fusion::default() }) - fused;
         assert!((norms - 2.0 * (4.0 + 2.0) * own * 4096.0).abs() < 1.0);
-        let gate = layer(Holds { fused_activation: false, ..Holds::default() }) - fused;
+        let gate = layer(Fusion { activation: false, ..Fusion::default() }) - fused;
         assert!((gate - 2.0 * tokens * 11008.0 / t).abs() < 1.0);
         // Logits, fp32 copy and exponentials at once; the exponentials in the copy's place; all of
         // them on every rank.
-        let loss = |holds| kept(Part::Head, holds).1 / (tokens * 32000.0 / t);
+        let loss = |holds| kept(Part::Head, (holds, Fusion::default())).1 / (tokens * 32000.0 / t);
         assert!((loss(Holds::default()) - (2.0 + 4.0)).abs() < 1e-9);
         let fused = Holds { cross_entropy: CrossEntropy::Fused, ..Holds::default() };
         assert!((loss(fused) - 2.0).abs() < 1e-9);

@@ -170,11 +170,9 @@ impl Software {
     /// with version 2. llm-foundry's runs of 2023 ask for `attn_impl: triton`, which is version 1.
     pub(super) fn flash_version(self, year: Option<u32>) -> Option<u8> {
         match (self.is_megatron_core(), year?) {
-            (_, ..=2022) => Some(1),
-            (true, 2023) => Some(2),
+            (_, ..=2022) | (false, 2023) => Some(1),
+            (true, 2023) | (false, _) => Some(2),
             (true, _) => None,
-            (false, 2023) => Some(1),
-            (false, _) => Some(2),
         }
     }
 

@@ -1,24 +1,25 @@
 //! From the layers of a stage to the strands of its passes: which kernels run, and where which process
 //! group exchanges what.
 
+mod exchanges;
+mod host;
+mod piecewise;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use motley_collectives::{CollectiveKind, Crossing, HostCopy};
-use motley_job::{NameId, Slot, Stream};
+use motley_collectives::{CollectiveKind, HostCopy};
+use motley_job::NameId;
 use motley_units::Time;
-use motley_workload::{ExchangeKind, InnerExchange, Part, ProcessGroup, Recompute, Spread};
+use motley_workload::{Part, ProcessGroup, Recompute};
 
 use super::gradients::{Item, part};
 use super::launches::launches;
 use super::names::{ChunkNames, Names, streams};
-use super::shape::{ChunkShape, NormShape, Routing, SlotUse, StageShape};
+use super::shape::{ChunkShape, NormShape, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
-use crate::plan::Dispatch;
 use crate::schedule::{Pass, Step};
-use crate::times::{
-    BlockPass, BlockPiece, BlockTimes, CardKind, CutProduct, KernelTimes, PartTimes, recompute_of,
-};
+use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes, recompute_of};
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
 pub(super) const NORM_BYTES: f64 = 8.0;
@@ -182,50 +183,6 @@ impl<'a> Builder<'a> {
         std::mem::take(&mut self.strand)
     }
 
-    /// Bytes that a part keeps in the host's memory from its forward to its backward pass.
-    fn offloaded(&self, part: Part) -> Option<f64> {
-        let layer = matches!(part, Part::Layer(_)) && self.shape.offload.activations;
-        layer.then(|| self.part(part).activations.bytes(self.shape.recompute).0)
-    }
-
-    fn fetch(&mut self, bytes: Option<f64>) {
-        if let Some(bytes) = bytes {
-            let call = self.copy_call(HostCopy::ToCard, bytes);
-            self.strand.push(Piece::Copy { direction: HostCopy::ToCard, call });
-        }
-    }
-
-    /// The copies that bring the parameters of each item: bytes by call number, calls by item.
-    fn parameter_copies(&self) -> (Vec<f64>, BTreeMap<Item, u16>) {
-        let (mut bytes, mut copies) = (Vec::new(), BTreeMap::new());
-        if !self.shape.offload.parameters {
-            return (bytes, copies);
-        }
-        let (model, training) = (self.times.model(), self.times.training());
-        let element = f64::from(self.times.path(self.kind).precision.element_bytes());
-        for chunk in &self.shape.chunks {
-            for (item, part) in self.items(*chunk) {
-                let held = model.held_parameters(part, training).per_rank(&self.shape.shard);
-                let own = held * self.shape.states.own_share;
-                copies.insert(item, call_of(&mut bytes, element * own));
-            }
-        }
-        (bytes, copies)
-    }
-
-    /// Gradients to the host; parameters back, unless they stay there.
-    fn step_copies(&mut self) -> [u16; 2] {
-        let stepped = self.shape.states.stepped;
-        let gradients = f64::from(self.times.training().gradient_bytes) * stepped;
-        let element = f64::from(self.times.path(self.kind).precision.element_bytes());
-        let back = if self.shape.offload.parameters { 0.0 } else { element * stepped };
-        [self.copy_call(HostCopy::ToHost, gradients), self.copy_call(HostCopy::ToCard, back)]
-    }
-
-    fn copy_call(&mut self, direction: HostCopy, bytes: f64) -> u16 {
-        call_of(&mut self.copies[direction as usize], bytes)
-    }
-
     fn part_forward(&mut self, part: Part, name: NameId) {
         for block in &self.part(part).blocks {
             let (gathered, reduced) = (block.exchange.gathered, block.exchange.reduced);
@@ -323,123 +280,6 @@ impl<'a> Builder<'a> {
         self.finish(ProcessGroup::Tensor, reduced);
     }
 
-    /// Whether what is exchanged at an end of a pass travels beside the product there, piece by piece.
-    fn cuts(&self, elements: f64, product: Option<CutProduct>) -> bool {
-        self.shape.overlap_tensor && elements > 0.0 && product.is_some()
-    }
-
-    /// A pass through a block between what is gathered before it and added up after it.
-    ///
-    /// Where these overlap with the products that read and write them, a rank begins with its own
-    /// piece, and with the others as they come; what is added up leaves piece by piece (user buffers
-    /// in Transformer Engine, `--tp-comm-overlap`). The last piece's product comes after the gather,
-    /// the first one's before the reduction.
-    fn piecewise(
-        &mut self,
-        name: NameId,
-        pass: &BlockPass,
-        scope: Scope,
-        [gathered, reduced]: [f64; 2],
-    ) {
-        let [first, last] = pass.ends;
-        let (cuts_first, cuts_last) = (self.cuts(gathered, first), self.cuts(reduced, last));
-        let reduced_piecewise = last.filter(|_| cuts_last);
-        let pieces = without(&pass.pieces, reduced_piecewise, End::Last);
-        if cuts_first {
-            let pass = BlockPass { pieces, ..pass.clone() };
-            self.gathered_piecewise(name, &pass, scope, gathered);
-        } else {
-            self.gather(gathered);
-            self.pieces(name, &pieces, scope);
-        }
-        match reduced_piecewise {
-            None => self.reduce(reduced),
-            Some(product) => {
-                let pieces = self.shape.shard.tensor_parallel;
-                self.strand.compute(name, product.times(1));
-                let begun = self.begin_tensor(self.reduction(), reduced);
-                self.strand.compute(name, product.times(pieces - 1));
-                self.finish(ProcessGroup::Tensor, begun);
-            }
-        }
-    }
-
-    /// A pass whose first product is computed piece by piece while its operand is gathered.
-    fn gathered_piecewise(&mut self, name: NameId, pass: &BlockPass, scope: Scope, gathered: f64) {
-        let Some(product) = pass.ends[0] else { return };
-        let pieces = self.shape.shard.tensor_parallel;
-        let begun = self.begin_tensor(CollectiveKind::AllGather, gathered);
-        self.strand.compute(name, product.times(pieces - 1));
-        self.finish(ProcessGroup::Tensor, begun);
-        self.strand.compute(name, product.times(1));
-        self.pieces(name, &without(&pass.pieces, Some(product), End::First), scope);
-    }
-
-    /// The kernels of a pass through a block, with what is exchanged in the middle of it.
-    fn pieces(&mut self, name: NameId, pieces: &[BlockPiece], scope: Scope) {
-        let mut begun = Vec::new();
-        for piece in pieces {
-            match *piece {
-                BlockPiece::Run { main, weights } => {
-                    self.strand.compute(name, main);
-                    if scope == Scope::Whole {
-                        self.strand.compute(name, weights);
-                    }
-                }
-                BlockPiece::Exchange(exchange) => {
-                    if let Some((group, call)) = self.inner(exchange) {
-                        let name = self.names.group(group);
-                        self.strand.push(Piece::Exchange { name, group, call });
-                    }
-                }
-                BlockPiece::Begin(exchange) => {
-                    begun.push(self.inner(exchange).map(|(group, call)| {
-                        (group, self.strand.begin(self.names.group(group), group, call))
-                    }));
-                }
-                BlockPiece::Finish(which) => {
-                    if let Some((group, begun)) = begun[usize::from(which)] {
-                        self.finish(group, begun);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The call of an exchange in the middle of a block; none in a group of one.
-    fn inner(&mut self, exchange: InnerExchange) -> Option<(ProcessGroup, u16)> {
-        let InnerExchange { group, kind, elements, .. } = exchange;
-        if self.shape.degree(group) == 1 || elements <= 0.0 {
-            return None;
-        }
-        let mut bytes = match (kind, self.shape.dispatch) {
-            (ExchangeKind::Dispatch(_), Some(routing)) => elements * routing.element_bytes,
-            _ => self.shape.bytes(elements),
-        };
-        let kind = match kind {
-            ExchangeKind::AllGather => CollectiveKind::AllGather,
-            ExchangeKind::ReduceScatter => CollectiveKind::ReduceScatter,
-            ExchangeKind::AllToAll => CollectiveKind::AllToAll,
-            ExchangeKind::Shift => CollectiveKind::Shift,
-            ExchangeKind::Dispatch(spread) | ExchangeKind::Combine(spread) => {
-                match self.shape.dispatch {
-                    Some(Routing { nodes, ranks, dispatch: Dispatch::Forwarded, .. }) => {
-                        // A copy for each rank instead of each expert.
-                        let copies = spread.parts_met(f64::from(ranks));
-                        bytes *= copies / f64::from(spread.top_k.max(1));
-                        let crossing = crossing(spread, f64::from(nodes), copies);
-                        match kind {
-                            ExchangeKind::Dispatch(_) => CollectiveKind::Dispatch(crossing),
-                            _ => CollectiveKind::Combine(crossing),
-                        }
-                    }
-                    _ => CollectiveKind::AllToAll,
-                }
-            }
-        };
-        Some((group, self.call(group, kind, bytes)))
-    }
-
     /// The weight gradients of a chunk, in the order in which the input gradients let go of them.
     fn weight_gradient(&mut self, index: u32) -> Strand {
         let chunk = self.shape.chunks[index as usize];
@@ -469,147 +309,4 @@ impl<'a> Builder<'a> {
             }
         }
     }
-
-    /// What lies before `layer`, or its gradient.
-    fn receive(&mut self, from: SlotUse, layer: u32) {
-        let slot = self.slot(from);
-        self.strand.push(Piece::Receive { name: self.names.receive, slot });
-        // Each tensor rank receives its part of the activations (scatter/gather optimisation,
-        // Narayanan et al. 2021, section 4.1); with sequence parallelism a part is all it needs.
-        let shard = self.shape.shard;
-        if shard.tensor_parallel > 1 && !shard.sequence_parallel {
-            let boundary = self.times.model().before(layer);
-            let bytes = self.shape.boundary_bytes(boundary, self.times.training());
-            let bytes = bytes / f64::from(shard.context_parallel);
-            let group = ProcessGroup::Tensor;
-            let call = self.call(group, CollectiveKind::AllGather, bytes);
-            self.strand.push(Piece::Exchange { name: self.names.gather, group, call });
-        }
-    }
-
-    fn send(&mut self, to: SlotUse, stream: Stream) {
-        let slot = self.slot(to);
-        self.strand.push(Piece::Send { name: self.names.send, slot, stream });
-    }
-
-    /// Before what needs so many elements of the whole sequence under sequence parallelism: a
-    /// column-parallel linear layer, or the backward pass of what puts out partial sums.
-    fn gather(&mut self, elements: f64) {
-        if self.shape.shard.sequence_parallel {
-            self.exchange(CollectiveKind::AllGather, elements);
-        }
-    }
-
-    /// After a row-parallel linear layer: partial sums of so many elements are added up.
-    fn reduce(&mut self, elements: f64) {
-        self.exchange(self.reduction(), elements);
-    }
-
-    /// How partial sums are added up.
-    fn reduction(&self) -> CollectiveKind {
-        if self.shape.shard.sequence_parallel {
-            CollectiveKind::ReduceScatter
-        } else {
-            CollectiveKind::AllReduce
-        }
-    }
-
-    /// The vocabulary-parallel cross entropy exchanges three fp32 numbers a token: the maximum
-    /// logit, the target's logit, and the sum of exponentials.
-    fn loss_exchange(&mut self) {
-        let shard = self.shape.shard;
-        if shard.tensor_parallel > 1 {
-            let rows = self.times.model().head_rows(self.times.training()) as f64;
-            let rows = rows / f64::from(shard.context_parallel);
-            let bytes = 4.0 * (f64::from(shard.micro_batch_size) * rows);
-            for _ in 0..3 {
-                self.exchange_bytes(CollectiveKind::AllReduce, bytes);
-            }
-        }
-    }
-
-    /// A collective of the tensor-parallel group over so many elements; nothing for none, or in a
-    /// group of one.
-    fn exchange(&mut self, kind: CollectiveKind, elements: f64) {
-        if self.shape.shard.tensor_parallel > 1 && elements > 0.0 {
-            self.exchange_bytes(kind, self.shape.bytes(elements));
-        }
-    }
-
-    fn exchange_bytes(&mut self, kind: CollectiveKind, bytes: f64) {
-        let group = ProcessGroup::Tensor;
-        let call = self.call(group, kind, bytes);
-        self.strand.push(Piece::Exchange { name: self.names.group(group), group, call });
-    }
-
-    fn begin_tensor(&mut self, kind: CollectiveKind, elements: f64) -> u16 {
-        let group = ProcessGroup::Tensor;
-        let call = self.call(group, kind, self.shape.bytes(elements));
-        self.strand.begin(self.names.group(group), group, call)
-    }
-
-    fn finish(&mut self, group: ProcessGroup, begun: u16) {
-        self.strand.push(Piece::Finish { name: self.names.group(group), begun });
-    }
-
-    fn call(&mut self, group: ProcessGroup, kind: CollectiveKind, bytes: f64) -> u16 {
-        let request = Request { kind, bytes };
-        let calls = &mut self.calls[group as usize];
-        let known = calls.iter().position(|&other| other == request);
-        known.unwrap_or_else(|| {
-            calls.push(request);
-            calls.len() - 1
-        }) as u16
-    }
-
-    fn slot(&self, wanted: SlotUse) -> Slot {
-        let position = self.slots.iter().position(|&slot| slot == wanted);
-        Slot(position.expect("a shape lists every slot that its program uses") as u16)
-    }
-}
-
-/// An end of a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    First,
-    Last,
-}
-
-/// Pieces without the product at one end, which is computed apart from them.
-fn without(pieces: &[BlockPiece], product: Option<CutProduct>, end: End) -> Vec<BlockPiece> {
-    let mut left = pieces.to_vec();
-    let Some(product) = product else { return left };
-    let mut runs = left.iter_mut().filter_map(|piece| match piece {
-        BlockPiece::Run { main, .. } if main.time >= product.whole => Some(main),
-        _ => None,
-    });
-    let run = match end {
-        End::First => runs.next(),
-        End::Last => runs.next_back(),
-    };
-    if let Some(main) = run {
-        main.time = main.time - product.whole;
-        main.kernels = main.kernels.saturating_sub(1);
-        main.host = main.host - product.host;
-    }
-    left
-}
-
-/// The call of so many bytes, entered at its first use.
-fn call_of(calls: &mut Vec<f64>, bytes: f64) -> u16 {
-    let known = calls.iter().position(|&other| other.to_bits() == bytes.to_bits());
-    known.unwrap_or_else(|| {
-        calls.push(bytes);
-        calls.len() - 1
-    }) as u16
-}
-
-/// Of the copies of tokens for ranks of other nodes, the share that crosses the network where each node
-/// gets one of each token: `copies` is how many a token has in all, over all `nodes`.
-fn crossing(spread: Spread, nodes: f64, copies: f64) -> Crossing {
-    if nodes <= 1.0 {
-        return Crossing::ALL;
-    }
-    // Each node is as likely to be met, so the sender's own takes its share of both.
-    Crossing::new(spread.parts_met(nodes) / copies)
 }

@@ -19,6 +19,15 @@ pub(super) struct Request {
     pub bytes: f64,
 }
 
+/// The number of a call among those that a rank makes of one communicator, entered at its first use.
+pub(super) fn call_number<T: PartialEq>(calls: &mut Vec<T>, call: T) -> u16 {
+    let known = calls.iter().position(|other| *other == call);
+    known.unwrap_or_else(|| {
+        calls.push(call);
+        calls.len() - 1
+    }) as u16
+}
+
 /// One piece of a strand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Piece {

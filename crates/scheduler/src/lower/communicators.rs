@@ -1,7 +1,7 @@
 //! Communicators: the process groups and point-to-point boundaries of a plan, laid over the
 //! cluster's routes.
 
-use motley_collectives::{CollectiveKind, Fidelity, HostCopy, Layouts};
+use motley_collectives::{CollectiveKind, Fidelity, HostCopy, Layouts, Transfer};
 use motley_job::{
     Call, CallSet, CommId, Communicator, Footprint, FootprintId, JobBuilder, Rank, RankId,
 };
@@ -102,8 +102,8 @@ impl<'a> Communicators<'a> {
         }
     }
 
-    /// Everything inside one pipeline: tensor- and context-parallel groups, boundaries, the tied embedding, the
-    /// gradient norm.
+    /// Everything inside one pipeline: tensor- and context-parallel groups, boundaries, the tied
+    /// embedding, the gradient norm.
     pub(super) fn pipeline(
         &mut self,
         p: usize,
@@ -206,15 +206,7 @@ impl<'a> Communicators<'a> {
                 [] => &[Time::ZERO],
                 launches => launches,
             };
-            let calls = launches.iter().map(|&latency| elsewhere(latency)).collect();
-            let calls = job.call_set(CallSet { calls });
-            let footprints = vec![job.footprint(Footprint::default())];
-            let comm = job.communicator(Communicator {
-                members: vec![rank],
-                calls,
-                footprints,
-                class: Traffic::Launches.class(),
-            });
+            let comm = unlinked(vec![rank], launches, Traffic::Launches, job);
             self.connect(&[rank], stage, SlotUse::Launches, comm);
         }
     }
@@ -228,16 +220,7 @@ impl<'a> Communicators<'a> {
     ) -> Result<CommId, RouteError> {
         let card = [self.gpu(rank)];
         let laid = self.layouts.host(self.cluster, &card, direction, 0.0, self.fidelity)?;
-        let connections = laid.connections();
-        let calls = bytes.iter().map(|&each| laid.clone().carrying(each).call).collect();
-        let footprint = job.expanded_footprint(laid.footprint, connections);
-        let calls = job.call_set(CallSet { calls });
-        Ok(job.communicator(Communicator {
-            members: vec![rank],
-            calls,
-            footprints: vec![footprint],
-            class: Traffic::Host.class(),
-        }))
+        Ok(transfers(vec![rank], laid, bytes, Traffic::Host, job))
     }
 
     /// A group in which passes exchange what they work on: all its ranks make the same calls.
@@ -298,16 +281,9 @@ impl<'a> Communicators<'a> {
         let pairs = slices(gpus(from), gpus(to));
         let bytes = self.stage(p, from).shape.boundary_bytes(boundary, self.times.training());
         let bytes = bytes / pairs.len() as f64;
-        let bundle = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
-        let connections = bundle.connections();
-        let footprint = job.expanded_footprint(bundle.footprint, connections);
-        let calls = job.call_set(CallSet { calls: vec![bundle.call] });
-        Ok(job.communicator(Communicator {
-            members: self.ranks(p, from).collect(),
-            calls,
-            footprints: vec![footprint],
-            class: Traffic::PipelineParallel.class(),
-        }))
+        let laid = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
+        let members = self.ranks(p, from).collect();
+        Ok(transfers(members, laid, &[bytes], Traffic::PipelineParallel, job))
     }
 
     fn tied_embedding(
@@ -500,7 +476,7 @@ impl<'a> Communicators<'a> {
             (0..pipeline.stages.len()).flat_map(|s| self.ranks(p, s)).collect();
         let gpus: Vec<GpuId> = members.iter().map(|&rank| self.gpu(rank)).collect();
         let latency = self.layouts.agreement(self.cluster, &gpus, NORM_BYTES)?;
-        let comm = norm_communicator(members, latency, job);
+        let comm = unlinked(members, &[latency], Traffic::GradientNorm, job);
         for s in 0..pipeline.stages.len() {
             let ranks: Vec<RankId> = self.ranks(p, s).collect();
             self.connect(&ranks, self.stage(p, s), SlotUse::GradientNorm, comm);
@@ -521,7 +497,7 @@ impl<'a> Communicators<'a> {
             let here: Vec<RankId> = self.ranks(p, s - 1).collect();
             let there: Vec<RankId> = self.ranks(p, s).collect();
             let latency = Time::from(sent.uncontended(self.cluster));
-            let comm = norm_communicator(here.clone(), latency, job);
+            let comm = unlinked(here.clone(), &[latency], Traffic::GradientNorm, job);
             self.connect(&here, self.stage(p, s - 1), SlotUse::NormOut, comm);
             self.connect(&there, self.stage(p, s), SlotUse::NormIn, comm);
         }
@@ -566,17 +542,39 @@ enum Slots {
     Replicas,
 }
 
-/// A communicator of the gradient norm. Its few bytes take no bandwidth that could be told from
-/// none: what counts is the latency and who waits for whom, so it crosses no links.
-/// A call that takes time and moves nothing.
-fn elsewhere(latency: Time) -> Call {
-    Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 }
+/// A communicator whose calls move so many bytes each over what was laid.
+fn transfers(
+    members: Vec<RankId>,
+    laid: Transfer,
+    bytes: &[f64],
+    traffic: Traffic,
+    job: &mut JobBuilder,
+) -> CommId {
+    let connections = laid.connections();
+    let calls = bytes.iter().map(|&each| laid.clone().carrying(each).call).collect();
+    let footprints = vec![job.expanded_footprint(laid.footprint, connections)];
+    let calls = job.call_set(CallSet { calls });
+    job.communicator(Communicator { members, calls, footprints, class: traffic.class() })
 }
 
-fn norm_communicator(mut members: Vec<RankId>, latency: Time, job: &mut JobBuilder) -> CommId {
-    let calls = job.call_set(CallSet { calls: vec![elsewhere(latency)] });
+/// A communicator whose calls take time and move nothing, so that it crosses no links: what counts is
+/// who waits for whom. The few bytes of the gradient norm take no bandwidth that could be told from
+/// none.
+fn unlinked(
+    mut members: Vec<RankId>,
+    latencies: &[Time],
+    traffic: Traffic,
+    job: &mut JobBuilder,
+) -> CommId {
+    let call = |&latency: &Time| Call {
+        bytes: 0.0,
+        latency,
+        rate_cap: f64::INFINITY,
+        footprint: 0,
+        processors: 0.0,
+    };
+    let calls = job.call_set(CallSet { calls: latencies.iter().map(call).collect() });
     let footprints = vec![job.footprint(Footprint::default())];
     members.sort_unstable();
-    let class = Traffic::GradientNorm.class();
-    job.communicator(Communicator { members, calls, footprints, class })
+    job.communicator(Communicator { members, calls, footprints, class: traffic.class() })
 }

@@ -11,7 +11,7 @@
 
 use motley_units::Time;
 
-use super::strand::{Piece, Strand};
+use super::strand::{Piece, Strand, call_number};
 
 /// Finds out what the host takes for each section of the strands: by call number, which it enters.
 /// Where a card cannot come to wait for it, nothing stands in a strand.
@@ -58,12 +58,7 @@ fn price(strand: &mut Strand, call: Time, calls: &mut Vec<Time>) {
     for piece in &strand.pieces {
         host += launched(piece, call);
         if *piece == Piece::Launched {
-            let known = calls.iter().position(|&other| other == host);
-            let number = known.unwrap_or_else(|| {
-                calls.push(host);
-                calls.len() - 1
-            });
-            sections.push(Piece::Launch { call: number as u16 });
+            sections.push(Piece::Launch { call: call_number(calls, host) });
             host = Time::ZERO;
         }
     }

@@ -22,6 +22,7 @@ mod portions;
 mod program;
 mod programs;
 mod shape;
+mod stage;
 mod states;
 mod strand;
 mod walk;
@@ -36,19 +37,16 @@ use self::communicators::Communicators;
 use self::copies::Copies;
 use self::costs::{RankWork, StageWork, costs};
 use self::flops::stage_flops;
-use self::gradients::{
-    GradientGroup, Holder, gradient_groups, part, stage_items, stage_parameters,
-};
+use self::gradients::{GradientGroup, StageParameters, gradient_groups, groups_of_stages};
 use self::names::{Names, streams};
 use self::portions::Portions;
 use self::programs::{PassesId, Programs};
-use self::shape::{
-    BucketShape, ChunkShape, GradientShape, NormShape, Routing, SlotUse, StageShape,
-};
+use self::shape::{SlotUse, StageShape};
+use self::stage::stage_shape;
 use self::states::States;
 use crate::lowered::{Lowered, Place};
-use crate::plan::{GradientSync, Pipeline, Plan, Stage};
-use crate::schedule::{Costs, OptimizerStep, Placement, Position};
+use crate::plan::{Plan, Stage};
+use crate::schedule::{Costs, Placement};
 use crate::times::KernelTimes;
 
 /// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
@@ -70,6 +68,7 @@ pub fn lower(
     let names = Names::new(&mut job, chunks.max().unwrap_or(1) as u32);
     let copies = Copies::new(plan);
     let groups = gradient_groups(plan, times.model(), times.training(), &copies);
+    let groups_of = groups_of_stages(plan, &groups);
     let mut programs = Programs::new(times, names);
     let mut classes = Classes::default();
 
@@ -99,33 +98,29 @@ pub fn lower(
         let words =
             communicators::words_shared(pipeline, placement, times.model(), times.training());
         let work = |s: usize| {
+            let stage = &pipeline.stages[s];
+            let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
+            let (model, training) = (times.model(), times.training());
+            let parameters = StageParameters::of(model, training, pipeline, (placement, s), &shard);
+            let numbers = &groups_of[p][s];
+            let mine: Vec<&GradientGroup> = numbers.iter().map(|&g| &groups[g]).collect();
             let at = (placement, (p, s));
-            let shape = stage_shape(plan, at, (&groups, &copies), &words, (cluster, times));
-            let [held, trained, _] =
-                stage_parameters(times.model(), times.training(), pipeline, placement, s);
-            let parameters = [held, trained];
-            let (layers, offload) = (times.model().layer_count(), pipeline.stages[s].offload);
-            let items = stage_items(pipeline, placement, s, layers).into_iter();
-            let held = |item| {
-                let part = part(times.model(), item);
-                times.model().held_parameters(part, times.training()).per_rank(&shape.shard)
-            };
-            let largest = items.map(held).fold(0.0, f64::max);
-            let first_rank = copies.first_rank((p, s));
-            let mut passes = Vec::with_capacity(pipeline.stages[s].gpus.len());
-            let mut own = shape.clone();
-            for (rank, &gpu) in (first_rank..).zip(&pipeline.stages[s].gpus) {
-                let portion =
-                    |(group, portions): (_, &Portions)| (group, portions.of(RankId(rank)));
-                let held: Vec<(&GradientGroup, f64)> = groups
-                    .iter()
-                    .zip(&portions)
-                    .filter(|(group, _)| group.is_held_by((p, s)))
-                    .map(portion)
-                    .collect();
-                let sharded = (plan.zero.in_effect(), offload);
-                own.states = States::new(parameters, &shape.shard, &held, sharded, largest);
-                passes.push(programs.passes(s, &own, times.kind(gpu)));
+            let held = (parameters, &mine[..]);
+            let mut shape = stage_shape(plan, at, held, &words, (cluster, times, &copies));
+            let sharded = (plan.zero.in_effect(), stage.offload);
+            let mut passes: Vec<PassesId> = Vec::with_capacity(stage.gpus.len());
+            // What the last rank takes: most take as much as their neighbours.
+            let mut taken: Option<Vec<f64>> = None;
+            for (rank, &gpu) in (copies.first_rank((p, s))..).zip(&stage.gpus) {
+                let portion = |&g: &usize| portions[g].of(RankId(rank));
+                let own = numbers.iter().map(portion);
+                if taken.as_ref().is_none_or(|last| !own.clone().eq(last.iter().copied())) {
+                    let own: Vec<f64> = own.collect();
+                    let held = mine.iter().copied().zip(own.iter().copied());
+                    shape.states = States::new(parameters, &shard, held, sharded);
+                    taken = Some(own);
+                }
+                passes.push(programs.passes(s, &shape, times.kind(gpu)));
             }
             Work { shape, passes }
         };
@@ -233,7 +228,7 @@ pub(crate) fn uneven_copies(
 /// What a stage does, before it is known in which order.
 #[derive(Debug)]
 struct Work {
-    /// What all its ranks have in common.
+    /// Its ranks' shape; their states may differ.
     shape: StageShape,
     /// By rank of the stage.
     passes: Vec<PassesId>,
@@ -274,139 +269,4 @@ fn links(cluster: &Cluster) -> Vec<Link> {
     (0..cluster.link_count())
         .map(|link| Link { capacity: cluster.capacity(LinkId(link)).0 })
         .collect()
-}
-
-/// Bytes of an activation element as the cards of a stage exchange it: the widest that one of them
-/// computes in.
-fn element_bytes(stage: &Stage, times: &KernelTimes) -> u32 {
-    let width = |gpu| times.path(times.kind(gpu)).precision.element_bytes();
-    stage.gpus.iter().map(|&gpu| width(gpu)).max().unwrap_or(4)
-}
-
-fn stage_shape(
-    plan: &Plan,
-    (placement, (p, s)): (&Placement, Holder),
-    (groups, copies): (&[GradientGroup], &Copies),
-    (sharing_words, word_shards): &(Vec<usize>, u32),
-    (cluster, times): (&Cluster, &KernelTimes),
-) -> StageShape {
-    let (model, training) = (times.model(), times.training());
-    let pipeline = &plan.pipelines[p];
-    let stage = &pipeline.stages[s];
-    let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
-    let chunks = (0..stage.chunks.len() as u32)
-        .map(|chunk| ChunkShape::of(pipeline, placement, Position { stage: s as u32, chunk }));
-    let mine: Vec<&GradientGroup> =
-        groups.iter().filter(|group| group.is_held_by((p, s))).collect();
-    let resharded = mine.iter().filter(|group| group.shards_on_rank(&shard) > 1);
-    let reshard_bytes = resharded
-        .map(|group| {
-            let on_rank = f64::from(group.shards_on_rank(&shard));
-            group.trained() * on_rank * f64::from(training.gradient_bytes)
-        })
-        .sum();
-    let [_, _, quantised] = stage_parameters(model, training, pipeline, placement, s);
-    let shared =
-        |group: &GradientGroup| plan.zero.stage() > 0 && group.sharing(plan.zero.group) > 1;
-    let gradient = |group: &&GradientGroup| GradientShape {
-        shards: group.shards_on_rank(&shard),
-        buckets: group
-            .buckets
-            .iter()
-            .map(|bucket| BucketShape {
-                items: bucket.items.clone(),
-                trained: bucket.parameters > 0.0,
-            })
-            .collect(),
-        shared: shared(group),
-        replicated: shared(group) && group.sharing(plan.zero.group) < group.copies.len(),
-    };
-    let degrees = [
-        stage.tensor_parallel(),
-        stage.context.degree,
-        if stage.keeps_tokens() { 1 } else { stage.expert_degrees().0 },
-    ];
-    let has_experts = stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part));
-    StageShape {
-        shard,
-        overlap_weight_gradient: plan.overlap_weight_gradient,
-        overlap_tensor: plan.overlap_tensor,
-        recompute: stage.recompute,
-        chunks: chunks.collect(),
-        routes: placement.routes().len() as u32,
-        element_bytes: element_bytes(stage, times),
-        dispatch: (has_experts && !stage.keeps_tokens()).then(|| {
-            let group = &copies.first_groups((p, s), &shard)[ProcessGroup::Expert as usize];
-            let mut nodes: Vec<_> = group.iter().map(|&gpu| cluster.node_of(gpu)).collect();
-            nodes.sort_unstable();
-            nodes.dedup();
-            Routing {
-                dispatch: stage.experts.dispatch,
-                element_bytes: stage
-                    .gpus
-                    .iter()
-                    .map(|&gpu| training.dispatch_bytes(times.path(times.kind(gpu))))
-                    .fold(0.0, f64::max),
-                ranks: group.len() as u32,
-                nodes: nodes.len() as u32,
-            }
-        }),
-        gradients: mine.iter().map(gradient).collect(),
-        overlap_gradients: matches!(plan.gradient_sync, GradientSync::Overlapped { .. }),
-        sharded: plan.zero.in_effect(),
-        embedding_shards: if sharing_words.contains(&s) {
-            word_shards / stage.tensor_parallel()
-        } else {
-            0
-        },
-        norm: norm_shape(plan, pipeline, s),
-        states: States::default(),
-        offload: stage.offload,
-        ranks_on_node: if stage.offload.optimizer {
-            copies.ranks_on_node(cluster, (p, s))
-        } else {
-            1
-        },
-        quantised_parameters: quantised.per_rank(&shard),
-        communicators: communicators_of(plan, pipeline, &mine, &degrees),
-        reshard_bytes,
-    }
-}
-
-/// How many communicators of two ranks, and of more, a rank of a stage is a member of: its process
-/// groups, the replicas of what it holds, the stages of its pipeline, the ranks of its pipeline, and the
-/// world, in which frameworks meet before the first iteration.
-fn communicators_of(
-    plan: &Plan,
-    pipeline: &Pipeline,
-    groups: &[&GradientGroup],
-    degrees: &[u32],
-) -> [u32; 2] {
-    let stages = pipeline.stages.len();
-    let ranks = pipeline.stages.iter().map(|stage| stage.gpus.len()).sum::<usize>();
-    let replicas = |experts| {
-        let copies = groups.iter().filter(|group| group.experts == experts);
-        copies.map(|group| group.copies.len()).max().unwrap_or(1)
-    };
-    let model = if stages > 1 && ranks > stages { ranks } else { 1 };
-    let sizes = degrees.iter().map(|&degree| degree as usize);
-    let sizes = sizes.chain([stages, model, replicas(false), replicas(true), plan.gpus().count()]);
-    sizes.fold([0, 0], |[pairs, more], size| match size {
-        0 | 1 => [pairs, more],
-        2 => [pairs + 1, more],
-        _ => [pairs, more + 1],
-    })
-}
-
-fn norm_shape(plan: &Plan, pipeline: &Pipeline, s: usize) -> NormShape {
-    let stages = pipeline.stages.len();
-    if stages == 1 && pipeline.stages[0].gpus.len() <= 1 {
-        return NormShape::Alone;
-    }
-    match plan.schedule.optimizer_step() {
-        OptimizerStep::PostValidation if stages > 1 => {
-            NormShape::Chain { receives: s > 0, sends: s + 1 < stages }
-        }
-        _ => NormShape::Meeting,
-    }
 }

@@ -78,6 +78,11 @@ impl Copies {
         copies
     }
 
+    /// Ranks of the plan.
+    pub(super) fn rank_count(&self) -> usize {
+        self.gpus.len()
+    }
+
     /// The card of a rank.
     pub(super) fn gpu(&self, rank: RankId) -> GpuId {
         self.gpus[rank.0 as usize]

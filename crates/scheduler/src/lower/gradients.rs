@@ -40,11 +40,6 @@ pub(super) struct GradientGroup {
 }
 
 impl GradientGroup {
-    /// Whether a stage holds the group's parameters.
-    pub(super) fn is_held_by(&self, holder: Holder) -> bool {
-        self.holders.binary_search(&holder).is_ok()
-    }
-
     /// Shards on each rank of a holder, by the shape of its stage.
     pub(super) fn shards_on_rank(&self, shard: &Shard) -> u32 {
         let degree = if self.experts {
@@ -122,7 +117,7 @@ pub(super) fn words_trained(training: &Training) -> bool {
 }
 
 /// The items that a stage holds in any of its chunks, descending, each once.
-pub(super) fn stage_items(
+fn stage_items(
     pipeline: &Pipeline,
     placement: &Placement,
     stage: usize,
@@ -143,27 +138,49 @@ fn holds_copy(model: &Model, items: &[Item]) -> bool {
     !items.contains(&0) && items.iter().any(|&item| shares_words(model, item))
 }
 
-/// Parameters that a stage holds, over all its ranks: all of them, and those that are trained.
-pub(super) fn stage_parameters(
-    model: &Model,
-    training: &Training,
-    pipeline: &Pipeline,
-    placement: &Placement,
-    stage: usize,
-) -> [ParameterCount; 3] {
-    let items = stage_items(pipeline, placement, stage, model.layer_count());
-    let parts = || items.iter().map(|&item| part(model, item));
-    let mut held: ParameterCount = parts().map(|part| model.held_parameters(part, training)).sum();
-    let mut trained: ParameterCount =
-        parts().map(|part| model.trained_parameters(part, training)).sum();
-    if holds_copy(model, &items) {
-        let copy = ParameterCount::dense(model.word_embedding());
-        held += copy;
-        if words_trained(training) {
-            trained += copy;
+/// Parameters of a stage that one of its ranks holds, before replicas share any out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StageParameters {
+    /// All of them.
+    pub held: f64,
+    /// Those that are trained.
+    pub trained: f64,
+    /// Those that linear layers multiply in quantised copies, on cards that do so.
+    pub quantised: f64,
+    /// Those of the item that has most.
+    pub largest_item: f64,
+}
+
+impl StageParameters {
+    pub(super) fn of(
+        model: &Model,
+        training: &Training,
+        pipeline: &Pipeline,
+        (placement, stage): (&Placement, usize),
+        shard: &Shard,
+    ) -> Self {
+        let items = stage_items(pipeline, placement, stage, model.layer_count());
+        let parts = || items.iter().map(|&item| part(model, item));
+        let held_of = |part| model.held_parameters(part, training);
+        let mut held: ParameterCount = parts().map(held_of).sum();
+        let mut trained: ParameterCount =
+            parts().map(|part| model.trained_parameters(part, training)).sum();
+        if holds_copy(model, &items) {
+            let copy = ParameterCount::dense(model.word_embedding());
+            held += copy;
+            if words_trained(training) {
+                trained += copy;
+            }
+        }
+        let quantised: ParameterCount = parts().map(|part| model.quantised_parameters(part)).sum();
+        let of_items = parts().map(|part| held_of(part).per_rank(shard));
+        Self {
+            held: held.per_rank(shard),
+            trained: trained.per_rank(shard),
+            quantised: quantised.per_rank(shard),
+            largest_item: of_items.fold(0.0, f64::max),
         }
     }
-    [held, trained, parts().map(|part| model.quantised_parameters(part)).sum()]
 }
 
 /// The stages of a pipeline that hold the word embedding or a copy of it, if some of them are copies
@@ -306,6 +323,18 @@ pub(super) fn gradient_groups(
         Some(GradientGroup { holders, copies, experts, shards, split, buckets })
     };
     by_holders.into_iter().filter_map(group).collect()
+}
+
+/// By pipeline and stage, the numbers of the groups whose parameters it holds, ascending.
+pub(super) fn groups_of_stages(plan: &Plan, groups: &[GradientGroup]) -> Vec<Vec<Vec<usize>>> {
+    let none = |pipeline: &Pipeline| vec![Vec::new(); pipeline.stages.len()];
+    let mut of_stages: Vec<Vec<Vec<usize>>> = plan.pipelines.iter().map(none).collect();
+    for (number, group) in groups.iter().enumerate() {
+        for &(p, s) in &group.holders {
+            of_stages[p][s].push(number);
+        }
+    }
+    of_stages
 }
 
 /// By route, the stage that holds each item of a pipeline.

@@ -1,8 +1,8 @@
 //! How many parameters, gradients and optimizer states lie on a card.
 
-use motley_workload::{ParameterCount, Shard};
+use motley_workload::Shard;
 
-use super::gradients::{Bucket, GradientGroup};
+use super::gradients::{Bucket, GradientGroup, StageParameters};
 use crate::plan::Offload;
 use crate::zero::Sharded;
 
@@ -28,17 +28,14 @@ pub(super) struct States {
 }
 
 impl States {
-    /// Of a rank of a stage that holds `held` parameters, of which `trained` are trained; each of
-    /// `groups` comes with the portion of its shards that the rank takes, and `largest` is how many
-    /// parameters the stage's largest item has on a rank.
-    pub(super) fn new(
-        [held, trained]: [ParameterCount; 2],
+    /// Of a rank of a stage; each of `groups` comes with the portion of its shards that the rank takes.
+    pub(super) fn new<'a>(
+        stage: StageParameters,
         shard: &Shard,
-        groups: &[(&GradientGroup, f64)],
+        groups: impl Iterator<Item = (&'a GradientGroup, f64)>,
         (sharded, offload): (Sharded, Offload),
-        largest_item: f64,
     ) -> Self {
-        let (held, trained) = (held.per_rank(shard), trained.per_rank(shard));
+        let StageParameters { held, trained, largest_item, .. } = stage;
         let mut states = Self {
             parameters: held,
             gathered: 0.0,
@@ -47,9 +44,10 @@ impl States {
             averaged: 0.0,
             stepped: trained,
             own_share: 1.0,
-            shared: sharded != Sharded::Nothing && !groups.is_empty(),
+            shared: false,
         };
-        for &(group, portion) in groups {
+        for (group, portion) in groups {
+            states.shared = sharded != Sharded::Nothing;
             let on_rank = f64::from(group.shards_on_rank(shard));
             let given_away = 1.0 - portion;
             let of_group = on_rank * group.trained();

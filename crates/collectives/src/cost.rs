@@ -1,7 +1,5 @@
 //! The time of one collective on idle links, in NCCL's form.
 
-use motley_topology::PathClass;
-
 use crate::plan::Plan;
 use crate::tuning::{self, Generation, Hop};
 use crate::{Algorithm, CollectiveKind, Protocol};
@@ -23,6 +21,13 @@ pub(crate) struct Members {
     pub(crate) memory: f64,
     /// Streaming multiprocessors of the card that has fewest.
     pub(crate) processors: f64,
+}
+
+impl Members {
+    /// The processors that so many blocks take of each card: one each, but one is left to compute.
+    pub(crate) fn processors_for(&self, blocks: f64) -> f64 {
+        blocks.min(self.processors - 1.0).max(0.0)
+    }
 }
 
 /// What a call amounts to.
@@ -108,17 +113,21 @@ pub(crate) fn cost(
         Algorithm::Nvls | Algorithm::NvlsTree => members.generation.nvls_channels(),
         Algorithm::Direct | Algorithm::Rails => return None,
     };
-    let processors = blocks.min(members.processors - 1.0).max(0.0);
+    let processors = members.processors_for(blocks);
     Some(Cost { latency, bytes: per_connection, rate_cap, processors })
 }
 
-/// Seconds until the pipeline between nodes is full: for long messages the time of the bytes in
-/// flight, for short ones a multiple of the transfer, in between less than either. `connections`
-/// is the message over the bytes of one connection.
+/// Seconds until the pipeline between nodes is full: the time of the bytes in flight, or a multiple of
+/// the transfer. `connections` is the message over the bytes of one connection.
 fn net_fill(plan: &Plan, protocol: Protocol, moving: f64, connections: f64) -> f64 {
     let in_flight = tuning::net_in_flight(protocol, plan.channels);
     let full = in_flight / (plan.idle_rate * connections);
-    let short = tuning::UNPIPELINED * moving;
+    fill(full, tuning::UNPIPELINED * moving)
+}
+
+/// Seconds until a pipeline is full: `full` for long messages, `short` for short ones, in between less
+/// than either.
+pub(crate) fn fill(full: f64, short: f64) -> f64 {
     if short > 0.0 { full * short / (full + short) } else { 0.0 }
 }
 
@@ -154,7 +163,7 @@ fn steps(
     plan: &Plan,
 ) -> f64 {
     let step = |hop| members.generation.step(algorithm, protocol, hop);
-    let inside = step(if plan.inside <= PathClass::Nvb { Hop::NvLink } else { Hop::Pci });
+    let inside = step(Hop::of(plan.inside));
     let simple = protocol == Protocol::Simple;
     // Simple waits for a flush of the receiving NIC.
     let between = step(Hop::Net) + plan.net_latency / MICRO * if simple { 2.0 } else { 1.0 };

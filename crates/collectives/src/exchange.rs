@@ -1,9 +1,9 @@
 //! Exchanges between pairs: all-to-all and shift, as NCCL runs grouped sends and receives.
 
 use motley_job::Footprint;
-use motley_topology::{Cluster, GpuId, LinkId, LinkKind, PathClass, RouteError};
+use motley_topology::{Cluster, GpuId, LinkId, LinkKind, RouteError};
 
-use crate::cost::{Cost, MICRO, Members};
+use crate::cost::{Cost, MICRO, Members, fill};
 use crate::plan::{Crossings, Plan};
 use crate::tuning::{self, Hop};
 use crate::{Algorithm, CollectiveKind, Protocol};
@@ -58,21 +58,15 @@ pub(crate) fn cost(
         _ => (bytes / n, n - 1.0, bytes / n),
     };
     let generation = members.generation;
-    let hop = match plan.inside {
-        _ if members.nodes > 1 => Hop::Net,
-        inside if inside <= PathClass::Nvb => Hop::NvLink,
-        _ => Hop::Pci,
-    };
+    let hop = if members.nodes > 1 { Hop::Net } else { Hop::of(plan.inside) };
     let latency = MICRO
         * (generation.base(Algorithm::Direct, protocol)
             + generation.step(Algorithm::Direct, protocol, hop)
             + tuning::PEER * (peers - 1.0));
     // One multiprocessor for each channel, as many as the rate out of a card takes.
     let channels = plan.idle_rate * peers / generation.channel_rate();
-    let processors = channels
-        .clamp(tuning::FEWEST_CHANNELS, tuning::MOST_CHANNELS)
-        .min(members.processors - 1.0)
-        .max(0.0);
+    let blocks = channels.clamp(tuning::FEWEST_CHANNELS, tuning::MOST_CHANNELS);
+    let processors = members.processors_for(blocks);
     match protocol {
         Protocol::Ll if members.protocols[Protocol::Ll as usize] => {
             let rate_cap = (plan.idle_rate * tuning::RING_LL).min(tuning::EXCHANGE_LL);
@@ -83,9 +77,7 @@ pub(crate) fn cost(
             let rate = plan.idle_rate.min(limit);
             let copied = own / (generation.exchange_copy() * members.memory);
             let moving = part / rate + copied;
-            let short = generation.exchange_unpipelined() * moving;
-            let full = tuning::EXCHANGE_FILL;
-            let fill = if short > 0.0 { full * short / (full + short) } else { 0.0 };
+            let fill = fill(tuning::EXCHANGE_FILL, generation.exchange_unpipelined() * moving);
             // The flush of the receiving NIC crosses once more.
             let latency = latency + 2.0 * plan.net_latency + fill;
             let rate_cap = if copied > 0.0 { part / moving } else { rate };

@@ -1,8 +1,6 @@
 //! Copies between cards and the memory of their hosts.
 
-use motley_job::Call;
 use motley_topology::{Cluster, GpuId, LinkId, RouteError};
-use motley_units::Time;
 
 use crate::connections::Connections;
 use crate::{Transfer, tuning};
@@ -43,9 +41,6 @@ pub fn host_copies(
             HostCopy::ToCard => links.extend(route.links.iter().rev().map(|link| link.reverse())),
         });
     }
-    let latency = Time::from_secs_f64(latency);
     // Copy engines move the bytes.
-    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
-    let footprint = connections.footprint();
-    Ok(Transfer { footprint, call, connections }.carrying(bytes_each))
+    Ok(Transfer::new(connections, latency, bytes_each))
 }

@@ -5,7 +5,7 @@
 //! many ranks of the node want it; that card forwards it over NVLink. Combine takes the same way
 //! back. Both stages are pipelined, so they move at the same time.
 
-use motley_topology::{Cluster, GpuId, PathClass, RouteError};
+use motley_topology::{Cluster, GpuId, RouteError};
 
 use crate::cost::{Cost, MICRO, Members};
 use crate::membership::Local;
@@ -67,11 +67,11 @@ pub(crate) fn cost(
     }
     let generation = members.generation;
     let step = |hop| generation.step(Algorithm::Rails, Protocol::Ll, hop);
-    let inside = step(if plan.inside <= PathClass::Nvb { Hop::NvLink } else { Hop::Pci });
+    let inside = step(Hop::of(plan.inside));
     let between = if members.nodes > 1 { step(Hop::Net) } else { 0.0 };
     let round = generation.base(Algorithm::Rails, Protocol::Ll) + inside + between;
     let latency = 2.0 * (round * MICRO + plan.net_latency);
     let rate_cap = plan.idle_rate.min(limit);
-    let processors = f64::from(DEEPEP_SMS).min(members.processors - 1.0).max(0.0);
+    let processors = members.processors_for(f64::from(DEEPEP_SMS));
     Some(Cost { latency, bytes: bytes / members.count as f64, rate_cap, processors })
 }

@@ -5,6 +5,7 @@ use motley_topology::{Cluster, GpuId, PathClass, RouteError};
 use motley_units::{Seconds, Time};
 
 use crate::connections::Connections;
+use crate::cost::MICRO;
 use crate::plan::idle_rate;
 use crate::tuning::{Generation, Hop};
 use crate::{Algorithm, Protocol};
@@ -20,6 +21,19 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// Of `bytes_each` over each connection, after `latency` seconds; nothing but links limits it, and
+    /// it takes no processors.
+    pub(crate) fn new(connections: Connections, latency: f64, bytes_each: f64) -> Self {
+        let call = Call {
+            bytes: 0.0,
+            latency: Time::from_secs_f64(latency),
+            rate_cap: f64::INFINITY,
+            footprint: 0,
+            processors: 0.0,
+        };
+        Self { footprint: connections.footprint(), call, connections }.carrying(bytes_each)
+    }
+
     /// The links of each send, but for those that cross none.
     pub fn connections(&self) -> Vec<Footprint> {
         self.connections.footprints()
@@ -64,17 +78,9 @@ pub fn transfer(
         }
         let older = cluster.device(from).sm_version().min(cluster.device(to).sm_version());
         let generation = Generation::of(older);
-        let hop = match class {
-            PathClass::Net => Hop::Net,
-            class if class <= PathClass::Nvb => Hop::NvLink,
-            _ => Hop::Pci,
-        };
         let software = generation.base(Algorithm::Ring, Protocol::Ll)
-            + generation.step(Algorithm::Ring, Protocol::Ll, hop);
-        latency = latency.max(software * 1e-6 + hops.0);
+            + generation.step(Algorithm::Ring, Protocol::Ll, Hop::of(class));
+        latency = latency.max(software * MICRO + hops.0);
     }
-    let footprint = connections.footprint();
-    let latency = Time::from_secs_f64(latency);
-    let call = Call { bytes: 0.0, latency, rate_cap: f64::INFINITY, footprint: 0, processors: 0.0 };
-    Ok(Transfer { footprint, call, connections }.carrying(bytes_each))
+    Ok(Transfer::new(connections, latency, bytes_each))
 }

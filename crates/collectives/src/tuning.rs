@@ -6,6 +6,8 @@
 //! optimistic are fitted; NCCL itself predicts 10-40 % less time than these measure. The kernels of
 //! DeepEP (github.com/deepseek-ai/DeepEP): the rates that its documentation publishes.
 
+use motley_topology::PathClass;
+
 use crate::{Algorithm, Protocol};
 
 /// The rows of NCCL's tables, by the lowest compute capability in the communicator.
@@ -24,6 +26,17 @@ pub(crate) enum Hop {
     NvLink,
     Pci,
     Net,
+}
+
+impl Hop {
+    /// Of a path between two cards.
+    pub(crate) fn of(class: PathClass) -> Self {
+        match class {
+            PathClass::Net => Self::Net,
+            class if class <= PathClass::Nvb => Self::NvLink,
+            _ => Self::Pci,
+        }
+    }
 }
 
 impl Generation {

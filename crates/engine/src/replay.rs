@@ -170,21 +170,13 @@ impl<'a, O: Observer> Replay<'a, O> {
         loop {
             match tables.code.instructions[at as usize] {
                 Instruction::Compute { tag, spread, duration } => {
-                    let mut duration = duration * slowness;
-                    if let Some(noise) = &mut self.noise {
-                        duration *= noise.draw(r, spread);
-                    }
-                    let end = now + nearest(duration);
+                    let end = now + length(&mut self.noise, r, spread, duration * slowness);
                     self.observer.compute(RankId(rank), shifted(tag, index), now, end);
                     now = end;
                 }
                 Instruction::Beside { tag, spread, duration } => {
-                    let mut duration = duration * slowness;
-                    if let Some(noise) = &mut self.noise {
-                        duration *= noise.draw(r, spread);
-                    }
-                    let tag = shifted(tag, index);
-                    match self.compute_beside(rank, tag, now, nearest(duration)) {
+                    let work = length(&mut self.noise, r, spread, duration * slowness);
+                    match self.compute_beside(rank, shifted(tag, index), now, work) {
                         Some(end) => now = end,
                         None => break,
                     }
@@ -516,6 +508,15 @@ impl<'a, O: Observer> Replay<'a, O> {
         self.sum_up();
         Ok(outcome)
     }
+}
+
+/// How long a computation of a rank takes alone; `picos` is without noise.
+#[inline]
+fn length(noise: &mut Option<Noise>, rank: usize, spread: u16, mut picos: f64) -> Time {
+    if let Some(noise) = noise {
+        picos *= noise.draw(rank, spread);
+    }
+    nearest(picos)
 }
 
 /// A duration in picoseconds, rounded to the nearest; negative and NaN become zero.

@@ -17,10 +17,10 @@
 use motley_job::{RankId, Tag};
 use motley_units::Time;
 
-use super::{Replay, nearest};
+use super::{Replay, length};
 use crate::Observer;
 use crate::pace::{Span, Speed, end_beside};
-use crate::prepare::{Gang, Tables};
+use crate::prepare::{Cursor, Gang, Tables};
 use crate::queue::Event;
 
 /// Of one rank.
@@ -153,12 +153,8 @@ impl<O: Observer> Replay<'_, O> {
     /// Takes the members of a gang through a computation beside calls among themselves.
     pub(super) fn compute_gang_beside(&mut self, gang: Gang, tag: Tag, spread: u16, duration: f64) {
         for r in gang.ranks() {
-            let now = self.cursors[r].now;
-            let mut work = duration * self.cursors[r].slowness;
-            if let Some(noise) = &mut self.noise {
-                work *= noise.draw(r, spread);
-            }
-            let work = nearest(work);
+            let Cursor { now, slowness, .. } = self.cursors[r];
+            let work = length(&mut self.noise, r, spread, duration * slowness);
             let end = end_beside(now, work, &self.spans_among(gang, r));
             self.cursors[r].now = end;
             self.tell_compute(r as u32, tag, (now, end), work);

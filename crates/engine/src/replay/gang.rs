@@ -9,7 +9,7 @@
 use motley_job::{CommId, RankId, Tag};
 use motley_units::Time;
 
-use super::{Replay, nearest};
+use super::{Replay, length};
 use crate::Observer;
 use crate::eager::Instance;
 use crate::prepare::{Gang, Instruction, NONE, shifted};
@@ -77,11 +77,9 @@ impl<O: Observer> Replay<'_, O> {
                 let tag = shifted(tag, index);
                 for r in gang.ranks() {
                     let cursor = &mut self.cursors[r];
-                    let mut duration = duration * cursor.slowness;
-                    if let Some(noise) = &mut self.noise {
-                        duration *= noise.draw(r, spread);
-                    }
-                    let (start, end) = (cursor.now, cursor.now + nearest(duration));
+                    let start = cursor.now;
+                    let end =
+                        start + length(&mut self.noise, r, spread, duration * cursor.slowness);
                     cursor.now = end;
                     self.observer.compute(RankId(r as u32), tag, start, end);
                 }

@@ -99,45 +99,41 @@ impl Observer for Silent {
     }
 }
 
+/// Of an observer `$this` that hands on what it is told: all events, to each of `$observers` in turn.
+/// What it answers is its own.
+macro_rules! hand_on {
+    (@each $this:ident $observers:tt $($event:ident $arguments:tt;)+) => {
+        $(hand_on!(@one $this $observers $event $arguments);)+
+    };
+    (@one $this:ident $observers:tt $event:ident($($argument:ident: $kind:ty),+)) => {
+        #[inline]
+        fn $event(&mut self, $($argument: $kind),+) {
+            let $this = self;
+            hand_on!(@tell $observers $event($($argument),+));
+        }
+    };
+    (@tell ($($observer:expr),+) $event:ident $arguments:tt) => {
+        $(if let Some(observer) = $observer {
+            observer.$event $arguments;
+        })+
+    };
+    ($this:ident to $($observer:expr),+) => {
+        hand_on!(@each $this ($($observer),+)
+            compute(rank: RankId, tag: Tag, start: Time, end: Time);
+            slow_down(rank: RankId, tag: Tag, by: Time);
+            wait(
+                rank: RankId, comm: CommId, call: u16, tag: Tag, from: Time, start: Time, end: Time
+            );
+            transfer(comm: CommId, call: u16, sequence: u32, start: Time, end: Time);
+            finish(rank: RankId, at: Time);
+            pass_over(operations: u64);
+            repeat(times: u64);
+        );
+    };
+}
+
 impl<A: Observer, B: Observer> Observer for (A, B) {
-    #[inline]
-    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
-        self.0.compute(rank, tag, start, end);
-        self.1.compute(rank, tag, start, end);
-    }
-
-    #[inline]
-    fn slow_down(&mut self, rank: RankId, tag: Tag, by: Time) {
-        self.0.slow_down(rank, tag, by);
-        self.1.slow_down(rank, tag, by);
-    }
-
-    #[inline]
-    fn wait(
-        &mut self,
-        rank: RankId,
-        comm: CommId,
-        call: u16,
-        tag: Tag,
-        from: Time,
-        start: Time,
-        end: Time,
-    ) {
-        self.0.wait(rank, comm, call, tag, from, start, end);
-        self.1.wait(rank, comm, call, tag, from, start, end);
-    }
-
-    #[inline]
-    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
-        self.0.transfer(comm, call, sequence, start, end);
-        self.1.transfer(comm, call, sequence, start, end);
-    }
-
-    #[inline]
-    fn finish(&mut self, rank: RankId, at: Time) {
-        self.0.finish(rank, at);
-        self.1.finish(rank, at);
-    }
+    hand_on!(both to Some(&mut both.0), Some(&mut both.1));
 
     #[inline]
     fn summarises(&self, comm: CommId) -> bool {
@@ -148,54 +144,10 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn tells_ranks_apart(&self) -> bool {
         self.0.tells_ranks_apart() || self.1.tells_ranks_apart()
     }
-
-    #[inline]
-    fn pass_over(&mut self, operations: u64) {
-        self.0.pass_over(operations);
-        self.1.pass_over(operations);
-    }
-
-    #[inline]
-    fn repeat(&mut self, times: u64) {
-        self.0.repeat(times);
-        self.1.repeat(times);
-    }
 }
 
 impl<O: Observer> Observer for &mut O {
-    #[inline]
-    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
-        (**self).compute(rank, tag, start, end);
-    }
-
-    #[inline]
-    fn slow_down(&mut self, rank: RankId, tag: Tag, by: Time) {
-        (**self).slow_down(rank, tag, by);
-    }
-
-    #[inline]
-    fn wait(
-        &mut self,
-        rank: RankId,
-        comm: CommId,
-        call: u16,
-        tag: Tag,
-        from: Time,
-        start: Time,
-        end: Time,
-    ) {
-        (**self).wait(rank, comm, call, tag, from, start, end);
-    }
-
-    #[inline]
-    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
-        (**self).transfer(comm, call, sequence, start, end);
-    }
-
-    #[inline]
-    fn finish(&mut self, rank: RankId, at: Time) {
-        (**self).finish(rank, at);
-    }
+    hand_on!(it to Some(&mut **it));
 
     #[inline]
     fn summarises(&self, comm: CommId) -> bool {
@@ -206,56 +158,11 @@ impl<O: Observer> Observer for &mut O {
     fn tells_ranks_apart(&self) -> bool {
         (**self).tells_ranks_apart()
     }
-
-    #[inline]
-    fn pass_over(&mut self, operations: u64) {
-        (**self).pass_over(operations);
-    }
-
-    #[inline]
-    fn repeat(&mut self, times: u64) {
-        (**self).repeat(times);
-    }
 }
 
 /// Nobody ignores everything.
 impl<O: Observer> Observer for Option<O> {
-    #[inline]
-    fn compute(&mut self, rank: RankId, tag: Tag, start: Time, end: Time) {
-        if let Some(observer) = self {
-            observer.compute(rank, tag, start, end);
-        }
-    }
-
-    #[inline]
-    fn wait(
-        &mut self,
-        rank: RankId,
-        comm: CommId,
-        call: u16,
-        tag: Tag,
-        from: Time,
-        start: Time,
-        end: Time,
-    ) {
-        if let Some(observer) = self {
-            observer.wait(rank, comm, call, tag, from, start, end);
-        }
-    }
-
-    #[inline]
-    fn transfer(&mut self, comm: CommId, call: u16, sequence: u32, start: Time, end: Time) {
-        if let Some(observer) = self {
-            observer.transfer(comm, call, sequence, start, end);
-        }
-    }
-
-    #[inline]
-    fn finish(&mut self, rank: RankId, at: Time) {
-        if let Some(observer) = self {
-            observer.finish(rank, at);
-        }
-    }
+    hand_on!(perhaps to perhaps.as_mut());
 
     #[inline]
     fn summarises(&self, comm: CommId) -> bool {
@@ -266,18 +173,68 @@ impl<O: Observer> Observer for Option<O> {
     fn tells_ranks_apart(&self) -> bool {
         self.as_ref().is_some_and(Observer::tells_ranks_apart)
     }
+}
 
-    #[inline]
-    fn pass_over(&mut self, operations: u64) {
-        if let Some(observer) = self {
-            observer.pass_over(operations);
+#[cfg(test)]
+mod tests {
+    use motley_job::NameId;
+
+    use super::*;
+
+    /// Counts what it is told, each event as itself.
+    #[derive(Debug, Default, PartialEq)]
+    struct Told([u32; 7]);
+
+    impl Observer for Told {
+        fn compute(&mut self, _: RankId, _: Tag, _: Time, _: Time) {
+            self.0[0] += 1;
+        }
+
+        fn slow_down(&mut self, _: RankId, _: Tag, _: Time) {
+            self.0[1] += 1;
+        }
+
+        fn wait(&mut self, _: RankId, _: CommId, _: u16, _: Tag, _: Time, _: Time, _: Time) {
+            self.0[2] += 1;
+        }
+
+        fn transfer(&mut self, _: CommId, _: u16, _: u32, _: Time, _: Time) {
+            self.0[3] += 1;
+        }
+
+        fn finish(&mut self, _: RankId, _: Time) {
+            self.0[4] += 1;
+        }
+
+        fn pass_over(&mut self, _: u64) {
+            self.0[5] += 1;
+        }
+
+        fn repeat(&mut self, _: u64) {
+            self.0[6] += 1;
         }
     }
 
-    #[inline]
-    fn repeat(&mut self, times: u64) {
-        if let Some(observer) = self {
-            observer.repeat(times);
-        }
+    fn tell_everything(mut observer: impl Observer) {
+        let tag = Tag { name: NameId(0), index: 0 };
+        let (rank, comm, now) = (RankId(0), CommId(0), Time::ZERO);
+        observer.compute(rank, tag, now, now);
+        observer.slow_down(rank, tag, now);
+        observer.wait(rank, comm, 0, tag, now, now, now);
+        observer.transfer(comm, 0, 0, now, now);
+        observer.finish(rank, now);
+        observer.pass_over(1);
+        observer.repeat(1);
+    }
+
+    #[test]
+    fn whoever_hands_on_keeps_nothing_back() {
+        let mut told = [(); 4].map(|()| Told::default());
+        let [one, other, third, perhaps] = &mut told;
+        tell_everything((one, other));
+        tell_everything(&mut &mut *third);
+        tell_everything(Some(perhaps));
+        assert_eq!(told, [(); 4].map(|()| Told([1; 7])));
+        tell_everything(None::<Told>);
     }
 }

@@ -52,6 +52,21 @@ pub struct Breakdown {
     pub computed: ComputeBreakdown,
 }
 
+/// Short names of the parts, in the order of [`Breakdown::parts`].
+const NAMES: [&str; 11] = [
+    "compute",
+    "overlap slow-down",
+    "exposed TP",
+    "exposed CP",
+    "exposed EP",
+    "exposed PP",
+    "exposed DP",
+    "host copies",
+    "host launches",
+    "bubble",
+    "stragglers",
+];
+
 /// Parts of [`Breakdown::compute`], which they sum to exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ComputeBreakdown {
@@ -206,6 +221,15 @@ impl Breakdown {
             self.bubble,
             self.straggler_wait,
         ]
+    }
+
+    /// The parts, each as its share of the iteration time under a short name, the largest first.
+    pub fn shares(&self) -> Vec<(&'static str, f64)> {
+        let total = self.total();
+        let mut shares: Vec<(&str, f64)> =
+            NAMES.into_iter().zip(self.parts().map(|part| share(part, total))).collect();
+        shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        shares
     }
 
     /// The iteration time.

@@ -1,5 +1,9 @@
 //! Layers of the stages.
 
+use std::ops::Range;
+
+use motley_scenario::raw::{RawPlan, RawSplit};
+
 use super::assumptions::Assumptions;
 use super::plan::Degrees;
 use super::{Concern, Software, Unsupported};
@@ -118,6 +122,18 @@ fn nanotron(
         }
     }
     Ok(counts)
+}
+
+/// Whether the first stage has the embedding alone.
+pub(crate) fn begins_empty(plan: &RawPlan) -> bool {
+    match plan {
+        RawPlan::Uniform { layers: RawSplit::Counts(counts), .. } => counts.first() == Some(&0),
+        RawPlan::Uniform { .. } => false,
+        RawPlan::Explicit { pipelines, .. } => pipelines
+            .iter()
+            .filter_map(|pipeline| pipeline.stages.first())
+            .any(|stage| stage.layers.0.iter().all(Range::is_empty)),
+    }
 }
 
 #[cfg(test)]

@@ -150,6 +150,9 @@ impl Verdict {
         evaluator: &mut Evaluator,
     ) -> Result<Self, Unsupported> {
         let samples = raw.training.global_batch;
+        // A first stage that was put before the row's own is none that anybody measured.
+        let logged = self.memory_figure != Figure::Step || !translate::begins_empty(&raw.plan);
+        let measured_memory_bytes = self.measured_memory_bytes.filter(|_| logged);
         let scenario = raw.resolve().map_err(|rejected| because_rejected(&rejected))?;
         let prepared = evaluator.prepare(&scenario).map_err(because)?;
         let short = prepared.out_of_memory();
@@ -191,6 +194,7 @@ impl Verdict {
             samples: Some(samples),
             reason: short.first().map(ToString::to_string),
             predicted_memory_bytes,
+            measured_memory_bytes,
             ..self
         })
     }

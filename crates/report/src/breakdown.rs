@@ -247,3 +247,38 @@ impl Breakdown {
 pub(crate) fn share(part: Time, whole: Time) -> f64 {
     if whole == Time::ZERO { 0.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_the_whole_the_largest_first() {
+        let time = Time::from_picos;
+        let breakdown = Breakdown {
+            compute: time(20),
+            overlap_slowdown: time(5),
+            exposed_tensor_parallel: time(0),
+            exposed_context_parallel: time(0),
+            exposed_expert_parallel: time(0),
+            exposed_pipeline_parallel: time(10),
+            exposed_data_parallel: time(60),
+            exposed_host: time(0),
+            host_launch: time(0),
+            bubble: time(4),
+            straggler_wait: time(1),
+            computed: ComputeBreakdown {
+                forward: time(7),
+                backward: time(13),
+                recompute: time(0),
+                other: time(0),
+            },
+        };
+        let expected = ["exposed DP", "compute", "exposed PP", "overlap slow-down", "bubble"];
+        let found: Vec<&str> = breakdown.shares().iter().map(|(name, _)| *name).collect();
+        assert_eq!(found[..5], expected);
+        assert!((breakdown.shares()[0].1 - 0.6).abs() < 1e-12);
+        let sum: f64 = breakdown.shares().iter().map(|(_, share)| share).sum();
+        assert!((sum - 1.0).abs() < 1e-12);
+    }
+}

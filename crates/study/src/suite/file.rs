@@ -71,19 +71,19 @@ struct File {
 }
 
 /// Rows that say the same things.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
+struct Table {
     /// Where in the source they are.
-    pub place: String,
+    place: String,
     /// Fields of a row that all rows of the table have.
     #[serde(default)]
-    pub common: Value,
+    common: Value,
     /// What each cell of a row says: `id`, the name of a part (`model`, `hardware`, `parallel`), or a
     /// field by its path, `parallel.tp`.
-    pub columns: Vec<String>,
+    columns: Vec<String>,
     /// Cells in the order of the columns; `None` is what the source does not state.
-    pub rows: Vec<Value>,
+    rows: Vec<Value>,
 }
 
 /// Reads a file, or says all that is wrong with it.

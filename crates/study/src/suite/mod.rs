@@ -12,7 +12,7 @@ mod merge;
 use std::sync::LazyLock;
 
 pub use constant::{Constant, MeasuredOn, constants};
-pub use file::{Choice, Citation, Table};
+pub use file::{Choice, Citation};
 
 use crate::runs::Runs;
 

@@ -40,7 +40,8 @@ pub fn suite_page(validation: &Validation, suite: &Suite) -> String {
 }
 
 fn tables(page: &mut String, validation: &Validation) {
-    overall(page, validation);
+    let held = CrossValidation::of(validation);
+    overall(page, validation, &held);
     let mut by = |title: &str, keys: &[Key]| {
         let _ = write!(page, "\n## By {title}\n\n");
         groups(page, title, &validation.by(&Grouping(keys.to_vec())), &validation.summary);
@@ -49,7 +50,7 @@ fn tables(page: &mut String, validation: &Validation) {
     by("number of cards", &[Key::Scale]);
     by("strategy", &[Key::Strategy]);
     by("source and card", &[Key::Source, Key::Device]);
-    cross(page, &CrossValidation::of(validation));
+    cross(page, &held);
     memory(page, validation);
     worst(page, validation);
     unsupported(page, validation);
@@ -78,9 +79,8 @@ fn cells(agreement: Option<&Agreement>) -> String {
     )
 }
 
-fn overall(page: &mut String, validation: &Validation) {
+fn overall(page: &mut String, validation: &Validation, cross: &CrossValidation) {
     let summary = &validation.summary;
-    let cross = CrossValidation::of(validation);
     page.push_str("\n## All rows\n\n| | |\n|---|---:|\n");
     let mut line = |what: &str, figure: String| {
         let _ = writeln!(page, "| {what} | {figure} |");

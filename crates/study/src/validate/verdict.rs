@@ -14,6 +14,9 @@ use crate::validate::facts::{Facts, facts, prefix};
 /// So many parts are said to take most of a time.
 const DOMINANT: usize = 2;
 
+/// A part below half a per cent takes most of nothing.
+const LEAST_SHARE: f64 = 0.005;
+
 /// How a row ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -203,7 +206,7 @@ impl Verdict {
 fn dominated_by(report: &Report) -> Vec<Part> {
     let largest = report.breakdown.shares().into_iter().take(DOMINANT);
     largest
-        .filter(|(_, share)| *share > 0.0)
+        .filter(|(_, share)| *share >= LEAST_SHARE)
         .map(|(part, share_ratio)| Part { part, share_ratio })
         .collect()
 }

@@ -84,14 +84,15 @@ pub(crate) struct Check {
 /// `motley validate`.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Files of measured runs, one JSON object a line; docs/runs.md has the schema
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE.jsonl")]
+    /// Files of measured runs, one JSON object a line; docs/runs.md has the schema. Unless given,
+    /// the published runs that come with motley
+    #[arg(long, num_args = 1.., value_name = "FILE.jsonl")]
     pub runs: Vec<PathBuf>,
-    /// Only rows whose id holds a text, or KEY=TEXT: source, device, strategy, model, replayable.
-    /// Several of one key are alternatives
+    /// Only rows whose id holds a text, or KEY=TEXT: source, device, family, strategy, scale, model,
+    /// replayable. Several of one key are alternatives
     #[arg(long, value_name = "TEXT|KEY=TEXT")]
     pub filter: Vec<String>,
-    /// Put rows together by these: source, device, strategy, model, replayable
+    /// Put rows together by these: source, device, family, strategy, scale, model, replayable
     #[arg(long, value_name = "KEY,...", default_value = "source,device")]
     pub group: String,
     /// At most so many rows, from the first
@@ -101,8 +102,19 @@ pub(crate) struct Validate {
     #[arg(long, value_name = "FOLDER")]
     pub scenarios: Option<PathBuf>,
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ValidationFormat::Text)]
+    pub format: ValidationFormat,
+}
+
+/// How to print the answer of `motley validate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValidationFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For a page: docs/validation.md, if of the published runs
+    Markdown,
 }
 
 /// `motley catalog`.

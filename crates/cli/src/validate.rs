@@ -6,11 +6,13 @@ use std::time::Instant;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motley_study::runs::{ReadError, Runs, read};
+use motley_study::suite::suite;
 use motley_study::{
-    Concern, Grouping, Selection, SelectionError, Status, json, scenario_files, text,
+    Concern, Grouping, Selection, SelectionError, Status, json, markdown, scenario_files,
+    suite_page, text,
 };
 
-use crate::args::{Format, Validate};
+use crate::args::{Validate, ValidationFormat};
 use crate::exit::{CommandFailure, Exit, print, remark};
 use crate::files::PendingFile;
 
@@ -18,8 +20,14 @@ pub(crate) fn validate(arguments: &Validate) -> Result<Exit, CommandFailure> {
     let start = Instant::now();
     let grouping = Grouping::parse(&arguments.group)?;
     let selection = Selection::new(&arguments.filter, arguments.limit)?;
-    let runs = read(&arguments.runs)?;
-    let count = selection.count(&runs);
+    let read_runs;
+    let runs = if arguments.runs.is_empty() {
+        &suite().runs
+    } else {
+        read_runs = read(&arguments.runs)?;
+        &read_runs
+    };
+    let count = selection.count(runs);
     if count == 0 {
         return Err(CommandFailure::input(format!(
             "none of the {} rows is selected; see --filter and --limit",
@@ -27,14 +35,18 @@ pub(crate) fn validate(arguments: &Validate) -> Result<Exit, CommandFailure> {
         )));
     }
     if let Some(folder) = &arguments.scenarios {
-        write_scenarios(folder, &runs, &selection)?;
+        write_scenarios(folder, runs, &selection)?;
     }
     let bar = bar(count as u64);
-    let validation = motley_study::validate(&runs, &selection, &grouping, &|| bar.inc(1));
+    let validation = motley_study::validate(runs, &selection, &grouping, &|| bar.inc(1));
     bar.finish_and_clear();
     match arguments.format {
-        Format::Text => print(&text(&validation))?,
-        Format::Json => {
+        ValidationFormat::Text => print(&text(&validation))?,
+        ValidationFormat::Markdown if arguments.runs.is_empty() => {
+            print(&suite_page(&validation, suite()))?;
+        }
+        ValidationFormat::Markdown => print(&markdown(&validation))?,
+        ValidationFormat::Json => {
             let document = json(&validation, env!("CARGO_PKG_VERSION"));
             print(&document.map_err(anyhow::Error::from)?)?;
         }

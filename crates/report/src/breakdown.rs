@@ -52,6 +52,21 @@ pub struct Breakdown {
     pub computed: ComputeBreakdown,
 }
 
+/// Short names of the parts, in the order of [`Breakdown::parts`].
+const NAMES: [&str; 11] = [
+    "compute",
+    "overlap slow-down",
+    "exposed TP",
+    "exposed CP",
+    "exposed EP",
+    "exposed PP",
+    "exposed DP",
+    "host copies",
+    "host launches",
+    "bubble",
+    "stragglers",
+];
+
 /// Parts of [`Breakdown::compute`], which they sum to exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ComputeBreakdown {
@@ -208,6 +223,15 @@ impl Breakdown {
         ]
     }
 
+    /// The parts, each as its share of the iteration time under a short name, the largest first.
+    pub fn shares(&self) -> Vec<(&'static str, f64)> {
+        let total = self.total();
+        let mut shares: Vec<(&str, f64)> =
+            NAMES.into_iter().zip(self.parts().map(|part| share(part, total))).collect();
+        shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        shares
+    }
+
     /// The iteration time.
     pub fn total(&self) -> Time {
         self.parts().into_iter().sum()
@@ -222,4 +246,39 @@ impl Breakdown {
 /// A part of a whole; zero of nothing.
 pub(crate) fn share(part: Time, whole: Time) -> f64 {
     if whole == Time::ZERO { 0.0 } else { part.as_secs_f64() / whole.as_secs_f64() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_the_whole_the_largest_first() {
+        let time = Time::from_picos;
+        let breakdown = Breakdown {
+            compute: time(20),
+            overlap_slowdown: time(5),
+            exposed_tensor_parallel: time(0),
+            exposed_context_parallel: time(0),
+            exposed_expert_parallel: time(0),
+            exposed_pipeline_parallel: time(10),
+            exposed_data_parallel: time(60),
+            exposed_host: time(0),
+            host_launch: time(0),
+            bubble: time(4),
+            straggler_wait: time(1),
+            computed: ComputeBreakdown {
+                forward: time(7),
+                backward: time(13),
+                recompute: time(0),
+                other: time(0),
+            },
+        };
+        let expected = ["exposed DP", "compute", "exposed PP", "overlap slow-down", "bubble"];
+        let found: Vec<&str> = breakdown.shares().iter().map(|(name, _)| *name).collect();
+        assert_eq!(found[..5], expected);
+        assert!((breakdown.shares()[0].1 - 0.6).abs() < 1e-12);
+        let sum: f64 = breakdown.shares().iter().map(|(_, share)| share).sum();
+        assert!((sum - 1.0).abs() < 1e-12);
+    }
 }

@@ -85,5 +85,29 @@ fn mistakes_and_missing_files() {
     check(&["--runs", "runs.jsonl", "--filter", "nothing"], 2, "none of the 3 rows is selected");
     check(&["--runs", "runs.jsonl", "--group", "devise"], 2, "did you mean `device`?");
     check(&["--runs", "runs.jsonl", "--scenarios", "runs.jsonl"], 74, "cannot make runs.jsonl");
-    check(&[], 2, "--runs");
+    check(&["--format", "page"], 2, "markdown");
+}
+
+/// Without files it is the published runs that come with motley.
+#[test]
+fn published_runs_unless_files_are_given() {
+    let folder = folder_with("runs.jsonl", ROWS);
+    let source = ["validate", "--filter", "source=kort22"];
+    let page = answer(folder.path(), &source);
+    assert!(page.contains("Rows    8, 100.0 % of them expressed"), "{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    let json = answer(folder.path(), &[&source[..], &["--format", "json"]].concat());
+    let document: Value = serde_json::from_str(&json).unwrap();
+    let rows = document["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 8);
+    for row in rows {
+        assert_eq!(row["url"], "https://arxiv.org/abs/2205.05198");
+        assert!(row["dominated_by"][0]["share_ratio"].as_f64().unwrap() > 0.3, "{row}");
+    }
+    let page = answer(folder.path(), &[&source[..], &["--format", "markdown"]].concat());
+    assert!(page.starts_with("# Validation\n") && page.contains("\n## Sources\n"), "{page}");
+    let own = ["validate", "--runs", "runs.jsonl", "--format", "markdown"];
+    let page = answer(folder.path(), &own);
+    assert!(page.starts_with("# Predicted against measured\n"), "{page}");
+    assert!(!page.contains("\n## Sources\n"), "{page}");
 }

@@ -90,7 +90,7 @@ fn difference(scenario: &Scenario) -> f64 {
 }
 
 /// The scenarios that come with motley, those of the largest clusters left out. The largest
-/// difference of all is 0.005 %; see `docs/validation.md`.
+/// difference of all is 0.005 %; see `docs/fidelity.md`.
 #[test]
 fn shipped_scenarios_hardly_differ() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");

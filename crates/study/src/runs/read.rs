@@ -112,7 +112,7 @@ pub fn parse<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<
             let mistake = |message| {
                 mistakes.push(Mistake { file: file.to_owned(), line: number, message });
             };
-            match row(line) {
+            match value(line).and_then(row) {
                 Err(messages) => messages.into_iter().for_each(mistake),
                 Ok(row) => runs.rows.push(row),
             }
@@ -136,13 +136,17 @@ fn stated(value: Value) -> Value {
     }
 }
 
-/// A row and its fields that nobody knows, or all that is wrong with it.
-fn row(line: &str) -> Result<(Row, Vec<String>), Vec<String>> {
-    let value: Value = serde_json::from_str(line).map_err(|error| {
+/// The value on a line, or what is wrong with it.
+fn value(line: &str) -> Result<Value, Vec<String>> {
+    serde_json::from_str(line).map_err(|error| {
         let text = error.to_string();
         let what = text.split(" at line ").next().unwrap_or_default().to_owned();
         vec![format!("column {}: not JSON: {what}", error.column())]
-    })?;
+    })
+}
+
+/// A row and its fields that nobody knows, or all that is wrong with it.
+pub(crate) fn row(value: Value) -> Result<(Row, Vec<String>), Vec<String>> {
     let Value::Object(object) = &value else {
         return Err(vec!["a row is a JSON object, `{\"id\": ..., \"model\": ...}`".to_owned()]);
     };

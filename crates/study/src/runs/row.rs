@@ -58,8 +58,10 @@ record! {
         /// When.
         #[serde(deserialize_with = "count")]
         year: Option<u32>,
+        /// Its address.
+        url: Option<String>,
     }
-    remarks: &["kind", "where", "url"]
+    remarks: &["kind", "where"]
 }
 
 record! {

@@ -1,5 +1,9 @@
 //! Layers of the stages.
 
+use std::ops::Range;
+
+use motley_scenario::raw::{RawPlan, RawSplit};
+
 use super::assumptions::Assumptions;
 use super::plan::Degrees;
 use super::{Concern, Software, Unsupported};
@@ -21,7 +25,7 @@ pub(super) fn cut(
         return stated(partition, stages, layers);
     }
     if software == Software::Nanotron {
-        return nanotron(&row.model, stages, layers);
+        return nanotron(&row.model, stages, layers, assumptions);
     }
     let each = layers / stages;
     if layers.is_multiple_of(stages) {
@@ -77,8 +81,16 @@ fn take<'c>(counts: impl Iterator<Item = &'c mut u32>, mut slots: u32) {
 
 /// nanotron deals layers and head out by their matrices, a stage being full when the sum has passed
 /// its share (`build_model`, `get_block_compute_costs` in `src/nanotron/models`). The head weighs
-/// as much as several layers of a small model.
-fn nanotron(model: &Model, stages: u32, layers: u32) -> Result<Vec<u32>, Unsupported> {
+/// as much as several layers of a small model: where it fills its stage, one behind has nothing but
+/// the loss. A pipeline here ends with the head, so that stage comes first, with nothing but the
+/// embedding: as many hops, and the same work on each stage, but it is passed by activations where it
+/// were logits. More than one such stage has no counterpart.
+fn nanotron(
+    model: &Model,
+    stages: u32,
+    layers: u32,
+    assumptions: &mut Assumptions,
+) -> Result<Vec<u32>, Unsupported> {
     let known = |value: Option<u32>, field| {
         value.map(u128::from).ok_or_else(|| Unsupported::not_stated(field))
     };
@@ -95,13 +107,33 @@ fn nanotron(model: &Model, stages: u32, layers: u32) -> Result<Vec<u32>, Unsuppo
             stage = (stage + 1).min(stages - 1);
         }
     }
-    if stage + 1 < stages {
-        let reason = format!(
-            "nanotron cuts the {layers} layers so that the head is on stage {stage} of {stages}"
-        );
-        return Err(Unsupported::new(Concern::Plan, reason));
+    match stages - 1 - stage {
+        0 => {}
+        1 => {
+            assumptions.note("the stage behind the head, with the loss alone, taken as the first");
+            counts.rotate_right(1);
+        }
+        behind => {
+            let reason = format!(
+                "nanotron cuts the {layers} layers so that {behind} of {stages} stages hold nothing \
+                 but the loss"
+            );
+            return Err(Unsupported::new(Concern::Plan, reason));
+        }
     }
     Ok(counts)
+}
+
+/// Whether the first stage has the embedding alone.
+pub(crate) fn begins_empty(plan: &RawPlan) -> bool {
+    match plan {
+        RawPlan::Uniform { layers: RawSplit::Counts(counts), .. } => counts.first() == Some(&0),
+        RawPlan::Uniform { .. } => false,
+        RawPlan::Explicit { pipelines, .. } => pipelines
+            .iter()
+            .filter_map(|pipeline| pipeline.stages.first())
+            .any(|stage| stage.layers.0.iter().all(Range::is_empty)),
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +195,9 @@ mod tests {
         check(&row(16, 2048, 8192, 131_072, 2), Ok(&[10, 6]));
         // A small head makes the first stage take one more.
         check(&row(8, 1024, 4096, 1, 2), Ok(&[5, 3]));
-        // The head is as much as 16 layers: it is on an earlier stage, with nothing behind it.
-        check(&row(8, 1024, 4096, 262_144, 8), Err("the head is on stage"));
+        // The head is as much as four layers and fills the third stage; the fourth has the loss.
+        check(&row(8, 1024, 4096, 65_536, 4), Ok(&[0, 3, 3, 2]));
+        // As much as 16 layers: it fills the third stage of eight.
+        check(&row(8, 1024, 4096, 262_144, 8), Err("5 of 8 stages hold nothing"));
     }
 }

@@ -27,6 +27,7 @@ mod vocabulary;
 use motley_scenario::raw::RawScenario;
 use motley_scheduler::Fidelity;
 
+pub(crate) use cut::begins_empty;
 pub use memory::Figure;
 pub(crate) use memory::measured_bytes;
 pub use software::Software;

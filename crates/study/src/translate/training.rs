@@ -35,7 +35,7 @@ pub(super) fn training(
         attention: if images {
             RawAttention::default()
         } else {
-            attention(row, software, assumptions)
+            attention(row, software, precision, assumptions)
         },
         flash_version: flash_version(row, software, assumptions),
         optimizer: optimizer(row, software, images, assumptions)?,
@@ -51,9 +51,19 @@ pub(super) fn training(
     })
 }
 
-fn attention(row: &Row, software: Software, assumptions: &mut Assumptions) -> RawAttention {
+fn attention(
+    row: &Row,
+    software: Software,
+    precision: Precision,
+    assumptions: &mut Assumptions,
+) -> RawAttention {
     let rule = software.flashes(row.source.year);
     match row.parallel.flash_attention {
+        // Frameworks fall back by themselves.
+        Some(true) if precision.element_bytes() == 4 => {
+            assumptions.note("no FlashAttention in fp32 or TF32: unfused");
+            RawAttention::Unfused
+        }
         Some(true) => RawAttention::Flash,
         Some(false) => RawAttention::Unfused,
         None if rule => {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Status, Summary, Validation, Verdict};
+use super::{CrossValidation, Part, Status, Summary, Validation, Verdict};
 
 /// The version of the JSON's shape: it grows when a key is renamed, removed or changes meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -13,6 +13,7 @@ struct Document<'v> {
     tool_version: &'v str,
     summary: &'v Summary,
     groups: Vec<Group<'v>>,
+    cross_validation: CrossValidation,
     rows: Vec<Line<'v>>,
 }
 
@@ -27,10 +28,13 @@ struct Group<'v> {
 struct Line<'v> {
     id: &'v str,
     group: &'v str,
+    source: &'v str,
+    url: Option<&'v str>,
     status: Status,
     predicted_s: Option<f64>,
     measured_s: Option<f64>,
     error_ratio: Option<f64>,
+    dominated_by: &'v [Part],
     reason: Option<&'v str>,
     predicted_memory_bytes: Option<f64>,
     measured_memory_bytes: Option<f64>,
@@ -46,10 +50,13 @@ impl<'v> From<&'v Verdict> for Line<'v> {
         Self {
             id: &verdict.id,
             group: &verdict.group,
+            source: &verdict.source,
+            url: verdict.url.as_deref(),
             status: verdict.status,
             predicted_s: verdict.predicted_s,
             measured_s: verdict.measured_s,
             error_ratio: verdict.error_ratio(),
+            dominated_by: &verdict.dominated_by,
             reason: verdict.reason.as_deref(),
             predicted_memory_bytes: verdict.predicted_memory_bytes,
             measured_memory_bytes: verdict.measured_memory_bytes,
@@ -72,6 +79,7 @@ pub fn json(validation: &Validation, tool_version: &str) -> Result<String, serde
         tool_version,
         summary: &validation.summary,
         groups: validation.groups.iter().map(|(group, summary)| Group { group, summary }).collect(),
+        cross_validation: CrossValidation::of(validation),
         rows: validation.verdicts.iter().map(Line::from).collect(),
     };
     let mut text = serde_json::to_string_pretty(&document)?;

@@ -1,8 +1,11 @@
 //! Every row predicted, and how far the predictions are off.
 
 mod agreement;
+mod cross;
+mod facts;
 mod grouping;
 mod json;
+mod markdown;
 mod selection;
 mod summary;
 mod text;
@@ -17,12 +20,15 @@ use rayon::iter::{
 };
 
 pub use agreement::Agreement;
+pub use cross::{CrossValidation, HeldOut, SourceAgreement};
+pub use facts::{Facts, Key};
 pub use grouping::Grouping;
 pub use json::json;
+pub use markdown::{markdown, suite_page};
 pub use selection::{Selection, SelectionError};
-pub use summary::{FitTable, Summary};
+pub use summary::{FitTable, Summary, Worst};
 pub use text::text;
-pub use verdict::{MemoryFigure, Status, Verdict};
+pub use verdict::{MemoryFigure, Part, Status, Verdict};
 pub use written::scenario_files;
 
 pub use crate::translate::Concern;
@@ -34,7 +40,7 @@ use crate::runs::Runs;
 pub struct Validation {
     /// Over all rows.
     pub summary: Summary,
-    /// By group, in the order of their names.
+    /// By group, in the order of their names, numbers first.
     pub groups: Vec<(String, Summary)>,
     /// Every row, in the order of the files.
     pub verdicts: Vec<Verdict>,
@@ -65,15 +71,25 @@ pub fn validate(
 impl Validation {
     /// What verdicts come to.
     pub fn of(verdicts: Vec<Verdict>) -> Self {
-        let mut groups: BTreeMap<&str, Vec<&Verdict>> = BTreeMap::new();
-        for verdict in &verdicts {
-            groups.entry(&verdict.group).or_default().push(verdict);
-        }
-        let groups = groups
-            .into_iter()
-            .map(|(name, members)| (name.to_owned(), Summary::of(&members)))
-            .collect();
+        let groups = together(&verdicts, |verdict| verdict.group.clone());
         let summary = Summary::of(&verdicts.iter().collect::<Vec<_>>());
         Self { summary, groups, verdicts }
     }
+
+    /// The same rows put together in another way.
+    pub fn by(&self, grouping: &Grouping) -> Vec<(String, Summary)> {
+        together(&self.verdicts, |verdict| grouping.of(&verdict.facts))
+    }
+}
+
+/// Groups of rows, in the order of their names.
+fn together(verdicts: &[Verdict], group: impl Fn(&Verdict) -> String) -> Vec<(String, Summary)> {
+    let mut groups: BTreeMap<String, Vec<&Verdict>> = BTreeMap::new();
+    for verdict in verdicts {
+        groups.entry(group(verdict)).or_default().push(verdict);
+    }
+    let mut groups: Vec<(String, Summary)> =
+        groups.into_iter().map(|(name, members)| (name, Summary::of(&members))).collect();
+    groups.sort_by(|(a, _), (b, _)| grouping::order(a).cmp(&grouping::order(b)));
+    groups
 }

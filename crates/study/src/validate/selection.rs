@@ -2,7 +2,8 @@
 
 use motley_scenario::nearest;
 
-use super::grouping::{Grouping, Key};
+use super::facts::Key;
+use super::grouping::Grouping;
 use crate::runs::{Row, Runs};
 
 /// Which rows are predicted: those that match a filter of every key that has one.

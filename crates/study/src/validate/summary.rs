@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::agreement::{Agreement, spearman};
-use super::{Concern, Status, Verdict};
+use super::{Concern, Part, Status, Verdict};
 
 /// Sweeps of fewer rows have no order to speak of.
 const SWEEP: usize = 5;
@@ -26,6 +26,8 @@ pub struct Summary {
     pub fits_count: usize,
     /// No scenario stands for them.
     pub unsupported_count: usize,
+    /// The share of the rows that a scenario stands for.
+    pub expressed_ratio: f64,
     /// Iteration times of the rows that are `ok`.
     pub iteration_time: Option<Agreement>,
     /// Sweeps, rows of one model on one cluster, of at least five rows that are `ok`.
@@ -50,6 +52,35 @@ pub struct Worst {
     pub id: String,
     /// How far.
     pub error_ratio: f64,
+    /// What takes most of its predicted time.
+    pub dominated_by: Vec<Part>,
+}
+
+impl Worst {
+    /// Of rows that were compared, so many that are furthest off, the worst first.
+    pub(super) fn of(verdicts: &[&Verdict], count: usize) -> Vec<Self> {
+        let mut worst: Vec<Self> = verdicts
+            .iter()
+            .filter(|verdict| verdict.status == Status::Ok)
+            .filter_map(|verdict| {
+                Some(Self {
+                    id: verdict.id.clone(),
+                    error_ratio: verdict.error_ratio()?,
+                    dominated_by: verdict.dominated_by.clone(),
+                })
+            })
+            .collect();
+        worst.sort_by(|a, b| b.error_ratio.abs().total_cmp(&a.error_ratio.abs()));
+        worst.truncate(count);
+        worst
+    }
+
+    /// What takes most of its predicted time, in words: `compute 61 %, exposed DP 23 %`.
+    pub fn dominance(&self) -> String {
+        let parts = self.dominated_by.iter();
+        let parts = parts.map(|part| format!("{} {:.0} %", part.part, 100.0 * part.share_ratio));
+        parts.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Predicted against what happened, of rows that say whether they fitted.
@@ -77,25 +108,21 @@ impl Summary {
         for concern in verdicts.iter().filter_map(|verdict| verdict.concern) {
             *unsupported.entry(concern).or_insert(0) += 1;
         }
-        let mut worst: Vec<Worst> = compared()
-            .filter_map(|verdict| {
-                Some(Worst { id: verdict.id.clone(), error_ratio: verdict.error_ratio()? })
-            })
-            .collect();
-        worst.sort_by(|a, b| b.error_ratio.abs().total_cmp(&a.error_ratio.abs()));
-        worst.truncate(WORST);
+        let unsupported_count = count(Status::Unsupported);
+        let expressed = verdicts.len() - unsupported_count;
         Self {
             row_count: verdicts.len(),
             ok_count: count(Status::Ok),
             oom_count: count(Status::Oom),
             fits_count: count(Status::Fits),
-            unsupported_count: count(Status::Unsupported),
+            unsupported_count,
+            expressed_ratio: expressed as f64 / verdicts.len().max(1) as f64,
             iteration_time: Agreement::of(&errors),
             sweep_count,
             spearman,
             memory: Agreement::of(&memory),
             fit: FitTable::of(verdicts),
-            worst,
+            worst: Worst::of(verdicts, WORST),
             unsupported,
         }
     }
@@ -134,6 +161,11 @@ impl FitTable {
             }
         }
         table
+    }
+
+    /// The share of the rows that are told right.
+    pub fn right_ratio(&self) -> f64 {
+        (self.fits_count + self.oom_count) as f64 / self.count().max(1) as f64
     }
 
     /// How many rows are in it.

@@ -1,6 +1,6 @@
 //! What came out for one row.
 
-use motley::{Evaluator, SimulateError};
+use motley::{Evaluator, Report, SimulateError};
 use motley_job::RankId;
 use motley_scenario::{Rejected, Severity, code};
 use motley_workload::MemoryUse;
@@ -9,6 +9,13 @@ use serde::Serialize;
 use crate::runs::Row;
 use crate::translate::{self, Concern, Figure, Unsupported, measured_bytes, memory_figure};
 use crate::validate::Grouping;
+use crate::validate::facts::{Facts, facts, prefix};
+
+/// So many parts are said to take most of a time.
+const DOMINANT: usize = 2;
+
+/// A part below half a per cent takes most of nothing.
+const LEAST_SHARE: f64 = 0.005;
 
 /// How a row ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,11 +34,26 @@ pub enum Status {
 /// What a memory figure counts.
 pub type MemoryFigure = Figure;
 
+/// A part of the predicted time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// Which: `compute`, `exposed DP`.
+    pub part: &'static str,
+    /// Its share.
+    pub share_ratio: f64,
+}
+
 /// What came out for one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// The row's id.
     pub id: String,
+    /// Where it was published.
+    pub source: String,
+    /// The address of that.
+    pub url: Option<String>,
+    /// What tells it apart from others.
+    pub facts: Facts,
     /// Its group.
     pub group: String,
     /// Rows of one model on one cluster, whose order can be compared.
@@ -42,7 +64,9 @@ pub struct Verdict {
     pub scenario_hash: Option<String>,
     /// Seconds of an iteration.
     pub predicted_s: Option<f64>,
-    /// The same, measured.
+    /// What takes most of the predicted time: the two largest parts, the larger first.
+    pub dominated_by: Vec<Part>,
+    /// Seconds of an iteration, measured.
     pub measured_s: Option<f64>,
     /// Samples of an iteration.
     pub samples: Option<u32>,
@@ -80,13 +104,18 @@ impl Verdict {
         evaluator: &mut Evaluator,
     ) -> Self {
         let measured_s = measured_s(row);
+        let known = facts(row);
         let blank = Self {
             id: row.id.clone(),
-            group: grouping.of(row),
+            source: row.source.name.clone(),
+            url: row.source.url.clone(),
+            group: grouping.of(&known),
+            facts: known,
             sweep: sweep(row),
             status: Status::Unsupported,
             scenario_hash: None,
             predicted_s: None,
+            dominated_by: Vec::new(),
             measured_s,
             samples: row.parallel.gbs,
             reason: None,
@@ -124,6 +153,9 @@ impl Verdict {
         evaluator: &mut Evaluator,
     ) -> Result<Self, Unsupported> {
         let samples = raw.training.global_batch;
+        // A first stage that was put before the row's own is none that anybody measured.
+        let logged = self.memory_figure != Figure::Step || !translate::begins_empty(&raw.plan);
+        let measured_memory_bytes = self.measured_memory_bytes.filter(|_| logged);
         let scenario = raw.resolve().map_err(|rejected| because_rejected(&rejected))?;
         let prepared = evaluator.prepare(&scenario).map_err(because)?;
         let short = prepared.out_of_memory();
@@ -145,12 +177,12 @@ impl Verdict {
         };
         let figures = lowered.memory.iter().enumerate().filter(stages).map(figure);
         let predicted_memory_bytes = Some(figures.fold(0.0, f64::max));
-        let predicted_s = match self.measured_s {
+        let (predicted_s, dominated_by) = match self.measured_s {
             Some(_) => {
                 let report = prepared.conclude().map_err(because)?;
-                Some(report.iteration_time.mean.as_secs_f64())
+                (Some(report.iteration_time.mean.as_secs_f64()), dominated_by(&report))
             }
-            None => None,
+            None => (None, Vec::new()),
         };
         let status = match (short.first(), self.measured_s) {
             (Some(_), _) => Status::Oom,
@@ -161,12 +193,22 @@ impl Verdict {
             status,
             scenario_hash: Some(scenario.hash.clone()),
             predicted_s,
+            dominated_by,
             samples: Some(samples),
             reason: short.first().map(ToString::to_string),
             predicted_memory_bytes,
+            measured_memory_bytes,
             ..self
         })
     }
+}
+
+fn dominated_by(report: &Report) -> Vec<Part> {
+    let largest = report.breakdown.shares().into_iter().take(DOMINANT);
+    largest
+        .filter(|(_, share)| *share >= LEAST_SHARE)
+        .map(|(part, share_ratio)| Part { part, share_ratio })
+        .collect()
 }
 
 fn because(error: SimulateError) -> Unsupported {
@@ -225,7 +267,7 @@ fn sweep(row: &Row) -> String {
         |value: Option<u32>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
     let (model, hardware) = (&row.model, &row.hardware);
     [
-        super::grouping::prefix(row),
+        prefix(row),
         model.name.as_deref().unwrap_or("?"),
         &number(model.layers),
         &number(model.hidden),

@@ -6,6 +6,7 @@ mod golden;
 mod mistakes;
 mod published;
 mod rules;
+mod suite;
 
 use motley_study::runs::{Runs, parse};
 use motley_study::{Grouping, Selection, Validation, validate};

@@ -125,6 +125,19 @@ fn software_stacks_have_their_own_defaults() {
 }
 
 #[test]
+fn flash_attention_needs_half_precision() {
+    let check = |precision: &str, expected: RawAttention| {
+        let parallel = json!({"flash_attention": true, "precision": precision});
+        let (raw, _) = changed(json!({"parallel": parallel})).unwrap();
+        assert_eq!(raw.training.attention, expected, "{precision}");
+    };
+    check("bf16", RawAttention::Flash);
+    check("fp8", RawAttention::Flash);
+    check("tf32", RawAttention::Unfused);
+    check("fp32", RawAttention::Unfused);
+}
+
+#[test]
 fn assumptions_are_told() {
     let (raw, assumptions) =
         changed(json!({"parallel": {"mbs": null, "recompute": null}})).unwrap();

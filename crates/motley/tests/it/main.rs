@@ -17,6 +17,7 @@ mod mixing;
 mod network;
 mod published;
 mod random_plans;
+mod recompute;
 mod scaling;
 mod schedules;
 mod setup;

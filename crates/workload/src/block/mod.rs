@@ -21,6 +21,7 @@ mod latent;
 mod linear;
 mod mlp;
 mod piece;
+mod repeat;
 mod rows;
 mod transformer;
 mod unfused;
@@ -29,6 +30,8 @@ use crate::activation::Kept;
 use crate::model::Extent;
 use crate::{CardPath, Embedding, Head, Layer, Model, Operator, Part, Pass, Shard, Training};
 pub use inside::{ExchangeKind, InnerExchange, ProcessGroup};
+pub(crate) use repeat::Condition;
+pub use repeat::Repeat;
 use rows::Rows;
 
 /// A block of a part, for one micro-batch on one rank.
@@ -39,10 +42,8 @@ pub struct Block {
     pub forward: Vec<Operator>,
     /// The kernels of the backward pass, in launch order, the deferrable ones last.
     pub backward: Vec<Operator>,
-    /// The part of the forward pass that selective recomputation repeats in the backward pass:
-    /// scores, softmax, dropout, values. Empty for FlashAttention, whose backward kernel does it
-    /// anyway, and where there is no attention.
-    pub recomputed: Vec<Operator>,
+    /// What its backward pass begins with if modules are computed again instead of kept.
+    pub repeats: Vec<Repeat>,
     /// What tensor-parallel ranks exchange around it.
     pub exchange: Exchange,
     /// What ranks exchange in the middle of its passes, in order, by pass.

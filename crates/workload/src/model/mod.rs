@@ -31,7 +31,7 @@ pub use transformer::{NormPlacement, Residual, Transformer};
 pub use weight::{ParameterCount, Projection};
 pub(crate) use weight::{Split, Weight, WeightRows};
 
-use crate::Training;
+use crate::{RecomputeModule, Training};
 
 /// One layer of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,6 +321,11 @@ impl Model {
     pub fn has_experts(&self, part: Part) -> bool {
         let layer = self.kind(part).and_then(LayerKind::transformer);
         layer.is_some_and(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)))
+    }
+
+    /// Whether one of its layers has a module that can be computed again by itself.
+    pub fn has_module(&self, module: RecomputeModule) -> bool {
+        self.kinds.iter().filter_map(LayerKind::transformer).any(|layer| layer.has_module(module))
     }
 
     /// Parameters of a part that are trained: all, or those of its adapters.

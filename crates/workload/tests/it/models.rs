@@ -2,8 +2,8 @@
 
 use crate::common::{close, first_layer, kernel_flops, training, training_of};
 use motley_workload::{
-    AttentionKernel, Deferral, Model, Operator, Part, Pass, Preset, Shard, Training, Work, blocks,
-    flops, model_flops,
+    AttentionKernel, Block, Deferral, Model, Operator, Part, Pass, Preset, Recompute, Shard,
+    Training, Work, blocks, flops, model_flops,
 };
 
 #[test]
@@ -132,9 +132,14 @@ fn what_selective_recomputation_repeats_is_a_part_of_the_forward_pass() {
     for kernel in [AttentionKernel::Unfused, AttentionKernel::Flash] {
         let layer = first_layer(&model, &training(2048), kernel, &shard);
         let [attention, mlp] = layer.as_slice() else { panic!("two blocks") };
-        assert_eq!(attention.recomputed.is_empty(), kernel == AttentionKernel::Flash);
-        assert!(attention.recomputed.iter().all(|op| attention.forward.contains(op)));
-        assert!(mlp.recomputed.is_empty());
+        let repeated = |block: &Block| -> Vec<Operator> {
+            let modules = Recompute::Selective.modules();
+            let done = block.repeats.iter().filter(|repeat| repeat.is_done(modules));
+            done.flat_map(|repeat| repeat.operators.clone()).collect()
+        };
+        assert_eq!(repeated(attention).is_empty(), kernel == AttentionKernel::Flash);
+        assert!(repeated(attention).iter().all(|op| attention.forward.contains(op)));
+        assert!(repeated(mlp).is_empty());
     }
 }
 

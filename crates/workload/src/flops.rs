@@ -59,7 +59,8 @@ pub fn recomputed_flops(
     };
     let weights = kind.transformer().map(|layer| layer.repeated_weights(kind.hidden(), modules));
     let weights = weights.unwrap_or_default();
-    Flops(of_core + weights.iter().map(|weight| product(weight, kind, training)).sum::<f64>())
+    let of_weights: f64 = weights.iter().map(|weight| product(weight, kind, training)).sum();
+    Flops(of_core + kind.layers() as f64 * of_weights)
 }
 
 /// A matrix's forward product of one sample.
@@ -116,7 +117,8 @@ fn cores<'k>(
     let layer = kind.transformer();
     let own = layer.map(|layer| of(&layer.attention, layer.attention.reach(queries)));
     let cross = layer.and_then(|layer| layer.cross_attention.as_ref());
-    own.into_iter().chain(cross.map(|cross| of(cross, source)))
+    let both: Vec<_> = own.into_iter().chain(cross.map(|cross| of(cross, source))).collect();
+    vec![both; kind.layers()].into_iter().flatten()
 }
 
 /// The logits, and BERT's dense layer before them.

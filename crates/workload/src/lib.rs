@@ -47,7 +47,7 @@ pub use description::{
 };
 pub use flops::{flops, model_flops, recomputed_flops};
 pub use fusion::Fusion;
-pub use holds::{AutogradGradients, CrossEntropy, Holds, StageOutputs};
+pub use holds::{ActivationInputs, AutogradGradients, CrossEntropy, Holds, StageOutputs};
 pub use host::HostLaunch;
 pub use kernel::KernelModel;
 pub use memory::{MemoryUse, StageLoad, memory, step_memory};

@@ -15,6 +15,7 @@ mod megatron;
 mod memory;
 mod mixing;
 mod network;
+mod predictions;
 mod published;
 mod random_plans;
 mod recompute;

@@ -189,6 +189,7 @@ fn stack(
         name: model.name.clone().unwrap_or_else(|| row.id.clone()),
         embedding: Embedding::Tokens(embedding),
         layers: runs,
+        mtp_layers: 0,
         head: Head::Language(LanguageHead { masked: bert, ..LanguageHead::new(norm, tied) }),
     })
 }

@@ -43,6 +43,11 @@ impl<'a> Core<'a> {
         let heads = context.heads(rows.share(u64::from(attention.heads)));
         let (queries, keys) = (context.queries(rows), rows.sequence);
         let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
+        // FlashAttention keeps its output.
+        let projection = match attention.kernel(rows.path) {
+            AttentionKernel::Flash => projection.sharing_input(),
+            AttentionKernel::Unfused => projection,
+        };
         let own_keys = rows.tokens;
         Self { rows, attention, context, heads, queries, keys, own_keys, across: false, projection }
     }
@@ -251,8 +256,8 @@ impl<'a> Core<'a> {
         (element + capped + mask) * self.scores()
     }
 
-    /// Bytes that are kept of the core's output, which FlashAttention and the projection want, the
-    /// projection in a quantised copy where it multiplies such.
+    /// Bytes that are kept of the core's output, which FlashAttention and the projection want; the
+    /// projection in a quantised copy where it multiplies such and cannot write it again.
     fn kept_output(&self) -> f64 {
         let (rows, projection) = (self.rows, &self.projection);
         let whole = rows.element * rows.tokens as f64 * projection.inputs as f64;

@@ -85,8 +85,8 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     piece.backward.extend(local.quantise(&GRADIENT, local.down().outputs, rows.trained()));
     piece.backward.push(local.product("expert down input gradient", &local.down().transposed()));
     piece.backward.extend(local.weight_gradient("expert down weight gradient", &local.down()));
-    let moved = rows.element * local.rows * (local.activated() + local.up().outputs);
-    piece.backward.push(elementwise("activation backward", moved));
+    let (inputs, outputs) = (local.up().outputs, local.down().inputs);
+    piece.backward.push(rows.activation_gradient(local.rows, inputs, outputs));
     piece.backward.extend(local.bias_gradient(local.up().outputs));
     piece.backward.extend(local.quantise(&GRADIENT, local.up().outputs, rows.trained()));
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
@@ -102,7 +102,7 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     let inputs = rows.hidden as f64 + local.down().inputs;
     piece.kept = Kept {
         stream: SCORE * scores + CHOICE * choices,
-        split: (rows.element * stored + local.operand_bytes() * inputs) * local.rows,
+        split: (rows.activation_input().0 * stored + local.operand_bytes() * inputs) * local.rows,
         widest: local.rows * local.up().outputs,
         waiting: router.waiting_gradient() + local.waiting(),
         ..Kept::default()
@@ -349,11 +349,6 @@ impl<'a> Local<'a> {
         self.rows * self.rank.hidden as f64
     }
 
-    /// Elements of a row that the activation function reads and writes.
-    fn activated(&self) -> f64 {
-        self.up().outputs + self.down().inputs
-    }
-
     /// Experts that have rows, and rows of each: where tokens are few, some experts get none.
     fn busy(&self) -> (u64, f64) {
         let busy = self.experts.min(self.rows).max(1.0).floor();
@@ -380,7 +375,7 @@ impl<'a> Local<'a> {
 
     /// The activation function.
     fn activation(&self) -> Operator {
-        elementwise("activation", self.rank.element * self.rows * self.activated())
+        self.rank.activation(self.rows, self.up().outputs, self.down().inputs)
     }
 
     /// The activation function again, for the weight gradient of the second product.

@@ -21,6 +21,7 @@ mod latent;
 mod linear;
 mod mlp;
 mod piece;
+mod prediction;
 mod repeat;
 mod rows;
 mod transformer;
@@ -111,13 +112,21 @@ pub fn blocks(
                             layer.norm,
                         )
                     });
-                    entry.into_iter().chain(transformer::blocks(&rows, layer)).collect()
+                    let joined = model.tokens().filter(|_| kind.predicts());
+                    let joined: Vec<Block> = joined
+                        .map(|tokens| prediction::blocks(&rows, tokens, layer.norm))
+                        .unwrap_or_default();
+                    let own: Vec<Block> =
+                        joined.into_iter().chain(transformer::blocks(&rows, layer)).collect();
+                    entry.into_iter().chain(vec![own; kind.layers()].concat()).collect()
                 }
             }
         }
         Part::Head => match (&model.head, model.tokens()) {
             (Head::Language(head), Some(tokens)) => {
-                vec![head::block(&rows(model.head_input(), false), *head, tokens.vocab)]
+                let input = model.head_input();
+                let block = head::block(&rows(input, false), *head, tokens.vocab);
+                vec![block; input.scored() as usize]
             }
             (Head::Classifier(head), _) => {
                 let input = model.head_input();

@@ -137,6 +137,12 @@ impl Transformer {
     }
 }
 
+/// The matrix with which a module for multi-token prediction joins the hidden state of a token and the
+/// embedding of the next (DeepSeek-V3, arXiv 2412.19437, equation 21).
+pub(crate) fn prediction_weight(hidden: u64) -> Weight {
+    Weight::columns(2 * hidden, hidden, false)
+}
+
 /// A cross-attention's matrices before the core: keys and values come from the encoder.
 pub(crate) fn cross_inputs(attention: &Attention, hidden: u64) -> Vec<Weight> {
     let mut inputs = attention.inputs(hidden);

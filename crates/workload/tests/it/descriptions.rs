@@ -46,6 +46,7 @@ fn defaults_are_the_same_in_files_and_in_programs() {
         name: "mine".to_owned(),
         embedding: Embedding::Tokens(TokenEmbedding::new(100, 64)),
         layers: vec![Run { repeat: 1, layers: vec![Layer::Transformer(layer)] }],
+        mtp_layers: 0,
         head: Head::Language(LanguageHead::new(Norm::RmsNorm, false)),
     };
     assert_eq!(Description::from_ron(written), Ok(Description::Stack(built)));

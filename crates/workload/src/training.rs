@@ -154,6 +154,9 @@ pub struct Training {
     pub expert_load: ExpertLoad,
     /// How tokens travel to the experts of other ranks.
     pub expert_dispatch: ExpertDispatch,
+    /// Streaming multiprocessors of each card that only communication uses: kernels run on the others,
+    /// and what moves beside them takes none from them.
+    pub communication_multiprocessors: u32,
     /// What the software holds beside what the mathematics asks for.
     pub holds: Holds,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless

@@ -173,6 +173,21 @@ fn states_take_the_bytes_that_recipe_and_optimizer_need() {
     check("b200", Precision::Nvfp4, wide, master, [2.0 + 1.5 * 0.5625, 4.0, 12.0]);
 }
 
+/// Parameters that are multiplied in quantised copies need not be there as they are stored; where a card
+/// quantises nothing, they are.
+#[test]
+fn quantised_copies_can_stand_for_parameters() {
+    let load = StageLoad { parameters: 1e9, quantised_parameters: 0.75e9, ..StageLoad::default() };
+    for (precision, expected) in
+        [(BLOCK, 2.0 * 0.25 + 1.5 * (1.0 + 4.0 / 128.0)), (Precision::Bf16, 2.0)]
+    {
+        let mut training = training(precision);
+        training.holds.quantised_parameters_only = true;
+        let found = memory(&training, &path("h800-sxm", precision), card("h800-sxm").0, &load);
+        close(found.parameters.0, expected * 1e9, 1e-12, &format!("{precision:?}"));
+    }
+}
+
 /// What ranks exchange: operands travel as they are multiplied, sums and parameters as they are
 /// stored, tokens on their way to experts as the training says.
 #[test]

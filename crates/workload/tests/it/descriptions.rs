@@ -89,6 +89,14 @@ fn slips_of_a_stack_are_named_with_their_place() {
             (&format!("{place}.top_k"), "60 experts of 3 groups"),
         ],
     );
+    check(&|stack| stack.mtp_layers = 101, &[("mtp_layers", "above the limit of 100")]);
+    check(
+        &|stack| {
+            stack.mtp_layers = 1;
+            stack.layers.push(Run { repeat: 1, layers: vec![Layer::Convolutional(Vec::new())] });
+        },
+        &[("mtp_layers", "leave `mtp_layers` out")],
+    );
     check(
         &|stack| experts(stack, &|bank| bank.experts = 161),
         &[(&format!("{place}.router.groups"), "161 experts do not form 8")],

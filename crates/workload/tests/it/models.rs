@@ -30,6 +30,20 @@ fn parameters_are_as_published() {
     assert_eq!(names.len(), count, "no name is given twice");
 }
 
+/// DeepSeek-V3's module has 11.5 billion parameters of its own; with its copies of embedding and head the
+/// published weights count 14, and 685 with those of the model (README_WEIGHTS.md).
+#[test]
+fn a_module_for_multi_token_prediction_has_the_published_parameters() {
+    let [main, with] = ["deepseek-v3", "deepseek-v3-mtp"].map(|name| Model::preset(name).unwrap());
+    let own = with.parameters() - main.parameters();
+    close(own, 11.5e9, 0.011, "its own");
+    // The head's matrix is as large as the embedding's.
+    let copies = 2.0 * main.word_embedding();
+    close(own + copies, 14e9, 0.04, "with copies");
+    close(main.parameters() + own + copies, 685e9, 0.001, "published weights");
+    assert_eq!((with.layer_count(), with.stacked_layers()), (62, 61));
+}
+
 #[test]
 fn presets_say_where_they_come_from() {
     for preset in Preset::all() {

@@ -149,7 +149,11 @@ fn latent_attention() {
         "scoring_func": "softmax", "vocab_size": 102400, "seq_aux": true, "ep_size": 1"#,
     );
     let v3 = DEEPSEEK_V3;
-    same("deepseek-v3", v3);
+    same("deepseek-v3-mtp", v3);
+    same(
+        "deepseek-v3",
+        &v3.replace("\"num_nextn_predict_layers\": 1", "\"num_nextn_predict_layers\": 0"),
+    );
     let found = remarks(v3);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].contains("num_nextn_predict_layers"), "{found:?}");

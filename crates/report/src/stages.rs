@@ -2,7 +2,7 @@
 
 use motley_job::RankId;
 use motley_scheduler::{ContextParallel, Dispatch, Offload, Stage};
-use motley_workload::{ContextExchange, Recompute};
+use motley_workload::ContextExchange;
 use serde::Serialize;
 
 use crate::fit::need_and_capacity;
@@ -37,8 +37,8 @@ pub struct StageRow {
     pub layer_count: u32,
     /// Model chunks, more than one under the interleaved schedule.
     pub chunk_count: u32,
-    /// `none`, `selective` or `full`.
-    pub recompute: &'static str,
+    /// `none`, `selective`, `full`, or names of modules: `layernorm mla_up_proj`.
+    pub recompute: String,
     /// What lies in the memory of hosts: `optimizer`, `parameters`, `activations`.
     pub offload: Vec<&'static str>,
     /// Computing.
@@ -61,14 +61,6 @@ pub struct StageRow {
     pub memory_peak: MemoryPeak,
     /// No card of the stage runs out of memory.
     pub fits: bool,
-}
-
-pub(crate) fn recompute_name(recompute: Recompute) -> &'static str {
-    match recompute {
-        Recompute::None => "none",
-        Recompute::Selective => "selective",
-        Recompute::Full => "full",
-    }
 }
 
 fn exchange_name(context: ContextParallel) -> Option<&'static str> {
@@ -148,7 +140,7 @@ impl StageRow {
                     expert_dispatch: dispatch_name(stage),
                     layer_count: stage.layer_count(),
                     chunk_count: stage.chunks.len() as u32,
-                    recompute: recompute_name(stage.recompute),
+                    recompute: stage.recompute.to_string(),
                     offload: offload_names(stage.offload),
                     compute_s: mean.compute,
                     slowest_compute_s: sum.slowest,

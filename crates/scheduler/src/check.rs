@@ -1,5 +1,7 @@
 //! Whether a plan can run at all: on this cluster, for this model, with this batch.
 
+mod recompute;
+
 use std::collections::BTreeMap;
 
 use motley_hardware::Catalog;
@@ -9,6 +11,7 @@ use motley_workload::{
     sequence_limits, shard_limits,
 };
 
+use self::recompute::check_recompute;
 use crate::error::{PlanError, PlanPath};
 use crate::experts::expert_holders;
 use crate::lower::uneven_copies;
@@ -67,6 +70,7 @@ pub fn check_plan(
     check_cards(plan, cluster, &mut errors);
     check_sharding(plan, model, training, &mut errors);
     check_experts(plan, model, &mut errors);
+    check_recompute(plan, model, training, &mut errors);
     check_zero(plan, &mut errors);
     if errors.is_empty() {
         errors.extend(check_sharing(plan, model, training));

@@ -33,8 +33,8 @@ pub use plan::{
 };
 pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 pub use times::{
-    BlockPass, BlockPiece, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartFlops,
-    PartTimes,
+    BlockPass, BlockPiece, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartTimes,
+    RepeatTimes,
 };
 pub use uniform::{LayerSplit, MicroBatchSplit, RankOrder, Speed, UniformPlan};
 pub use zero::{ParameterGather, Sharded, Shares, Zero};

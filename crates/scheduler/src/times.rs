@@ -10,8 +10,8 @@ use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
     Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operands,
-    Operator, Part, Pass, Recompute, Shard, Training, Work, blocks, card_path, flops,
-    host_optimizer_step, optimizer_step, recomputed_flops,
+    Operator, Part, Pass, Recompute, Repeat, Shard, Training, Work, blocks, card_path, flops,
+    host_optimizer_step, optimizer_step,
 };
 
 use crate::check::check_precision;
@@ -146,40 +146,9 @@ pub struct PartTimes {
     pub blocks: Vec<BlockTimes>,
     /// What it keeps for the backward pass.
     pub activations: Activations,
-    /// Its floating-point operations.
-    pub flops: PartFlops,
-}
-
-/// Floating-point operations of a part for one sample, by all ranks together.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct PartFlops {
-    /// Forward and backward, by the field's convention.
-    pub model: f64,
-    /// What selective recomputation does a second time.
-    pub selective: f64,
-    /// What full recomputation does a second time.
-    pub full: f64,
-}
-
-impl PartFlops {
-    fn new(model: &Model, part: Part, training: &Training, path: CardPath) -> Self {
-        let pass = |pass| flops(model, part, training, pass).0;
-        let again = |recompute| recomputed_flops(model, part, training, &path, recompute).0;
-        Self {
-            model: pass(Pass::Forward) + pass(Pass::Backward),
-            selective: again(Recompute::Selective),
-            full: again(Recompute::Full),
-        }
-    }
-
-    /// What is done a second time.
-    pub fn again(self, recompute: Recompute) -> f64 {
-        match recompute {
-            Recompute::None => 0.0,
-            Recompute::Selective => self.selective,
-            Recompute::Full => self.full,
-        }
-    }
+    /// Its floating-point operations for one sample, by all ranks together, forward and backward by
+    /// the field's convention.
+    pub flops: f64,
 }
 
 /// A block's times, and what tensor-parallel ranks exchange around it.
@@ -189,20 +158,34 @@ pub struct BlockTimes {
     pub forward: BlockPass,
     /// The backward pass.
     pub backward: BlockPass,
-    /// What selective recomputation repeats.
-    pub recomputed: KernelRun,
+    /// What its backward pass begins with if modules are computed again.
+    pub repeats: Vec<RepeatTimes>,
     /// What is exchanged around it.
     pub exchange: Exchange,
 }
 
+/// The times of a [`Repeat`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepeatTimes {
+    /// What is repeated, and when.
+    pub repeat: Repeat,
+    /// Its kernels and what is exchanged in the middle of them.
+    pub pass: BlockPass,
+}
+
 impl BlockTimes {
+    /// What its backward pass begins with.
+    pub(crate) fn repeats(&self, recompute: Recompute) -> impl Iterator<Item = &RepeatTimes> {
+        let modules = recompute.modules();
+        self.repeats.iter().filter(move |times| times.repeat.is_done(modules))
+    }
+
     /// Forward pass, what is computed again of a layer, backward pass.
     fn seconds(&self, recompute: Recompute) -> [f64; 3] {
         let seconds = |run: KernelRun| run.time.as_secs_f64();
         let again = match recompute {
-            Recompute::None => 0.0,
-            Recompute::Selective => seconds(self.recomputed),
             Recompute::Full => seconds(self.forward.all()),
+            _ => self.repeats(recompute).map(|times| seconds(times.pass.all())).sum(),
         };
         [seconds(self.forward.all()), again, seconds(self.backward.all())]
     }
@@ -320,7 +303,8 @@ impl<'a> KernelTimes<'a> {
         let times = Rc::new(PartTimes {
             blocks: list.iter().map(|block| self.block(kind, block, pieces)).collect(),
             activations: Activations::of(self.model, part, self.training, path, &shard, &list),
-            flops: PartFlops::new(self.model, part, self.training, *path),
+            flops: flops(self.model, part, self.training, Pass::Forward).0
+                + flops(self.model, part, self.training, Pass::Backward).0,
         });
         self.cache.borrow_mut().insert(key, Rc::clone(&times));
         times
@@ -335,10 +319,18 @@ impl<'a> KernelTimes<'a> {
                 ..self.pass(kind, operators, block.exchanges(pass), self.launch(pass))
             }
         };
+        let launch = self.launch(Pass::Forward);
+        let again = |repeat: &Repeat| RepeatTimes {
+            pass: BlockPass {
+                ends: self.ends(kind, &repeat.operators, pieces, launch),
+                ..self.pass(kind, &repeat.operators, &repeat.inside, launch)
+            },
+            repeat: repeat.clone(),
+        };
         BlockTimes {
             forward: pass(Pass::Forward),
             backward: pass(Pass::Backward),
-            recomputed: self.sum(kind, &block.recomputed),
+            repeats: block.repeats.iter().map(again).collect(),
             exchange: block.exchange,
         }
     }
@@ -429,7 +421,7 @@ impl<'a> KernelTimes<'a> {
         // Begun exchanges by the kernel that needs them.
         let mut open: Vec<(usize, u16)> = Vec::new();
         let mut next = exchanges.iter().peekable();
-        for (position, operator) in operators.iter().enumerate() {
+        for position in 0..=operators.len() {
             loop {
                 if let Some(done) = open.iter().position(|&(needed, _)| needed == position) {
                     pass.pieces.push(BlockPiece::Finish(open.remove(done).1));
@@ -445,6 +437,7 @@ impl<'a> KernelTimes<'a> {
                     break;
                 }
             }
+            let Some(operator) = operators.get(position) else { break };
             let time = self.kernels[kind.0 as usize].time(operator);
             match operator.deferral {
                 Deferral::None => pass.run(|main, _| main.add(time, host)),

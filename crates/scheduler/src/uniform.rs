@@ -112,7 +112,8 @@ impl UniformPlan {
         global_batch: u32,
         speed: &dyn Speed,
     ) -> Result<Plan, Vec<PlanError>> {
-        let errors = self.check(cluster.gpu_count(), model.layer_count(), global_batch);
+        let layers = [model.stacked_layers(), model.layer_count()];
+        let errors = self.check(cluster.gpu_count(), layers, global_batch);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -147,7 +148,8 @@ impl UniformPlan {
         })
     }
 
-    fn check(&self, gpus: u32, layers: u32, global_batch: u32) -> Vec<PlanError> {
+    /// `stacked` of the `layers` are those of the stack.
+    fn check(&self, gpus: u32, [stacked, layers]: [u32; 2], global_batch: u32) -> Vec<PlanError> {
         let mut errors = Vec::new();
         for (field, value) in [
             ("dp", self.dp),
@@ -205,10 +207,10 @@ impl UniformPlan {
             ));
         }
         match &self.layers {
-            LayerSplit::Equal if !u64::from(layers).is_multiple_of(virtual_stages) => errors.push(
+            LayerSplit::Equal if !u64::from(stacked).is_multiple_of(virtual_stages) => errors.push(
                 PlanError::new(
                     PlanPath::Field("layers"),
-                    format!("{layers} layers do not divide into {virtual_stages} equal virtual stages"),
+                    format!("{stacked} layers do not divide into {virtual_stages} equal virtual stages"),
                 )
                 .help("give the split, `layers: Counts([..])`, or let the speed of the cards decide, `layers: Proportional`"),
             ),
@@ -321,7 +323,13 @@ impl UniformPlan {
         let virtual_stages = placement.routes()[0].len();
         let layers = model.layer_count();
         match &self.layers {
-            LayerSplit::Equal => vec![layers / virtual_stages as u32; virtual_stages],
+            // Modules for multi-token prediction come on top, as Megatron-LM places them.
+            LayerSplit::Equal => {
+                let stacked = model.stacked_layers();
+                let mut counts = vec![stacked / virtual_stages as u32; virtual_stages];
+                counts[virtual_stages - 1] += layers - stacked;
+                counts
+            }
             LayerSplit::Counts(counts) => counts.clone(),
             LayerSplit::Proportional => {
                 let hands = Hand::of(placement);
@@ -542,7 +550,7 @@ mod tests {
             micro_batches: MicroBatchSplit::Equal,
             rank_order: RankOrder::TpDpPp,
         };
-        let errors = plan.check(8, 32, 64);
+        let errors = plan.check(8, [32, 32], 64);
         assert_eq!(errors.len(), 2, "{errors:?}");
         assert!(errors[0].message.contains("the cluster has 8 cards"));
         assert!(errors[1].message.contains("32 layers are fewer than"));

@@ -5,7 +5,7 @@
 //! `s b h (34 + 5 a s / h)` bytes on one rank, `s b h (10 + 24 / t + 5 a s / (h t))` under tensor
 //! parallelism `t` (equation 2), everything over `t` with sequence parallelism (equation 4), without
 //! the score term under selective recomputation, `2 s b h` under full recomputation. Here every
-//! block says which tensors it keeps, so that grouped queries, gates, experts, other precisions,
+//! block says which tensors it keeps, and which of them not if a module is computed again, so that grouped queries, gates, experts, other precisions,
 //! absent dropout, frozen weights and FlashAttention follow.
 //!
 //! Where the backward pass is split, the input gradient lets go of all that the weight gradients do
@@ -14,6 +14,7 @@
 
 use motley_units::Bytes;
 
+use crate::block::Condition;
 use crate::{Block, CardPath, Model, Part, Recompute, Shard, Training, blocks};
 
 /// What a block keeps, by how it is split, in bytes.
@@ -23,8 +24,6 @@ pub(crate) struct Kept {
     pub(crate) stream: f64,
     /// Inside the tensor-parallel regions.
     pub(crate) split: f64,
-    /// Attention scores: probabilities, dropout's mask and output.
-    pub(crate) scores: f64,
     /// Elements of the widest activation on this rank.
     pub(crate) widest: f64,
     /// Beside what is kept, while the block runs forward.
@@ -41,23 +40,29 @@ impl Kept {
         Self {
             stream: self.stream + other.stream,
             split: self.split + other.split,
-            scores: self.scores + other.scores,
             widest: self.widest.max(other.widest),
             passing: self.passing.max(other.passing),
             returning: self.returning.max(other.returning),
             waiting: self.waiting + other.waiting,
         }
     }
+
+    /// All that is kept for the backward pass.
+    pub(crate) fn bytes(&self) -> f64 {
+        self.stream + self.split
+    }
 }
 
 /// What a part keeps of one micro-batch on one rank.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Activations {
     /// The part's input.
     input: f64,
     /// The part's input, gathered over the ranks that share its tokens; nothing where it is whole.
     gathered: f64,
     kept: Kept,
+    /// What need not be kept of modules that are computed again.
+    dropped: Vec<(Condition, f64)>,
     /// Bytes of an element.
     element: f64,
 }
@@ -82,15 +87,23 @@ impl Activations {
             ranks => input * f64::from(ranks),
         };
         let kept = blocks.iter().fold(Kept::default(), |sum, block| sum.and(block.kept));
-        Self { input: element * input, gathered: element * gathered, kept, element }
+        let repeats = blocks.iter().flat_map(|block| &block.repeats);
+        let dropped = repeats.map(|repeat| (repeat.condition, repeat.dropped)).collect();
+        Self { input: element * input, gathered: element * gathered, kept, dropped, element }
+    }
+
+    /// What modules that are computed again do not keep.
+    fn dropped(&self, recompute: Recompute) -> f64 {
+        let modules = recompute.modules();
+        let chosen = self.dropped.iter().filter(|(condition, _)| condition.holds(modules));
+        chosen.map(|(_, bytes)| bytes).sum()
     }
 
     /// Kept from the forward to the backward pass.
     pub fn bytes(&self, recompute: Recompute) -> Bytes {
         Bytes(match recompute {
-            Recompute::None => self.kept.stream + self.kept.split + self.kept.scores,
-            Recompute::Selective => self.kept.stream + self.kept.split,
             Recompute::Full => self.input,
+            _ => self.kept.bytes() - self.dropped(recompute),
         })
     }
 
@@ -116,8 +129,8 @@ impl Activations {
     /// where it is not kept, what passes through.
     pub fn forward_workspace(&self, recompute: Recompute) -> Bytes {
         let dropped = match recompute {
-            Recompute::None | Recompute::Selective => 0.0,
             Recompute::Full => 2.0 * self.element * self.kept.widest,
+            _ => 0.0,
         };
         Bytes(dropped + self.kept.passing)
     }
@@ -127,9 +140,8 @@ impl Activations {
     /// kernel), what passes through.
     pub fn workspace(&self, recompute: Recompute) -> Bytes {
         let again = match recompute {
-            Recompute::None => 0.0,
-            Recompute::Selective => self.kept.scores,
-            Recompute::Full => self.bytes(Recompute::None).0,
+            Recompute::Full => self.kept.bytes(),
+            _ => self.dropped(recompute),
         };
         Bytes(again + 2.0 * self.element * self.kept.widest + self.kept.returning)
     }

@@ -37,6 +37,8 @@ pub struct CardPath {
     pub attention: AttentionKernel,
     /// The newest version of FlashAttention that the software has; the card's own unless given.
     pub flash_version: Option<u8>,
+    /// See [`Training::communication_multiprocessors`].
+    pub communication_multiprocessors: u32,
 }
 
 impl CardPath {
@@ -85,6 +87,14 @@ pub enum Obstacle {
     /// No FlashAttention 2 for the architecture.
     #[error("there is no FlashAttention 2 for this architecture")]
     Flash,
+    /// Communication has all multiprocessors.
+    #[error("it has {has} multiprocessors, and {asked} are kept for communication")]
+    Multiprocessors {
+        /// Of the card.
+        has: u32,
+        /// By the training.
+        asked: u32,
+    },
     /// FlashAttention has no fp32 kernels.
     #[error("FlashAttention runs in fp16 and bf16 only, not in {0:?}")]
     FlashPrecision(Precision),
@@ -94,14 +104,19 @@ pub enum Obstacle {
 ///
 /// # Errors
 ///
-/// [`Unsupported`] if the card can run neither the precision nor its fallback, or lacks
-/// FlashAttention where unfused attention was not allowed.
+/// [`Unsupported`] if the card can run neither the precision nor its fallback, lacks FlashAttention
+/// where unfused attention was not allowed, or has no multiprocessors beside those of communication.
 pub fn card_path(
     device: &Device,
     architecture: &Architecture,
     training: &Training,
 ) -> Result<CardPath, Unsupported> {
     let refuse = |obstacle, remedy| Unsupported { device: device.id.clone(), obstacle, remedy };
+    let (has, asked) = (*device.sm_count.get(), training.communication_multiprocessors);
+    if asked > 0 && asked >= has {
+        let remedy = "set communication_multiprocessors lower".to_owned();
+        return Err(refuse(Obstacle::Multiprocessors { has, asked }, remedy));
+    }
     let (precision, math) = match math_path(device, architecture, training.precision) {
         Ok(math) => (training.precision, math),
         Err(obstacle) => {
@@ -127,8 +142,14 @@ pub fn card_path(
     // Tensor cores of Blackwell, the first with scales of their own, take either order.
     let either_order = device.peak(MathPath::Mxfp8Tensor).is_some();
     let quantisation = Quantisation::new(precision, either_order);
-    let flash_version = training.flash_version;
-    Ok(CardPath { precision, math, quantisation, attention, flash_version })
+    Ok(CardPath {
+        precision,
+        math,
+        quantisation,
+        attention,
+        flash_version: training.flash_version,
+        communication_multiprocessors: asked,
+    })
 }
 
 /// The unit that `precision` runs on.

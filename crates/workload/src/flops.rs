@@ -8,8 +8,8 @@
 
 use motley_units::Flops;
 
-use crate::model::{Attention, Head, LayerKind, WeightRows};
-use crate::{AttentionKernel, CardPath, Model, Part, Pass, Recompute, Training};
+use crate::model::{Attention, Head, LayerKind, Weight, WeightRows};
+use crate::{AttentionKernel, CardPath, Model, Part, Pass, Recompute, RecomputeModule, Training};
 
 /// One pass of a part over one sample.
 pub fn flops(model: &Model, part: Part, training: &Training, pass: Pass) -> Flops {
@@ -34,8 +34,8 @@ pub fn model_flops(model: &Model, training: &Training) -> Flops {
     Flops(model.parts().map(both).sum())
 }
 
-/// What recomputation repeats of a part for one sample: its forward pass, or scores and values of
-/// unfused attention. What the backward kernel of FlashAttention recomputes on chip is its own
+/// What recomputation repeats of a part for one sample: its forward pass, or the products of modules,
+/// of the core of attention scores and values where it is unfused. What the backward kernel of FlashAttention recomputes on chip is its own
 /// affair and not counted.
 pub fn recomputed_flops(
     model: &Model,
@@ -45,15 +45,35 @@ pub fn recomputed_flops(
     recompute: Recompute,
 ) -> Flops {
     let Some(kind) = model.kind(part) else { return Flops(0.0) };
-    match recompute {
-        Recompute::None => Flops(0.0),
-        Recompute::Selective => Flops(
-            cores(kind, training)
-                .filter(|(attention, _)| attention.kernel(path) == AttentionKernel::Unfused)
-                .map(|(_, flops)| flops)
-                .sum(),
-        ),
-        Recompute::Full => flops(model, part, training, Pass::Forward),
+    if recompute == Recompute::Full {
+        return flops(model, part, training, Pass::Forward);
+    }
+    let modules = recompute.modules();
+    let of_core = if modules.contains(RecomputeModule::CoreAttn) {
+        cores(kind, training)
+            .filter(|(attention, _)| attention.kernel(path) == AttentionKernel::Unfused)
+            .map(|(_, flops)| flops)
+            .sum()
+    } else {
+        0.0
+    };
+    let weights = kind.transformer().map(|layer| layer.repeated_weights(kind.hidden(), modules));
+    let weights = weights.unwrap_or_default();
+    let of_weights: f64 = weights.iter().map(|weight| product(weight, kind, training)).sum();
+    Flops(of_core + kind.layers() as f64 * of_weights)
+}
+
+/// A matrix's forward product of one sample.
+fn product(weight: &Weight, kind: &LayerKind, training: &Training) -> f64 {
+    2.0 * rows_of(weight, kind, training) * weight.elements() * weight.visits()
+}
+
+/// Rows of a sample that a matrix multiplies.
+fn rows_of(weight: &Weight, kind: &LayerKind, training: &Training) -> f64 {
+    match weight.rows {
+        WeightRows::Stream => kind.output.rows(training) as f64,
+        WeightRows::Source => f64::from(training.tokens()),
+        WeightRows::Pixels(pixels) => pixels as f64,
     }
 }
 
@@ -74,12 +94,8 @@ fn layer_products(kind: &LayerKind, training: &Training) -> Products {
         ..Products::default()
     };
     for weight in kind.weights() {
-        let rows = match weight.rows {
-            WeightRows::Stream => kind.output.rows(training) as f64,
-            WeightRows::Source => f64::from(training.tokens()),
-            WeightRows::Pixels(pixels) => pixels as f64,
-        };
-        products.matrices += 2.0 * rows * weight.elements() * weight.visits();
+        let rows = rows_of(&weight, kind, training);
+        products.matrices += product(&weight, kind, training);
         let adapters = training.adapters.as_ref();
         products.adapters +=
             adapters.map_or(0.0, |adapters| 2.0 * rows * adapters.parameters(&weight));
@@ -101,7 +117,8 @@ fn cores<'k>(
     let layer = kind.transformer();
     let own = layer.map(|layer| of(&layer.attention, layer.attention.reach(queries)));
     let cross = layer.and_then(|layer| layer.cross_attention.as_ref());
-    own.into_iter().chain(cross.map(|cross| of(cross, source)))
+    let both: Vec<_> = own.into_iter().chain(cross.map(|cross| of(cross, source))).collect();
+    vec![both; kind.layers()].into_iter().flatten()
 }
 
 /// The logits, and BERT's dense layer before them.

@@ -11,6 +11,7 @@
 //! | nanotron | `autograd_gradients: UntilPassEnds`, `bucket_copies`, `parameter_copy`, `gather_buffers: 2` |
 //! | DeepSpeed | `reduce_buffer: B(1e9)`; its pipelines `stage_outputs: Kept` |
 //! | PyTorch DDP | `bucket_copies` |
+//! | DeepSeek-V3's (arXiv 2412.19437, section 3.3) | `activation_inputs: Fp8`, `quantised_parameters_only` |
 //!
 //! What is not fused ([`crate::Fusion`]) keeps what lies between its kernels, too.
 
@@ -50,6 +51,11 @@ pub struct Holds {
     /// Where weight-gradient products add to the gradient buffer themselves, autograd is still given a
     /// tensor for each weight; one of each shape stays: Transformer Engine's `get_dummy_wgrad`.
     pub placeholder_gradients: bool,
+    /// Parameters that linear layers multiply in quantised copies are there in these alone, not as they
+    /// are stored beside them: Megatron-Core's `--fp8-param-gather`, DeepSeek-V3.
+    pub quantised_parameters_only: bool,
+    /// What the activation functions of MLPs and experts read, as it is kept for their backward pass.
+    pub activation_inputs: ActivationInputs,
 }
 
 impl Default for Holds {
@@ -64,6 +70,8 @@ impl Default for Holds {
             cross_entropy: CrossEntropy::Unfused,
             split_logits: true,
             placeholder_gradients: false,
+            quantised_parameters_only: false,
+            activation_inputs: ActivationInputs::Stored,
         }
     }
 }
@@ -85,6 +93,16 @@ pub enum StageOutputs {
     Released,
     /// It is kept until the micro-batch's backward pass.
     Kept,
+}
+
+/// Inputs of activation functions, as they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivationInputs {
+    /// As they are stored.
+    Stored,
+    /// In fp8, with an fp32 scale for each 128 elements (DeepSeek-V3; without scales Megatron-Core's
+    /// `--activation-func-fp8-input-store`). Of fused activation functions.
+    Fp8,
 }
 
 /// The loss over the logits.

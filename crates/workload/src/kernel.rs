@@ -147,8 +147,12 @@ impl<'a> KernelModel<'a> {
         })
     }
 
+    /// The peak of the multiprocessors that kernels run on. Fewer of them still stream at the memory's
+    /// full rate.
     fn peak(&self, math: MathPath) -> FlopsPerSec {
-        self.device.peak(math).unwrap_or(FlopsPerSec(0.0))
+        let all = f64::from((*self.device.sm_count.get()).max(1));
+        let peak = self.device.peak(math).map_or(0.0, |peak| peak.0);
+        FlopsPerSec(peak * (f64::from(self.sm_count()) / all))
     }
 
     fn bandwidth(&self) -> BytesPerSec {
@@ -156,7 +160,7 @@ impl<'a> KernelModel<'a> {
     }
 
     fn sm_count(&self) -> u32 {
-        (*self.device.sm_count.get()).max(1)
+        self.device.sm_count.get().saturating_sub(self.path.communication_multiprocessors).max(1)
     }
 
     fn gap(&self) -> f64 {

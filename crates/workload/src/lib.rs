@@ -33,12 +33,13 @@ mod operator;
 mod optimizer;
 mod preset;
 mod quantisation;
+mod recompute;
 mod shard;
 mod training;
 
 pub use activation::{Activations, activations};
 pub use adapters::Adapters;
-pub use block::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup, blocks};
+pub use block::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup, Repeat, blocks};
 pub use card_path::{CardPath, Obstacle, Unsupported, card_path};
 pub use description::{
     DenseShape, Description, FieldPath, FieldStep, LearnedOrRotary, ModelError, RON_EXTENSIONS,
@@ -46,7 +47,7 @@ pub use description::{
 };
 pub use flops::{flops, model_flops, recomputed_flops};
 pub use fusion::Fusion;
-pub use holds::{AutogradGradients, CrossEntropy, Holds, StageOutputs};
+pub use holds::{ActivationInputs, AutogradGradients, CrossEntropy, Holds, StageOutputs};
 pub use host::HostLaunch;
 pub use kernel::KernelModel;
 pub use memory::{MemoryUse, StageLoad, memory, step_memory};
@@ -64,8 +65,9 @@ pub use operator::{
 pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use quantisation::Quantisation;
+pub use recompute::{Recompute, RecomputeModule, RecomputeModules};
 pub use shard::{ContextExchange, Shard, ShardError, sequence_limits, shard_limits};
 pub use training::{
     AttentionKernel, Capacity, ExpertDispatch, ExpertLoad, Fp8Recipe, MasterWeights, Moments,
-    Optimizer, Precision, Recompute, Training,
+    Optimizer, Precision, Training,
 };

@@ -169,9 +169,14 @@ pub fn memory(
     if holds.placeholder_gradients && training.fused_gradient_accumulation {
         gradients += element * load.distinct;
     }
+    let stored = if holds.quantised_parameters_only && path.quantisation.is_some() {
+        (load.parameters - load.quantised_parameters).max(0.0)
+    } else {
+        load.parameters
+    };
     let [pairs, groups] = load.communicators.map(f64::from);
     MemoryUse {
-        parameters: Bytes(element * load.parameters + copies * load.quantised_parameters),
+        parameters: Bytes(element * stored + copies * load.quantised_parameters),
         gradients: Bytes(gradients),
         optimizer: Bytes(states * load.stepped),
         activations: Bytes(0.0),

@@ -117,6 +117,7 @@ mod tests {
             flash_version: None,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
+            communication_multiprocessors: 0,
             holds: Holds::default(),
             adapters: None,
         };
@@ -126,6 +127,7 @@ mod tests {
             quantisation: Quantisation::new(precision, false),
             attention: AttentionKernel::Unfused,
             flash_version: None,
+            communication_multiprocessors: 0,
         };
         let step = optimizer_step(&training, &path, 1e6, 0.75e6);
         let bytes: f64 = step.iter().map(|op| op.bytes(&path).0).sum::<f64>() / 1e6;

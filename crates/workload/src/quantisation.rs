@@ -72,6 +72,13 @@ impl Quantisation {
         self.copies
     }
 
+    /// Whether a layer whose input is kept for others, too, keeps no copy of its own and quantises it once
+    /// more for its weight gradient (Megatron-Core's `set_save_original_input`; scales that come from
+    /// earlier iterations do not allow it).
+    pub(crate) fn quantises_again(self) -> bool {
+        self.format != Format::Delayed
+    }
+
     /// Whether a kernel of its own finds the largest magnitude before the copies are written.
     pub(crate) fn looks_first(self) -> bool {
         matches!(self.format, Format::Current | Format::Nvfp4)

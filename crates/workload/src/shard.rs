@@ -368,6 +368,7 @@ mod tests {
             flash_version: None,
             expert_load: ExpertLoad::default(),
             expert_dispatch: ExpertDispatch::Stored,
+            communication_multiprocessors: 0,
             holds: Holds::default(),
             adapters: None,
         };

@@ -117,18 +117,6 @@ pub enum ExpertDispatch {
     Fp8,
 }
 
-/// What is computed again in the backward pass instead of kept from the forward pass
-/// (Korthikanti et al. 2022, arXiv 2205.05198).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Recompute {
-    /// Nothing.
-    None,
-    /// The attention core: scores, softmax, dropout, values.
-    Selective,
-    /// Every layer, from its input.
-    Full,
-}
-
 /// How a model is trained, the same for all cards; what each card makes of it is
 /// [`crate::card_path`]'s answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,6 +154,9 @@ pub struct Training {
     pub expert_load: ExpertLoad,
     /// How tokens travel to the experts of other ranks.
     pub expert_dispatch: ExpertDispatch,
+    /// Streaming multiprocessors of each card that only communication uses: kernels run on the others,
+    /// and what moves beside them takes none from them.
+    pub communication_multiprocessors: u32,
     /// What the software holds beside what the mathematics asks for.
     pub holds: Holds,
     /// Low-rank adapters that are trained in place of the model; all of it is trained, unless

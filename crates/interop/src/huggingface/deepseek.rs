@@ -33,9 +33,12 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
     let biased = fields.flag("attention_bias", false);
     let dropout = fields.drops("attention_dropout", false);
     let tied = fields.flag("tie_word_embeddings", false);
-    if let Some(modules) = fields.optional_size("num_nextn_predict_layers").filter(|&n| n > 0) {
+    let mtp_layers = fields.optional_size("num_nextn_predict_layers").unwrap_or(0);
+    if mtp_layers > 0 {
         fields.remark(format!(
-            "{modules} module for multi-token prediction (`num_nextn_predict_layers`) is left out"
+            "`mtp_layers: {mtp_layers}` trains the modules for multi-token prediction \
+             (`num_nextn_predict_layers`), which count as one more layer of plans; leave it out to \
+             train without them"
         ));
     }
     if fields.ignored("quantization_config") {
@@ -62,11 +65,8 @@ pub(super) fn read(fields: &mut Fields) -> Option<Stack> {
             Transformer::new(attention.clone(), feed_forward, Norm::RmsNorm)
         })
         .collect();
-    Some(stack(
-        TokenEmbedding::new(vocab?, hidden?),
-        &layers,
-        LanguageHead::new(Norm::RmsNorm, tied),
-    ))
+    let head = LanguageHead::new(Norm::RmsNorm, tied);
+    Some(Stack { mtp_layers, ..stack(TokenEmbedding::new(vocab?, hidden?), &layers, head) })
 }
 
 fn bank(fields: &mut Fields) -> Option<Experts> {

@@ -46,6 +46,7 @@ pub(super) fn stack(
         name: String::new(),
         embedding: Embedding::Tokens(embedding),
         layers: runs(layers),
+        mtp_layers: 0,
         head: Head::Language(head),
     }
 }

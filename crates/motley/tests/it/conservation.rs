@@ -49,13 +49,13 @@ fn part(model: &Model, item: u32) -> Part {
     }
 }
 
-/// Whether an item needs the word embedding, as a head that is tied to it and the layer with which a
-/// decoder begins do.
+/// Whether an item needs the word embedding, as a head that is tied to it, the layer with which a
+/// decoder begins and modules for multi-token prediction do.
 fn needs_words(model: &Model, item: u32) -> bool {
     if item == head(model) {
         model.tied_head()
     } else {
-        model.target_entry() == item.checked_sub(1)
+        item.checked_sub(1).is_some_and(|layer| model.looks_words_up(layer))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Experts that are dealt out over ranks.
 
 use motley_scheduler::Traffic;
+use motley_units::Time;
 
 use crate::conservation;
 use crate::setup::{DEEP, Setup, digest, moved, near, report, scenario, seconds};
@@ -217,6 +218,25 @@ fn a_shared_expert_beside_the_dispatch_never_slows() {
         let (beside, before) = (of(true), of(false));
         assert!(beside <= before * (1.0 + 1e-9), "{plan}: {beside} s beside, {before} s before");
     }
+}
+
+/// What communication has for itself it does not take from kernels while it runs; a collective that
+/// wants more takes the rest.
+#[test]
+fn multiprocessors_can_be_kept_for_communication() {
+    let bank = model(SHARED);
+    let of = |kept: u32| {
+        let training = format!("{TRAINING}, communication_multiprocessors: {kept}");
+        let plan = "Uniform(dp: 8, tp: 1, pp: 2, ep: 8, dispatch: Forwarded, schedule: DualPipe, \
+                    micro_batch_size: 1)";
+        let scenario = setup(TWO, &bank, &training, plan).scenario();
+        conservation::check(&scenario);
+        report(&scenario).breakdown
+    };
+    let (none, some) = (of(0), of(20));
+    assert!(none.overlap_slowdown > Time::ZERO);
+    assert_eq!(some.overlap_slowdown, Time::ZERO);
+    assert!(some.compute > none.compute);
 }
 
 /// Unlike cards share experts, the slower ones set the pace, and all laws hold.

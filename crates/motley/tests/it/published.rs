@@ -48,6 +48,11 @@ fn gpt_up_to_a_trillion_parameters_on_up_to_3072_a100() {
 }
 
 #[test]
+fn a_mixture_of_671_billion_parameters_on_2048_h800() {
+    check("deepseek_v3_", 1, 0.10);
+}
+
+#[test]
 fn unlike_cards_over_ethernet() {
     check("amp_", 1, 0.15);
 }

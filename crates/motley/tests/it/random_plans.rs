@@ -97,7 +97,7 @@ struct Wanted {
 
 fn stages(wanted: Wanted) -> impl Strategy<Value = Vec<Stage>> {
     let degree = select(vec![1, 1, 2, 2, 3, 4]);
-    let recompute = select(vec!["None", "Selective", "Full"]);
+    let recompute = select(vec!["None", "Selective", "Full", "Modules([LayerNorm, Mlp])"]);
     let more = select(wanted.stages);
     prop::collection::vec((degree, any::<Index>(), recompute, more), 1..4)
 }

@@ -104,7 +104,7 @@ pub(super) fn plan(report: &Report) -> Vec<String> {
         format!("micro-batches {counts} of size {sizes}"),
     ]);
     parts.extend(layers(report).map(|layers| format!("layers {layers}")));
-    let mut recompute = report.stages.iter().map(|stage| stage.recompute);
+    let mut recompute = report.stages.iter().map(|stage| &stage.recompute);
     if let Some(first) = recompute.next() {
         if recompute.any(|other| other != first) {
             parts.push("recompute on some stages".to_owned());

@@ -180,6 +180,7 @@ fn path(cluster: &Cluster, gpu: GpuId) -> CardPath {
         quantisation: None,
         attention: AttentionKernel::Unfused,
         flash_version: None,
+        communication_multiprocessors: 0,
     }
 }
 
@@ -223,6 +224,7 @@ fn training() -> Training {
         flash_version: None,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
+        communication_multiprocessors: 0,
         holds: Holds::default(),
         adapters: None,
     }

@@ -58,6 +58,9 @@ pub struct RawTraining {
     /// How tokens travel to the experts of other ranks: as they are stored, unless given.
     #[serde(default, skip_serializing_if = "is_default")]
     pub expert_dispatch: ExpertDispatch,
+    /// Streaming multiprocessors of each card that only communication uses; none unless given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub communication_multiprocessors: u32,
     /// What the software holds beside what the mathematics asks for; what Megatron-LM does, unless
     /// given.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -58,6 +58,7 @@ impl Resolver<'_> {
             host_launch: raw.host_launch,
             expert_load: raw.expert_load,
             expert_dispatch: raw.expert_dispatch,
+            communication_multiprocessors: raw.communication_multiprocessors,
             holds: raw.holds,
             adapters: raw.adapters.clone(),
         })

@@ -222,6 +222,10 @@ fn the_hash_is_of_the_meaning() {
     check(&[("precision: Fp16", "precision: Fp16, optimizer: Adam(moments: Bf16)")], false);
     check(&[("precision: Fp16", "precision: Fp16, master_weights: None")], false);
     check(&[("precision: Fp16", "precision: Fp16, expert_dispatch: Fp8")], false);
+    check(&[("precision: Fp16", "precision: Fp16, communication_multiprocessors: 0")], true);
+    check(&[("precision: Fp16", "precision: Fp16, communication_multiprocessors: 8")], false);
+    check(&[("pp: 2,", "pp: 2, recompute: None,")], true);
+    check(&[("pp: 2,", "pp: 2, recompute: Modules([LayerNorm]),")], false);
     check(&[("port: Gbps(100)", "port: Some(Gbps(100))")], true);
     check(&[("plan:", "fidelity: Bundled, plan:")], true);
     check(&[("plan:", "fidelity: Pairwise, plan:")], false);

@@ -405,14 +405,30 @@ impl<'a> Communicators<'a> {
         let programs = self.stages.iter().flat_map(|stage| stage.programs.iter().copied());
         let stages = self.plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
         let gpus = stages.flat_map(|stage| stage.gpus.iter().copied());
+        let kept = self.kept_processors();
         for ((program, gpu), slots) in programs.zip(gpus).zip(self.slots) {
             let slots = slots
                 .into_iter()
                 .map(|comm| comm.expect("every slot of a shape is connected once"))
                 .collect();
-            let processors = f64::from(*self.cluster.device(gpu).sm_count.get());
+            let processors = f64::from(*self.cluster.device(gpu).sm_count.get()) - kept;
             job.rank(Rank { program, slowness: 1.0, processors, slots });
         }
+    }
+
+    /// Processors of each card that only communication uses.
+    fn kept_processors(&self) -> f64 {
+        f64::from(self.times.training().communication_multiprocessors)
+    }
+
+    /// The processors that a call takes from compute: those beyond the ones that only communication uses.
+    /// Software that sets a number for its kernels sets that one.
+    fn taken(&self, kind: CollectiveKind, processors: f64) -> f64 {
+        let kept = self.kept_processors();
+        if kept > 0.0 && kind.multiprocessors().is_some() {
+            return 0.0;
+        }
+        (processors - kept).max(0.0)
     }
 
     /// The rank that holds a shard in a stage's so-many-th tensor-parallel group, and which of the
@@ -453,7 +469,8 @@ impl<'a> Communicators<'a> {
                     crossed.push(call.footprint);
                     crossed.len() - 1
                 });
-                Call { footprint: footprint as u8, ..call }
+                let processors = self.taken(request.kind, call.processors);
+                Call { footprint: footprint as u8, processors, ..call }
             })
             .collect();
         let enter =

@@ -1,11 +1,11 @@
 //! How much work the ranks of a stage do.
 
-use motley_workload::{Part, Recompute};
+use motley_workload::recomputed_flops;
 
 use super::shape::StageShape;
 use crate::plan::Pipeline;
 use crate::schedule::{Placement, Position};
-use crate::times::{CardKind, KernelTimes, PartFlops};
+use crate::times::{CardKind, KernelTimes, recompute_of};
 
 /// Floating-point operations of one rank in an iteration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,19 +45,17 @@ fn rank_flops(
     kind: CardKind,
     times: &KernelTimes,
 ) -> RankFlops {
-    let of = |part: Part| -> PartFlops { times.part(kind, shape.shard, part).flops };
+    let (model, training, path) = (times.model(), times.training(), times.path(kind));
+    let again = |part, recompute| recomputed_flops(model, part, training, path, recompute).0;
     let mut sum = RankFlops::default();
     for (c, chunk) in shape.chunks.iter().enumerate() {
         let position = Position { stage: s as u32, chunk: c as u32 };
         let (route, _) = placement.place(position);
         let micro_batches = f64::from(placement.micro_batches_on(route, pipeline.micro_batches));
         let mut chunk_sum = RankFlops::default();
-        let layers = chunk.layers().map(|layer| (times.model().part(layer), shape.recompute));
-        let head = chunk.head.then_some((Part::Head, Recompute::None));
-        for (part, recompute) in layers.chain(head) {
-            let flops = of(part);
-            chunk_sum.model += flops.model;
-            chunk_sum.again += flops.again(recompute);
+        for part in chunk.matrices(model) {
+            chunk_sum.model += times.part(kind, shape.shard, part).flops;
+            chunk_sum.again += again(part, recompute_of(part, shape.recompute));
         }
         sum.model += chunk_sum.model * micro_batches;
         sum.again += chunk_sum.again * micro_batches;

@@ -102,11 +102,11 @@ pub(super) fn part(model: &Model, item: Item) -> Part {
 }
 
 /// Whether an item multiplies with or looks up the word embedding, as the embedding itself does: a
-/// head that is tied to it, the layer with which a decoder begins.
+/// head that is tied to it, the layer with which a decoder begins, modules for multi-token prediction.
 fn shares_words(model: &Model, item: Item) -> bool {
     match part(model, item) {
         Part::Embedding => false,
-        Part::Layer(_) => model.target_entry() == Some(item - 1),
+        Part::Layer(_) => model.looks_words_up(item - 1),
         Part::Head => model.tied_head(),
     }
 }

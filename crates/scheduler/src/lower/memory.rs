@@ -26,7 +26,7 @@ struct Held {
 impl Held {
     fn new(
         part: Part,
-        (activations, recompute): (Activations, Recompute),
+        (activations, recompute): (&Activations, Recompute),
         shape: &StageShape,
         kind: CardKind,
         times: &KernelTimes,
@@ -60,7 +60,7 @@ fn parts(shape: &StageShape, chunk: &ChunkShape, kind: CardKind, times: &KernelT
     let embedding = chunk.embedding.then_some(Part::Embedding);
     let parts = embedding.into_iter().chain(layers).chain(chunk.head.then_some(Part::Head));
     let held = |part| {
-        let activations = times.part(kind, shape.shard, part).activations;
+        let activations = &times.part(kind, shape.shard, part).activations;
         let recompute = recompute_of(part, shape.recompute);
         Held::new(part, (activations, recompute), shape, kind, times)
     };

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use motley_collectives::{CollectiveKind, HostCopy};
 use motley_job::NameId;
 use motley_units::Time;
-use motley_workload::{Part, ProcessGroup, Recompute};
+use motley_workload::{Exchange, Part, ProcessGroup, Recompute};
 
 use super::gradients::{Item, part};
 use super::launches::launches;
@@ -19,7 +19,7 @@ use super::names::{ChunkNames, Names, streams};
 use super::shape::{ChunkShape, NormShape, SlotUse, StageShape};
 use super::strand::{Piece, Request, Strand};
 use crate::schedule::{Pass, Step};
-use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes, recompute_of};
+use crate::times::{BlockTimes, CardKind, KernelTimes, PartTimes, RepeatTimes, recompute_of};
 
 /// Bytes of the gradient norm's exchange: the sum of squares and the overflow flag.
 pub(super) const NORM_BYTES: f64 = 8.0;
@@ -229,8 +229,9 @@ impl<'a> Builder<'a> {
             self.part_forward(part, again);
         }
         for block in self.part(part).blocks.iter().rev() {
-            if recompute == Recompute::Selective {
-                self.strand.compute(again, block.recomputed);
+            for RepeatTimes { repeat, pass } in block.repeats(recompute) {
+                let Exchange { gathered, reduced } = repeat.exchange;
+                self.piecewise(again, pass, Scope::Whole, [gathered, reduced]);
             }
             self.block_backward(block, scope);
         }

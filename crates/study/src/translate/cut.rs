@@ -6,7 +6,7 @@ use motley_scenario::raw::{RawPlan, RawSplit};
 
 use super::assumptions::Assumptions;
 use super::plan::Degrees;
-use super::{Concern, Software, Unsupported};
+use super::{Concern, Software, Unsupported, recipe};
 use crate::runs::{Model, Row};
 
 /// Layers of each virtual stage, in the order in which a micro-batch visits them.
@@ -23,6 +23,9 @@ pub(super) fn cut(
     }
     if let Some(partition) = &row.parallel.pipeline_partition {
         return stated(partition, stages, layers);
+    }
+    if let Some(counts) = recipe::cut(row, software, stages, layers) {
+        return Ok(counts);
     }
     if software == Software::Nanotron {
         return nanotron(&row.model, stages, layers, assumptions);

@@ -9,7 +9,7 @@ use motley_workload::{
 use super::assumptions::Assumptions;
 use super::plan::Degrees;
 use super::vocabulary::vocabulary;
-use super::{Concern, Software, Unsupported};
+use super::{Concern, Software, Unsupported, recipe};
 use crate::runs::{Model, Row};
 
 /// More layers than any model has.
@@ -189,6 +189,7 @@ fn stack(
         name: model.name.clone().unwrap_or_else(|| row.id.clone()),
         embedding: Embedding::Tokens(embedding),
         layers: runs,
+        mtp_layers: recipe::predicted_ahead(row, software),
         head: Head::Language(LanguageHead { masked: bert, ..LanguageHead::new(norm, tied) }),
     })
 }

@@ -13,7 +13,7 @@ use super::cut::cut;
 use super::experts::ExpertParallelism;
 use super::machine::{Card, Machine};
 use super::schedule::schedule;
-use super::{Concern, Software, Unsupported, context, experts, model, sharding};
+use super::{Concern, Software, Unsupported, context, experts, model, recipe, sharding};
 use crate::runs::{Row, Stage};
 
 /// More cards, or parts of a model, than any run has had.
@@ -145,7 +145,7 @@ pub(super) fn plan(
     let sequence_parallel = degrees.tp > 1 && row.parallel.sp == Some(true);
     let choices = Choices {
         schedule: schedule(row, software, degrees, assumptions)?,
-        recompute: recompute(row, assumptions)?,
+        recompute: recompute(row, software, assumptions)?,
         sequence_parallel,
         overlap_tensor: sequence_parallel && row.parallel.overlap_tp == Some(true),
         overlap_weight_gradient: software.overlaps_weight_gradients()
@@ -162,9 +162,14 @@ pub(super) fn plan(
         return unlike(row, stages, degrees, machine, choices);
     }
     let layers = layer_count(row)?;
-    let counts = cut(row, software, degrees, layers, assumptions)?;
+    let mut counts = cut(row, software, degrees, layers, assumptions)?;
+    // Modules for multi-token prediction are one more layer, the last.
+    let ahead = u32::from(recipe::predicted_ahead(row, software) > 0);
+    if let Some(last) = counts.last_mut() {
+        *last += ahead;
+    }
     if machine.whole {
-        Ok(uniform(degrees, counts, choices))
+        Ok(uniform(degrees, counts, ahead > 0, choices))
     } else {
         Ok(written_out(degrees, &counts, &machine.cards, choices))
     }
@@ -184,7 +189,11 @@ fn layer_count(row: &Row) -> Result<u32, Unsupported> {
     row.model.layers.ok_or_else(|| Unsupported::not_stated("model.layers"))
 }
 
-fn recompute(row: &Row, assumptions: &mut Assumptions) -> Result<Recompute, Unsupported> {
+fn recompute(
+    row: &Row,
+    software: Software,
+    assumptions: &mut Assumptions,
+) -> Result<Recompute, Unsupported> {
     match row.parallel.recompute.as_deref() {
         Some("none") => Ok(Recompute::None),
         Some("selective") => Ok(Recompute::Selective),
@@ -193,10 +202,10 @@ fn recompute(row: &Row, assumptions: &mut Assumptions) -> Result<Recompute, Unsu
             let reason = format!("recomputation `{other}` is not known");
             Err(Unsupported::new(Concern::Training, reason))
         }
-        None => {
+        None => Ok(recipe::recompute(row, software, assumptions).unwrap_or_else(|| {
             assumptions.note("recomputation not stated: none");
-            Ok(Recompute::None)
-        }
+            Recompute::None
+        })),
     }
 }
 
@@ -220,8 +229,8 @@ fn gradient_sync(
 }
 
 /// The shorthand, over all cards.
-fn uniform(degrees: &Degrees, counts: Vec<u32>, choices: Choices) -> RawPlan {
-    let equal = counts.windows(2).all(|pair| pair[0] == pair[1]);
+fn uniform(degrees: &Degrees, counts: Vec<u32>, ahead: bool, choices: Choices) -> RawPlan {
+    let equal = !ahead && counts.windows(2).all(|pair| pair[0] == pair[1]);
     RawPlan::Uniform {
         dp: degrees.dp,
         tp: degrees.tp,

@@ -42,6 +42,7 @@ pub(super) fn training(
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
+        communication_multiprocessors: 0,
         holds: holds(row, software, precision),
         fused_gradient_accumulation: software.fuses_gradient_accumulation(),
         fusion: fusion(row, software),

@@ -32,7 +32,7 @@ impl Row {
         Block {
             forward: self.forward,
             backward: self.backward.into_iter().rev().flatten().collect(),
-            recomputed: Vec::new(),
+            repeats: Vec::new(),
             exchange: Exchange::default(),
             inside: Default::default(),
             kept: self.kept,

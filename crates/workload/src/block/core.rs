@@ -5,11 +5,12 @@ use motley_units::Bytes;
 use super::context::Context;
 use super::linear::{Linear, Names, gemm};
 use super::piece::Piece;
+use super::repeat::Repeat;
 use super::rows::{Rows, elementwise};
 use super::unfused;
 use crate::activation::Kept;
 use crate::model::{Attention, AttentionMask, Positions};
-use crate::{AttentionKernel, FlashAttention, Operator, Pass, Work};
+use crate::{AttentionKernel, FlashAttention, Operator, Pass, RecomputeModule, Work};
 
 const PROJECTION: Names = Names {
     forward: "projection",
@@ -42,6 +43,11 @@ impl<'a> Core<'a> {
         let heads = context.heads(rows.share(u64::from(attention.heads)));
         let (queries, keys) = (context.queries(rows), rows.sequence);
         let projection = Linear::new(rows, PROJECTION, &[attention.output(rows.hidden)]);
+        // FlashAttention keeps its output.
+        let projection = match attention.kernel(rows.path) {
+            AttentionKernel::Flash => projection.sharing_input(),
+            AttentionKernel::Unfused => projection,
+        };
         let own_keys = rows.tokens;
         Self { rows, attention, context, heads, queries, keys, own_keys, across: false, projection }
     }
@@ -58,7 +64,9 @@ impl<'a> Core<'a> {
             AttentionKernel::Flash => self.flash_into(piece, Pass::Forward),
             AttentionKernel::Unfused => {
                 let core = self.unfused_forward();
-                piece.recomputed.extend(core.iter().cloned());
+                let repeat =
+                    Repeat::new(RecomputeModule::CoreAttn, self.kept_scores(), core.clone());
+                piece.repeats.push(repeat);
                 piece.forward.extend(core);
             }
         }
@@ -223,8 +231,6 @@ impl<'a> Core<'a> {
     }
 
     fn kept(&self) -> Kept {
-        let scores = self.scores();
-        let mask = if self.attention.dropout { 1.0 } else { 0.0 };
         let (split, waiting) = (self.kept_output(), self.projection.waiting());
         match self.kernel() {
             // The logarithm of the softmax's sum of each row, in fp32.
@@ -232,23 +238,26 @@ impl<'a> Core<'a> {
                 let rows = self.products() as f64 * self.queries as f64;
                 Kept { split: split + 4.0 * rows, waiting, ..Kept::default() }
             }
-            // Probabilities, dropout's mask and output; the capped scores.
-            AttentionKernel::Unfused => {
-                let element = self.rows.element;
-                let capped = if self.attention.softcap { element } else { 0.0 };
-                Kept {
-                    split,
-                    scores: (element + capped + mask * (element + 1.0)) * scores,
-                    widest: scores,
-                    waiting,
-                    ..Kept::default()
-                }
-            }
+            AttentionKernel::Unfused => Kept {
+                split: split + self.kept_scores(),
+                widest: self.scores(),
+                waiting,
+                ..Kept::default()
+            },
         }
     }
 
-    /// Bytes that are kept of the core's output, which FlashAttention and the projection want, the
-    /// projection in a quantised copy where it multiplies such.
+    /// Bytes that unfused attention keeps of its scores: probabilities, dropout's mask and output; the
+    /// capped scores.
+    fn kept_scores(&self) -> f64 {
+        let element = self.rows.element;
+        let mask = if self.attention.dropout { element + 1.0 } else { 0.0 };
+        let capped = if self.attention.softcap { element } else { 0.0 };
+        (element + capped + mask) * self.scores()
+    }
+
+    /// Bytes that are kept of the core's output, which FlashAttention and the projection want; the
+    /// projection in a quantised copy where it multiplies such and cannot write it again.
     fn kept_output(&self) -> f64 {
         let (rows, projection) = (self.rows, &self.projection);
         let whole = rows.element * rows.tokens as f64 * projection.inputs as f64;

@@ -27,7 +27,7 @@ pub(super) fn block(rows: &Rows, tokens: &TokenEmbedding) -> Block {
     Block {
         forward,
         backward,
-        recomputed: Vec::new(),
+        repeats: Vec::new(),
         exchange: Exchange { gathered: 0.0, reduced: all },
         inside: Default::default(),
         // Token ids as 64-bit integers, dropout's mask.

@@ -19,11 +19,12 @@ use super::linear::{
 };
 use super::mlp;
 use super::piece::Piece;
+use super::repeat::Repeat;
 use super::rows::{Rows, elementwise, rows_moved};
-use super::{ExchangeKind, ProcessGroup};
+use super::{Exchange, ExchangeKind, ProcessGroup};
 use crate::activation::Kept;
 use crate::model::{Experts, Mlp};
-use crate::{Capacity, GroupedGemm, Operator, Pass, Quantisation, Work};
+use crate::{Capacity, GroupedGemm, Operator, Pass, Quantisation, RecomputeModule, Work};
 
 const ROUTER: Names =
     Names { forward: "router", input: "router input gradient", weight: "router weight gradient" };
@@ -61,10 +62,10 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     };
     routed.out_and_beside(&mut piece, Pass::Forward, ExchangeKind::Dispatch(bank.spread()), ahead);
     piece.forward.extend(routed.sorted("sort rows by expert"));
-    piece.forward.extend(local.quantise(&INPUT, local.up().inputs));
+    piece.forward.extend(local.quantise(&INPUT, local.up().inputs, rows.trained()));
     piece.forward.push(local.product("expert up", &local.up()));
-    piece.forward.push(elementwise("activation", rows.element * local.rows * local.activated()));
-    piece.forward.extend(local.quantise(&INPUT, local.down().inputs));
+    piece.forward.push(local.activation());
+    piece.forward.extend(local.quantise(&INPUT, local.down().inputs, rows.trained()));
     piece.forward.push(local.product("expert down", &local.down()));
     piece.forward.extend(routed.sorted("sort rows by rank"));
     routed.back(&mut piece, Pass::Forward, ExchangeKind::Combine(bank.spread()));
@@ -81,13 +82,13 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     routed.out_and_beside(&mut piece, Pass::Backward, ExchangeKind::Dispatch(bank.spread()), ahead);
     piece.backward.extend(routed.sorted("sort gradients by expert"));
     piece.backward.extend(local.bias_gradient(local.down().outputs));
-    piece.backward.extend(local.quantise(&GRADIENT, local.down().outputs));
+    piece.backward.extend(local.quantise(&GRADIENT, local.down().outputs, rows.trained()));
     piece.backward.push(local.product("expert down input gradient", &local.down().transposed()));
     piece.backward.extend(local.weight_gradient("expert down weight gradient", &local.down()));
-    let moved = rows.element * local.rows * (local.activated() + local.up().outputs);
-    piece.backward.push(elementwise("activation backward", moved));
+    let (inputs, outputs) = (local.up().outputs, local.down().inputs);
+    piece.backward.push(rows.activation_gradient(local.rows, inputs, outputs));
     piece.backward.extend(local.bias_gradient(local.up().outputs));
-    piece.backward.extend(local.quantise(&GRADIENT, local.up().outputs));
+    piece.backward.extend(local.quantise(&GRADIENT, local.up().outputs, rows.trained()));
     piece.backward.push(local.product("expert up input gradient", &local.up().transposed()));
     piece.backward.extend(routed.sorted("sort gradients by rank"));
     routed.back(&mut piece, Pass::Backward, ExchangeKind::Combine(bank.spread()));
@@ -101,11 +102,12 @@ pub(super) fn piece(rows: &Rows, bank: &Experts) -> Piece {
     let inputs = rows.hidden as f64 + local.down().inputs;
     piece.kept = Kept {
         stream: SCORE * scores + CHOICE * choices,
-        split: (rows.element * stored + local.operand_bytes() * inputs) * local.rows,
+        split: (rows.activation_input().0 * stored + local.operand_bytes() * inputs) * local.rows,
         widest: local.rows * local.up().outputs,
         waiting: router.waiting_gradient() + local.waiting(),
         ..Kept::default()
     };
+    piece.repeats.extend(local.activated_again());
     if let Some(shared) = shared {
         if !beside {
             shared.forward_into(&mut piece);
@@ -264,14 +266,26 @@ impl<'a> Shared<'a> {
 
     /// What is left: the sums, the weight gradients that may wait, what is kept.
     fn finish(self, piece: &mut Piece) {
+        use RecomputeModule::{LayerNorm, Moe, SharedExperts};
         let bytes = self.rows.element * self.stream;
-        piece.deferrable.extend(self.mlp.deferrable);
-        piece.kept = piece.kept.and(self.mlp.kept);
-        piece.quantised_input += self.mlp.quantised_input;
+        let mut kept = self.mlp.kept;
         if let Some(gate) = &self.gate {
-            piece.kept.split += bytes;
-            piece.kept.waiting += gate.waiting_gradient();
+            kept.split += bytes;
+            kept.waiting += gate.waiting_gradient();
         }
+        let mut again = Piece::default();
+        self.forward_into(&mut again);
+        let around = if self.inside { self.rows.whole_stream() } else { 0.0 };
+        piece.repeats.push(Repeat {
+            exchange: Exchange { gathered: around, reduced: around },
+            inside: std::mem::take(&mut again.inside[Pass::Forward as usize]),
+            ..Repeat::new(SharedExperts, kept.bytes(), again.forward).unless([Moe])
+        });
+        let copies = self.mlp.quantised_input * self.rows.stream();
+        piece.repeats.push(Repeat::new(SharedExperts, copies, Vec::new()).unless([Moe, LayerNorm]));
+        piece.deferrable.extend(self.mlp.deferrable);
+        piece.kept = piece.kept.and(kept);
+        piece.quantised_input += self.mlp.quantised_input;
         piece.forward.push(elementwise("add shared expert", 3.0 * bytes));
         piece.backward.push(elementwise("shared expert gradient sum", 3.0 * bytes));
     }
@@ -335,11 +349,6 @@ impl<'a> Local<'a> {
         self.rows * self.rank.hidden as f64
     }
 
-    /// Elements of a row that the activation function reads and writes.
-    fn activated(&self) -> f64 {
-        self.up().outputs + self.down().inputs
-    }
-
     /// Experts that have rows, and rows of each: where tokens are few, some experts get none.
     fn busy(&self) -> (u64, f64) {
         let busy = self.experts.min(self.rows).max(1.0).floor();
@@ -359,10 +368,23 @@ impl<'a> Local<'a> {
         if self.rank.path.quantisation.is_some() { quantised(product) } else { product }
     }
 
-    /// The kernels that quantise `width` columns of all rows.
-    fn quantise(&self, names: &Quantising, width: f64) -> Vec<Operator> {
-        let trained = self.rank.trained();
-        quantise(self.rank, self.rank.path.quantisation, names, self.rows * width, trained)
+    /// The kernels that quantise `width` columns of all rows, for `both` kinds of product or one.
+    fn quantise(&self, names: &Quantising, width: f64, both: bool) -> Vec<Operator> {
+        quantise(self.rank, self.rank.path.quantisation, names, self.rows * width, both)
+    }
+
+    /// The activation function.
+    fn activation(&self) -> Operator {
+        self.rank.activation(self.rows, self.up().outputs, self.down().inputs)
+    }
+
+    /// The activation function again, for the weight gradient of the second product.
+    fn activated_again(&self) -> Option<Repeat> {
+        let dropped = self.operand_bytes() * self.rows * self.down().inputs;
+        let mut operators = vec![self.activation()];
+        operators.extend(self.quantise(&INPUT, self.down().inputs, false));
+        let repeat = Repeat::new(RecomputeModule::MoeAct, dropped, operators);
+        (dropped > 0.0).then(|| repeat.unless([RecomputeModule::Moe]))
     }
 
     /// Bytes of an element that the weight gradients want of their operands.

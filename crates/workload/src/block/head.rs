@@ -71,7 +71,7 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     Block {
         forward,
         backward,
-        recomputed: Vec::new(),
+        repeats: Vec::new(),
         exchange: Exchange { gathered: whole, reduced: 0.0 },
         inside: Default::default(),
         kept: Kept {

@@ -4,10 +4,13 @@
 //! parallelism of its own tokens, and the ranks gather the latents instead of the stream
 //! (Megatron-LM's `MLASelfAttention`).
 
+use super::Exchange;
 use super::core::Core;
 use super::linear::{Linear, Names};
 use super::piece::Piece;
+use super::repeat::Repeat;
 use super::rows::{Rows, elementwise};
+use crate::RecomputeModule;
 use crate::activation::Kept;
 use crate::model::{Attention, Latents, Norm, Split, Weight};
 
@@ -49,10 +52,11 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
         ..Piece::default()
     };
     piece.forward.extend(into.iter().flat_map(Linear::forward));
-    piece.forward.extend(rows.norm_of("latent norm", Norm::RmsNorm, normed));
-    piece.forward.extend(out_of.iter().flat_map(Linear::forward));
-    piece.forward.push(elementwise("rotary", queries));
-    piece.forward.push(elementwise("assemble keys", keys));
+    let mut expanded = rows.norm_of("latent norm", Norm::RmsNorm, normed);
+    expanded.extend(out_of.iter().flat_map(Linear::forward));
+    expanded.push(elementwise("rotary", queries));
+    expanded.push(elementwise("assemble keys", keys));
+    piece.forward.extend(expanded.iter().cloned());
     core.forward_into(&mut piece);
 
     core.backward_into(&mut piece);
@@ -70,9 +74,17 @@ pub(super) fn piece(rows: &Rows, attention: &Attention, latents: &Latents) -> Pi
     let wanted: f64 = out_of.iter().map(wanted).sum();
     let inside: f64 = into.iter().chain(&out_of).map(Linear::kept_inside).sum();
     let widths = (2 * attention.key_dim() + attention.value_dim()) as f64;
+    let heads = rows.element * tokens * heads * widths;
+    let out = out_of.iter().map(Linear::kept_inside).sum::<f64>();
+    // Under sequence parallelism latents are kept by the ranks that made them.
+    let gathered = if rows.shard.sequence_parallel { piece.gathered } else { 0.0 };
+    piece.repeats.push(Repeat {
+        exchange: Exchange { gathered, reduced: 0.0 },
+        ..Repeat::new(RecomputeModule::MlaUpProj, heads + wanted + out, expanded)
+    });
     piece.kept = piece.kept.and(Kept {
         stream: rows.element * normed + wanted,
-        split: inside + rows.element * tokens * heads * widths,
+        split: inside + heads,
         waiting: inside
             + into.iter().chain(&out_of).map(Linear::waiting_gradient).sum::<f64>()
             + wanted,

@@ -27,6 +27,8 @@ pub(super) struct Linear<'a> {
     input_tokens: f64,
     /// Tokens of the output's gradient that this rank quantises and sums up for the bias: likewise.
     gradient_tokens: f64,
+    /// Its input is kept for others as it is stored: the weight gradient quantises it again.
+    shares_input: bool,
     adapters: Vec<Adapter>,
 }
 
@@ -86,6 +88,7 @@ impl<'a> Linear<'a> {
             quantisation: rows.path.quantisation.filter(|_| !unquantised),
             input_tokens,
             gradient_tokens,
+            shares_input: false,
             adapters: weights.iter().filter_map(adapter).collect(),
         }
     }
@@ -93,6 +96,12 @@ impl<'a> Linear<'a> {
     /// The same over other tokens than the split says.
     pub(super) fn over(self, tokens: u64) -> Self {
         Self { tokens, input_tokens: tokens as f64, gradient_tokens: tokens as f64, ..self }
+    }
+
+    /// The same where its input is kept for others as it is stored, too.
+    pub(super) fn sharing_input(self) -> Self {
+        let again = self.quantisation.is_some_and(Quantisation::quantises_again);
+        Self { shares_input: again && self.rows.trained(), ..self }
     }
 
     /// `Y = X W`; then for each adapter `Y += X A B`.
@@ -149,9 +158,22 @@ impl<'a> Linear<'a> {
 
     /// The input for the forward product, and for the weight gradient.
     fn quantise_input(&self) -> Vec<Operator> {
-        let elements = self.input_tokens * self.inputs as f64;
-        let weights = self.rows.trained();
-        quantise(&self.rows, self.quantisation, &INPUT, elements, weights)
+        let weights = self.rows.trained() && !self.shares_input;
+        quantise(&self.rows, self.quantisation, &INPUT, self.input_elements(), weights)
+    }
+
+    /// The input for the weight gradient, where no copy was kept.
+    fn quantise_input_again(&self) -> Vec<Operator> {
+        if self.shares_input {
+            quantise(&self.rows, self.quantisation, &INPUT, self.input_elements(), false)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Elements of the input that this rank quantises.
+    fn input_elements(&self) -> f64 {
+        self.input_tokens * self.inputs as f64
     }
 
     /// The output's gradient for the input's, and for the weights'.
@@ -172,20 +194,34 @@ impl<'a> Linear<'a> {
     pub(super) fn backward(&self) -> Vec<Operator> {
         let mut ops: Vec<Operator> = self.bias_gradient().into_iter().collect();
         ops.extend(self.input_gradient());
+        ops.extend(self.quantise_input_again());
         ops.extend(self.weight_gradient());
         ops
     }
 
-    /// Whether the weight gradients want the product's input as it is stored.
+    /// Whether the product's input is kept as it is stored.
     pub(super) fn keeps_input(&self) -> bool {
-        self.rows.trained() && self.quantisation.is_none() || !self.adapters.is_empty()
+        let stored = self.quantisation.is_none() || self.shares_input;
+        self.rows.trained() && stored || !self.adapters.is_empty()
     }
 
     /// Bytes of an element of the quantised input that the weight gradient wants; zero where it wants
     /// none.
     pub(super) fn quantised_input(&self) -> f64 {
+        if self.shares_input { 0.0 } else { self.copy_bytes() }
+    }
+
+    /// Bytes of an element of the quantised copies that the weight gradient multiplies; zero where it
+    /// multiplies none.
+    fn copy_bytes(&self) -> f64 {
         let wanted = self.quantisation.filter(|_| self.rows.trained());
         wanted.map_or(0.0, Quantisation::operand_bytes)
+    }
+
+    /// Bytes of an element that the weight gradients multiply. Of a frozen matrix the adapters want it as
+    /// it is stored.
+    fn operand_bytes(&self) -> f64 {
+        if self.keeps_input() && !self.shares_input { self.rows.element } else { self.copy_bytes() }
     }
 
     /// Bytes that are kept of an element of the input for the backward pass.
@@ -202,13 +238,13 @@ impl<'a> Linear<'a> {
     /// the input and of the middle of adapters, and the gradient of the output. Nothing where nothing
     /// is trained.
     pub(super) fn waiting(&self) -> f64 {
-        self.kept() + self.waiting_gradient()
+        let input = self.operand_bytes() * self.tokens as f64 * self.inputs as f64;
+        input + self.kept_inside() + self.waiting_gradient()
     }
 
     /// Bytes of the output's gradient that wait for the weight gradients.
     pub(super) fn waiting_gradient(&self) -> f64 {
-        // Of a frozen matrix the adapters want the gradient as it is stored.
-        self.input_bytes() * self.tokens as f64 * self.outputs as f64
+        self.operand_bytes() * self.tokens as f64 * self.outputs as f64
     }
 
     /// Bytes that are kept of the middle of adapters.

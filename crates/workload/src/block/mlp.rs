@@ -2,7 +2,7 @@
 
 use super::linear::{Linear, Names};
 use super::piece::Piece;
-use super::rows::{Rows, elementwise};
+use super::rows::Rows;
 use super::unfused;
 use crate::activation::Kept;
 use crate::model::Mlp;
@@ -31,8 +31,7 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     piece.forward.extend(up.forward());
     let inner = tokens * down.inputs as f64;
     if rows.training.fusion.activation {
-        let read_and_written = (up.outputs + down.inputs) as f64;
-        piece.forward.push(elementwise("activation", rows.element * tokens * read_and_written));
+        piece.forward.push(rows.activation(tokens, up.outputs as f64, down.inputs as f64));
     } else if mlp.gated {
         piece.forward.extend(unfused::gated_activation(rows, inner));
     } else {
@@ -41,12 +40,11 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     piece.forward.extend(down.forward());
 
     piece.backward.extend(down.backward());
-    // Reads the output's gradient and the kept input, writes the input's gradient.
     if mlp.gated && !rows.training.fusion.activation {
         piece.backward.extend(unfused::gated_activation_gradient(rows, inner));
     } else {
-        let moved = (down.inputs + 2 * up.outputs) as f64;
-        piece.backward.push(elementwise("activation backward", rows.element * tokens * moved));
+        let (inputs, outputs) = (up.outputs as f64, down.inputs as f64);
+        piece.backward.push(rows.activation_gradient(tokens, inputs, outputs));
     }
     piece.backward.extend(up.bias_gradient());
     piece.backward.extend(up.input_gradient());
@@ -56,7 +54,10 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     // Kernel by kernel, the activated gate is kept for the product's gradient, too.
     let gate = if mlp.gated && !rows.training.fusion.activation { inner } else { 0.0 };
     piece.kept = Kept {
-        split: rows.element * (widest + gate) + down.kept() + up.kept_inside(),
+        split: rows.activation_input().0 * widest
+            + rows.element * gate
+            + down.kept()
+            + up.kept_inside(),
         widest,
         waiting: up.kept_inside() + up.waiting_gradient() + down.waiting(),
         ..Kept::default()

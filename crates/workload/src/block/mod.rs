@@ -21,6 +21,8 @@ mod latent;
 mod linear;
 mod mlp;
 mod piece;
+mod prediction;
+mod repeat;
 mod rows;
 mod transformer;
 mod unfused;
@@ -29,6 +31,8 @@ use crate::activation::Kept;
 use crate::model::Extent;
 use crate::{CardPath, Embedding, Head, Layer, Model, Operator, Part, Pass, Shard, Training};
 pub use inside::{ExchangeKind, InnerExchange, ProcessGroup};
+pub(crate) use repeat::Condition;
+pub use repeat::Repeat;
 use rows::Rows;
 
 /// A block of a part, for one micro-batch on one rank.
@@ -39,10 +43,8 @@ pub struct Block {
     pub forward: Vec<Operator>,
     /// The kernels of the backward pass, in launch order, the deferrable ones last.
     pub backward: Vec<Operator>,
-    /// The part of the forward pass that selective recomputation repeats in the backward pass:
-    /// scores, softmax, dropout, values. Empty for FlashAttention, whose backward kernel does it
-    /// anyway, and where there is no attention.
-    pub recomputed: Vec<Operator>,
+    /// What its backward pass begins with if modules are computed again instead of kept.
+    pub repeats: Vec<Repeat>,
     /// What tensor-parallel ranks exchange around it.
     pub exchange: Exchange,
     /// What ranks exchange in the middle of its passes, in order, by pass.
@@ -110,13 +112,21 @@ pub fn blocks(
                             layer.norm,
                         )
                     });
-                    entry.into_iter().chain(transformer::blocks(&rows, layer)).collect()
+                    let joined = model.tokens().filter(|_| kind.predicts());
+                    let joined: Vec<Block> = joined
+                        .map(|tokens| prediction::blocks(&rows, tokens, layer.norm))
+                        .unwrap_or_default();
+                    let own: Vec<Block> =
+                        joined.into_iter().chain(transformer::blocks(&rows, layer)).collect();
+                    entry.into_iter().chain(vec![own; kind.layers()].concat()).collect()
                 }
             }
         }
         Part::Head => match (&model.head, model.tokens()) {
             (Head::Language(head), Some(tokens)) => {
-                vec![head::block(&rows(model.head_input(), false), *head, tokens.vocab)]
+                let input = model.head_input();
+                let block = head::block(&rows(input, false), *head, tokens.vocab);
+                vec![block; input.scored() as usize]
             }
             (Head::Classifier(head), _) => {
                 let input = model.head_input();

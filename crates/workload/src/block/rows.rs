@@ -4,7 +4,7 @@ use motley_units::Bytes;
 
 use super::unfused;
 use crate::model::{Extent, Norm};
-use crate::{Adapters, CardPath, Operator, Shard, Training, Work};
+use crate::{ActivationInputs, Adapters, CardPath, Operator, Shard, Training, Work};
 
 /// A micro-batch of one stream on a rank: token counts, the rank's share of the widths, element
 /// sizes.
@@ -162,6 +162,32 @@ impl<'a> Rows<'a> {
         } else {
             elementwise("bias, residual", bytes)
         }]
+    }
+
+    /// Bytes of an element of an activation function's input, as it is kept, and of the copy in which it
+    /// is, if that is one of its own: written beside the output, read in the backward pass.
+    pub(super) fn activation_input(&self) -> (f64, f64) {
+        let holds = self.training.holds.activation_inputs;
+        match holds {
+            ActivationInputs::Fp8 if self.training.fusion.activation => {
+                let copy = 1.0 + 4.0 / 128.0;
+                (copy, copy)
+            }
+            ActivationInputs::Fp8 | ActivationInputs::Stored => (self.element, 0.0),
+        }
+    }
+
+    /// A fused activation function of so many rows: reads `inputs` of each, writes `outputs`.
+    pub(super) fn activation(&self, rows: f64, inputs: f64, outputs: f64) -> Operator {
+        let (_, copy) = self.activation_input();
+        elementwise("activation", rows * (self.element * (inputs + outputs) + copy * inputs))
+    }
+
+    /// Its backward pass: reads the outputs' gradient and what was kept, writes the inputs' gradient.
+    pub(super) fn activation_gradient(&self, rows: f64, inputs: f64, outputs: f64) -> Operator {
+        let (kept, _) = self.activation_input();
+        let moved = self.element * (outputs + inputs) + kept * inputs;
+        elementwise("activation backward", rows * moved)
     }
 
     /// The sum of the gradients of `parts` parts and of the residual path around them.

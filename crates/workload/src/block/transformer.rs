@@ -3,6 +3,7 @@
 use super::piece::block;
 use super::rows::Rows;
 use super::{Block, attention, experts, latent, mlp};
+use crate::RecomputeModule;
 use crate::model::{FeedForward, Residual, Transformer};
 
 pub(super) fn blocks(rows: &Rows, layer: &Transformer) -> Vec<Block> {
@@ -14,8 +15,8 @@ pub(super) fn blocks(rows: &Rows, layer: &Transformer) -> Vec<Block> {
     }];
     pieces.extend(layer.cross_attention.as_ref().map(|cross| attention::across(rows, cross)));
     pieces.push(match &layer.feed_forward {
-        FeedForward::Dense(dense) => mlp::piece(rows, *dense),
-        FeedForward::Experts(bank) => experts::piece(rows, bank),
+        FeedForward::Dense(dense) => mlp::piece(rows, *dense).checkpointed(RecomputeModule::Mlp),
+        FeedForward::Experts(bank) => experts::piece(rows, bank).checkpointed(RecomputeModule::Moe),
     });
     match layer.residual {
         Residual::Sequential => {

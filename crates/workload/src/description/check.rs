@@ -10,6 +10,7 @@ pub(super) mod limits {
     pub(crate) const HEADS: u32 = 100_000;
     pub(crate) const ROWS: u32 = 100_000_000;
     pub(crate) const EXPERTS: u32 = 100_000;
+    pub(crate) const PREDICTED: u32 = 100;
 }
 
 /// Collects what is wrong.

@@ -137,6 +137,7 @@ impl DenseShape {
             self.name.clone(),
             Embedding::Tokens(embedding),
             std::iter::repeat_n(layer, layers as usize),
+            0,
             Head::Language(head),
         )
     }

@@ -20,6 +20,10 @@ pub struct Stack {
     pub embedding: Embedding,
     /// The layers, from the first.
     pub layers: Vec<Run>,
+    /// Modules for multi-token prediction behind the layers (DeepSeek-V3, arXiv 2412.19437, section
+    /// 2.2), each with a layer as the last one is.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub mtp_layers: u32,
     /// What stands behind them.
     pub head: Head,
 }
@@ -33,6 +37,11 @@ pub struct Run {
     pub repeat: u32,
     /// The layers that are repeated.
     pub layers: Vec<Layer>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 fn once() -> u32 {
@@ -49,7 +58,9 @@ impl Stack {
             .layers
             .iter()
             .flat_map(|run| (0..run.repeat).flat_map(|_| run.layers.iter().cloned()));
-        Ok(Model::new(self.name.clone(), self.embedding.clone(), layers, self.head.clone()))
+        let (name, embedding, head) =
+            (self.name.clone(), self.embedding.clone(), self.head.clone());
+        Ok(Model::new(name, embedding, layers, self.mtp_layers, head))
     }
 
     fn check(&self) -> Vec<ModelError> {
@@ -57,6 +68,7 @@ impl Stack {
         let root = FieldPath::default();
         self.check_embedding(&root.field("embedding"), &mut checker);
         self.check_runs(&root.field("layers"), &mut checker);
+        self.check_predictions(&root.field("mtp_layers"), &mut checker);
         self.check_head(&root.field("head"), &mut checker);
         checker.errors
     }
@@ -154,6 +166,21 @@ impl Stack {
         match &layer.feed_forward {
             FeedForward::Dense(mlp) => check_mlp(&path, *mlp, checker),
             FeedForward::Experts(bank) => check_experts(&path, bank, checker),
+        }
+    }
+
+    /// Modules for multi-token prediction repeat the last layer, on tokens.
+    fn check_predictions(&self, path: &FieldPath, checker: &mut Checker) {
+        checker.size_or_none(path, self.mtp_layers, limits::PREDICTED);
+        let last = self.layers.last().and_then(|run| run.layers.last());
+        let decoder = |layer: &Layer| match layer {
+            Layer::Transformer(layer) => layer.cross_attention.is_none(),
+            Layer::Convolutional(_) => false,
+        };
+        if self.mtp_layers > 0 && last.is_some_and(|layer| !decoder(layer)) {
+            let message = "modules for multi-token prediction have a transformer layer as the last one \
+                           is, without cross-attention; leave `mtp_layers` out";
+            checker.error(path, message);
         }
     }
 

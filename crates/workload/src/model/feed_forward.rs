@@ -108,6 +108,13 @@ impl Mlp {
         gate.into_iter().chain([matrix.named(Projection::Up)]).collect()
     }
 
+    /// Both.
+    fn weights(self, hidden: u64) -> Vec<Weight> {
+        let mut weights = self.up(hidden);
+        weights.push(self.down(hidden));
+        weights
+    }
+
     /// The matrix of the second product.
     pub(crate) fn down(self, hidden: u64) -> Weight {
         Weight::rows(self.ffn.into(), hidden, self.bias).named(Projection::Down)
@@ -136,6 +143,14 @@ impl Experts {
         Weight::whole(hidden, self.experts.into(), self.router_bias).never_quantised()
     }
 
+    /// The matrices of the shared expert and its gate.
+    pub(crate) fn shared_weights(&self, hidden: u64) -> Vec<Weight> {
+        let mut weights: Vec<Weight> =
+            self.shared_mlp().into_iter().flat_map(|mlp| mlp.weights(hidden)).collect();
+        weights.extend(self.shared_gate(hidden));
+        weights
+    }
+
     /// The matrix of the shared expert's gate.
     pub(crate) fn shared_gate(&self, hidden: u64) -> Option<Weight> {
         let gate = self.shared.is_some_and(|shared| shared.gate);
@@ -146,19 +161,13 @@ impl Experts {
 impl FeedForward {
     /// All matrices.
     pub(crate) fn weights(&self, hidden: u64) -> Vec<Weight> {
-        let of = |mlp: Mlp| {
-            let mut weights = mlp.up(hidden);
-            weights.push(mlp.down(hidden));
-            weights
-        };
         match self {
-            Self::Dense(mlp) => of(*mlp),
+            Self::Dense(mlp) => mlp.weights(hidden),
             Self::Experts(bank) => {
                 let mut weights = vec![bank.router_weight(hidden)];
                 let expert = |weight: Weight| weight.of_experts(bank.experts, bank.top_k);
-                weights.extend(of(bank.expert).into_iter().map(expert));
-                weights.extend(bank.shared_mlp().into_iter().flat_map(of));
-                weights.extend(bank.shared_gate(hidden));
+                weights.extend(bank.expert.weights(hidden).into_iter().map(expert));
+                weights.extend(bank.shared_weights(hidden));
                 weights
             }
         }

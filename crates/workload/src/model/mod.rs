@@ -26,12 +26,12 @@ pub use feed_forward::{Experts, FeedForward, Mlp, Router, SharedExpert};
 pub use head::{Classifier, Head, LanguageHead};
 pub use norm::Norm;
 pub use spread::Spread;
-pub(crate) use transformer::cross_inputs;
 pub use transformer::{NormPlacement, Residual, Transformer};
+pub(crate) use transformer::{cross_inputs, prediction_weight};
 pub use weight::{ParameterCount, Projection};
 pub(crate) use weight::{Split, Weight, WeightRows};
 
-use crate::Training;
+use crate::{RecomputeModule, Training};
 
 /// One layer of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ pub struct LayerKind {
     pub input: Extent,
     /// What they put out.
     pub output: Extent,
+    /// Modules for multi-token prediction that it is; 0: it is a layer of the stack.
+    depth: u32,
     parameters: ParameterCount,
     active_parameters: f64,
 }
@@ -84,9 +86,13 @@ pub enum Part {
 }
 
 impl LayerKind {
-    /// A layer on its input. The first layer with cross-attention begins the target sequence.
-    fn new(layer: Layer, input: Extent) -> Self {
+    /// A layer on its input, or so many modules that predict further tokens with such a layer each. The
+    /// first layer with cross-attention begins the target sequence.
+    fn new(layer: Layer, input: Extent, depth: u32) -> Self {
         let output = match &layer {
+            Layer::Transformer(_) if depth > 0 => {
+                Extent::Predictions { hidden: input.width() as u32, depth }
+            }
             Layer::Transformer(Transformer { cross_attention: Some(_), .. }) => {
                 Extent::Target { hidden: input.width() as u32 }
             }
@@ -97,6 +103,7 @@ impl LayerKind {
             layer,
             input,
             output,
+            depth,
             parameters: ParameterCount::default(),
             active_parameters: 0.0,
         };
@@ -118,10 +125,24 @@ impl LayerKind {
         self.output.width()
     }
 
+    /// How often it has what its layer has.
+    pub(crate) fn layers(&self) -> usize {
+        self.depth.max(1) as usize
+    }
+
+    /// Whether it predicts further tokens behind the stack: it looks words up, too.
+    pub(crate) fn predicts(&self) -> bool {
+        self.depth > 0
+    }
+
     /// All matrices.
     pub(crate) fn weights(&self) -> Vec<Weight> {
         match &self.layer {
-            Layer::Transformer(layer) => layer.weights(self.hidden()),
+            Layer::Transformer(layer) => {
+                let mut weights = layer.weights(self.hidden());
+                weights.extend(self.predicts().then(|| prediction_weight(self.hidden())));
+                vec![weights; self.layers()].concat()
+            }
             Layer::Convolutional(operations) => convolution::weights(operations, self.input),
         }
     }
@@ -155,7 +176,10 @@ impl LayerKind {
         match &self.layer {
             Layer::Transformer(layer) => {
                 let entry = if self.enters_target() { layer.norm.per_channel() } else { 0.0 };
-                layer.vectors(self.hidden()) + entry * self.hidden() as f64
+                // Of a module the norms of both that it joins, and the one before its scores.
+                let joined = if self.predicts() { 3.0 * layer.norm.per_channel() } else { 0.0 };
+                self.layers() as f64
+                    * (layer.vectors(self.hidden()) + (entry + joined) * self.hidden() as f64)
             }
             Layer::Convolutional(operations) => convolution::vectors(operations, self.input),
         }
@@ -163,11 +187,13 @@ impl LayerKind {
 }
 
 impl Model {
-    /// Puts a model together; `stack` says what each layer is.
+    /// Puts a model together; `stack` says what each layer is, `depth` how many modules for multi-token
+    /// prediction follow it, which have layers as its last one is.
     pub(crate) fn new(
         name: String,
         embedding: Embedding,
         stack: impl IntoIterator<Item = Layer>,
+        depth: u32,
         head: Head,
     ) -> Self {
         let mut model = Self { name, kinds: Vec::new(), stack: Vec::new(), head, embedding };
@@ -176,18 +202,29 @@ impl Model {
             let known =
                 model.kinds.iter().position(|kind| kind.input == input && kind.layer == layer);
             let index = known.unwrap_or_else(|| {
-                model.kinds.push(LayerKind::new(layer, input));
+                model.kinds.push(LayerKind::new(layer, input, 0));
                 model.kinds.len() - 1
             });
             input = model.kinds[index].output;
             model.stack.push(KindId(index as u16));
         }
+        if let Some(last) = model.stack.last().copied().filter(|_| depth > 0) {
+            let layer = model.layer_kind(last).layer.clone();
+            model.stack.push(KindId(model.kinds.len() as u16));
+            model.kinds.push(LayerKind::new(layer, input, depth));
+        }
         model
     }
 
-    /// How many layers the stack has.
+    /// How many layers stages are cut from: those of the stack, and one more for all modules for
+    /// multi-token prediction.
     pub fn layer_count(&self) -> u32 {
         self.stack.len() as u32
+    }
+
+    /// How many layers the stack has, modules for multi-token prediction aside.
+    pub fn stacked_layers(&self) -> u32 {
+        self.layer_count() - u32::from(self.predicted_ahead() > 0)
     }
 
     /// The kinds of its layers, in the order of their first ones.
@@ -244,10 +281,15 @@ impl Model {
         self.before(self.layer_count())
     }
 
+    /// How many modules predict further tokens behind the stack.
+    pub fn predicted_ahead(&self) -> u32 {
+        self.kinds.last().map_or(0, |kind| kind.depth)
+    }
+
     /// Rows of a sample that the head scores.
     pub fn head_rows(&self, training: &Training) -> u64 {
         match self.head {
-            Head::Language(_) => self.head_input().rows(training),
+            Head::Language(_) => self.head_input().rows(training) * self.head_input().scored(),
             Head::Classifier(_) => 1,
         }
     }
@@ -269,6 +311,13 @@ impl Model {
     pub fn target_entry(&self) -> Option<u32> {
         let entry = self.kinds.iter().position(LayerKind::enters_target)?;
         self.stack.iter().position(|kind| usize::from(kind.0) == entry).map(|layer| layer as u32)
+    }
+
+    /// Whether a layer looks words up: that with which the decoder begins, modules for multi-token
+    /// prediction.
+    pub fn looks_words_up(&self, layer: u32) -> bool {
+        let kind = self.stack.get(layer as usize).map(|&kind| self.layer_kind(kind));
+        kind.is_some_and(LayerKind::predicts) || self.target_entry() == Some(layer)
     }
 
     /// Whether the head multiplies with the word embedding.
@@ -321,6 +370,11 @@ impl Model {
     pub fn has_experts(&self, part: Part) -> bool {
         let layer = self.kind(part).and_then(LayerKind::transformer);
         layer.is_some_and(|layer| matches!(layer.feed_forward, FeedForward::Experts(_)))
+    }
+
+    /// Whether one of its layers has a module that can be computed again by itself.
+    pub fn has_module(&self, module: RecomputeModule) -> bool {
+        self.kinds.iter().filter_map(LayerKind::transformer).any(|layer| layer.has_module(module))
     }
 
     /// Parameters of a part that are trained: all, or those of its adapters.

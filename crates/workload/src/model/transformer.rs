@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::weight::Weight;
-use super::{Attention, FeedForward, Norm};
+use super::{Attention, FeedForward, Norm, Projections};
+use crate::{RecomputeModule, RecomputeModules};
 
 /// A transformer layer: attention and feed-forward, each with its norm and residual.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,45 @@ impl Transformer {
         weights
     }
 
+    /// The matrices that multiply once more where modules are computed again.
+    pub(crate) fn repeated_weights(&self, hidden: u64, modules: RecomputeModules) -> Vec<Weight> {
+        use RecomputeModule::{MlaUpProj, Mlp, Moe, SharedExperts};
+        let mut weights = Vec::new();
+        if modules.contains(MlaUpProj) {
+            weights.extend(self.attention.latents(hidden).into_iter().flat_map(|all| all.out_of));
+        }
+        match &self.feed_forward {
+            FeedForward::Dense(_) if modules.contains(Mlp) => {
+                weights.extend(self.feed_forward.weights(hidden));
+            }
+            FeedForward::Experts(_) if modules.contains(Moe) => {
+                weights.extend(self.feed_forward.weights(hidden));
+            }
+            FeedForward::Experts(bank) if modules.contains(SharedExperts) => {
+                weights.extend(bank.shared_weights(hidden));
+            }
+            FeedForward::Dense(_) | FeedForward::Experts(_) => {}
+        }
+        weights
+    }
+
+    /// Whether a layer has such a module.
+    pub(crate) fn has_module(&self, module: RecomputeModule) -> bool {
+        let experts = match &self.feed_forward {
+            FeedForward::Dense(_) => None,
+            FeedForward::Experts(bank) => Some(bank),
+        };
+        match module {
+            RecomputeModule::CoreAttn | RecomputeModule::LayerNorm => true,
+            RecomputeModule::MlaUpProj => {
+                matches!(self.attention.projections, Projections::Latent { .. })
+            }
+            RecomputeModule::Mlp => experts.is_none(),
+            RecomputeModule::Moe | RecomputeModule::MoeAct => experts.is_some(),
+            RecomputeModule::SharedExperts => experts.is_some_and(|bank| bank.shared.is_some()),
+        }
+    }
+
     /// Parameters that are not of matrices.
     pub(crate) fn vectors(&self, hidden: u64) -> f64 {
         let blocks = if self.cross_attention.is_some() { 3.0 } else { 2.0 };
@@ -95,6 +135,12 @@ impl Transformer {
             + of_attention(&self.attention)
             + self.cross_attention.as_ref().map_or(0.0, of_attention)
     }
+}
+
+/// The matrix with which a module for multi-token prediction joins the hidden state of a token and the
+/// embedding of the next (DeepSeek-V3, arXiv 2412.19437, equation 21).
+pub(crate) fn prediction_weight(hidden: u64) -> Weight {
+    Weight::columns(2 * hidden, hidden, false)
 }
 
 /// A cross-attention's matrices before the core: keys and values come from the encoder.

@@ -1,8 +1,10 @@
 //! What each card makes of each precision.
 
 use motley_hardware::{Catalog, MathPath};
+use motley_units::Bytes;
 use motley_workload::{
-    AttentionKernel, CardPath, Fp8Recipe, Precision, Training, Unsupported, card_path,
+    AttentionKernel, CardPath, Deferral, Fp8Recipe, KernelModel, Operands, Operator, Precision,
+    Training, Unsupported, Work, card_path,
 };
 
 fn ask(
@@ -114,6 +116,42 @@ fn a_fallback_is_taken_only_where_it_is_needed_and_named() {
     // A fallback that does not help either is refused for its own reason.
     let refused = bf16("v100-sxm2-16", Some(Precision::Tf32)).unwrap_err().to_string();
     assert!(refused.contains("Tf32 arithmetic"), "{refused}");
+}
+
+#[test]
+fn kernels_keep_some_multiprocessors() {
+    let catalog = Catalog::builtin();
+    let device = catalog.device("h800-sxm").expect("in the catalogue");
+    let architecture = catalog.architecture(&device.architecture).expect("in the catalogue");
+    let ask = |kept: u32| {
+        let training =
+            Training { communication_multiprocessors: kept, ..crate::common::training(1024) };
+        card_path(device, architecture, &training)
+    };
+    let has = *device.sm_count.get();
+    assert_eq!(ask(has - 1).map(|path| path.communication_multiprocessors), Ok(has - 1));
+    let refused = ask(has).unwrap_err().to_string();
+    for part in ["h800-sxm", "132 multiprocessors", "communication_multiprocessors lower"] {
+        assert!(refused.contains(part), "{refused} lacks {part}");
+    }
+
+    // A product of whole waves slows in proportion; what streams does not.
+    let time = |kept: u32, work: Work| {
+        let kernels = KernelModel::new(device, architecture, ask(kept).unwrap());
+        kernels
+            .time(&Operator {
+                name: "",
+                work,
+                operands: Operands::Stored,
+                deferral: Deferral::None,
+            })
+            .0
+    };
+    let stream = Work::Elementwise { bytes: Bytes(1e9) };
+    assert!((time(20, stream) - time(0, stream)).abs() < 1e-15);
+    let product = Work::Gemm { m: 65_536, n: 65_536, k: 65_536, batch: 1 };
+    let slower = time(20, product) / time(0, product);
+    assert!((slower / (132.0 / 112.0) - 1.0).abs() < 0.01, "{slower}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         flash_version: None,
         expert_load: ExpertLoad::default(),
         expert_dispatch: ExpertDispatch::Stored,
+        communication_multiprocessors: 0,
         holds: Holds::default(),
         adapters: None,
     }
@@ -46,7 +47,14 @@ pub(crate) fn path(attention: AttentionKernel) -> CardPath {
 
 pub(crate) fn path_in(precision: Precision, attention: AttentionKernel) -> CardPath {
     let math = if precision.mixed() { MathPath::Fp16Tensor } else { MathPath::Fp32 };
-    CardPath { precision, math, quantisation: None, attention, flash_version: None }
+    CardPath {
+        precision,
+        math,
+        quantisation: None,
+        attention,
+        flash_version: None,
+        communication_multiprocessors: 0,
+    }
 }
 
 /// The blocks of the first layer of a kind, attention first.

@@ -46,6 +46,7 @@ fn defaults_are_the_same_in_files_and_in_programs() {
         name: "mine".to_owned(),
         embedding: Embedding::Tokens(TokenEmbedding::new(100, 64)),
         layers: vec![Run { repeat: 1, layers: vec![Layer::Transformer(layer)] }],
+        mtp_layers: 0,
         head: Head::Language(LanguageHead::new(Norm::RmsNorm, false)),
     };
     assert_eq!(Description::from_ron(written), Ok(Description::Stack(built)));
@@ -87,6 +88,14 @@ fn slips_of_a_stack_are_named_with_their_place() {
             (&format!("{place}.top_k"), "200 of 160"),
             (&format!("{place}.top_k"), "60 experts of 3 groups"),
         ],
+    );
+    check(&|stack| stack.mtp_layers = 101, &[("mtp_layers", "above the limit of 100")]);
+    check(
+        &|stack| {
+            stack.mtp_layers = 1;
+            stack.layers.push(Run { repeat: 1, layers: vec![Layer::Convolutional(Vec::new())] });
+        },
+        &[("mtp_layers", "leave `mtp_layers` out")],
     );
     check(
         &|stack| experts(stack, &|bank| bank.experts = 161),

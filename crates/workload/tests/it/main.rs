@@ -12,3 +12,4 @@ mod kernel_times;
 mod memory;
 mod models;
 mod quantisation;
+mod recompute;

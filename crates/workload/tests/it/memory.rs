@@ -4,8 +4,9 @@ use crate::common::{path_in, training};
 use motley_hardware::Catalog;
 use motley_units::Bytes;
 use motley_workload::{
-    AttentionKernel, CardPath, CrossEntropy, Fusion, Holds, MemoryUse, Model, Part, Precision,
-    Preset, Recompute, Shard, StageLoad, Training, activations, memory, step_memory,
+    ActivationInputs, AttentionKernel, CardPath, CrossEntropy, Fusion, Holds, MemoryUse, Model,
+    Part, Precision, Preset, Recompute, Shard, StageLoad, Training, activations, memory,
+    step_memory,
 };
 
 #[test]
@@ -238,6 +239,10 @@ fn unfused_kernels_keep_more() {
         assert!((norms - 2.0 * (4.0 + 2.0) * own * 4096.0).abs() < 1.0);
         let gate = layer(Fusion { activation: false, ..Fusion::default() }) - fused;
         assert!((gate - 2.0 * tokens * 11008.0 / t).abs() < 1.0);
+        // Gate and up of every token, 1 + 4/128 bytes in place of two.
+        let fp8 = Holds { activation_inputs: ActivationInputs::Fp8, ..Holds::default() };
+        let saved = fused - kept(model.part(0), (fp8, Fusion::default())).0;
+        assert!((saved - (1.0 - 1.0 / 32.0) * tokens * 2.0 * 11008.0 / t).abs() < 1.0);
         // Logits, fp32 copy and exponentials at once; the exponentials in the copy's place; all of
         // them on every rank.
         let loss = |holds| kept(Part::Head, (holds, Fusion::default())).1 / (tokens * 32000.0 / t);

@@ -2,8 +2,8 @@
 
 use crate::common::{close, first_layer, kernel_flops, training, training_of};
 use motley_workload::{
-    AttentionKernel, Deferral, Model, Operator, Part, Pass, Preset, Shard, Training, Work, blocks,
-    flops, model_flops,
+    AttentionKernel, Block, Deferral, Model, Operator, Part, Pass, Preset, Recompute, Shard,
+    Training, Work, blocks, flops, model_flops,
 };
 
 #[test]
@@ -28,6 +28,20 @@ fn parameters_are_as_published() {
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count, "no name is given twice");
+}
+
+/// DeepSeek-V3's module has 11.5 billion parameters of its own; with its copies of embedding and head the
+/// published weights count 14, and 685 with those of the model (README_WEIGHTS.md).
+#[test]
+fn a_module_for_multi_token_prediction_has_the_published_parameters() {
+    let [main, with] = ["deepseek-v3", "deepseek-v3-mtp"].map(|name| Model::preset(name).unwrap());
+    let own = with.parameters() - main.parameters();
+    close(own, 11.5e9, 0.011, "its own");
+    // The head's matrix is as large as the embedding's.
+    let copies = 2.0 * main.word_embedding();
+    close(own + copies, 14e9, 0.04, "with copies");
+    close(main.parameters() + own + copies, 685e9, 0.001, "published weights");
+    assert_eq!((with.layer_count(), with.stacked_layers()), (62, 61));
 }
 
 #[test]
@@ -132,9 +146,14 @@ fn what_selective_recomputation_repeats_is_a_part_of_the_forward_pass() {
     for kernel in [AttentionKernel::Unfused, AttentionKernel::Flash] {
         let layer = first_layer(&model, &training(2048), kernel, &shard);
         let [attention, mlp] = layer.as_slice() else { panic!("two blocks") };
-        assert_eq!(attention.recomputed.is_empty(), kernel == AttentionKernel::Flash);
-        assert!(attention.recomputed.iter().all(|op| attention.forward.contains(op)));
-        assert!(mlp.recomputed.is_empty());
+        let repeated = |block: &Block| -> Vec<Operator> {
+            let modules = Recompute::Selective.modules();
+            let done = block.repeats.iter().filter(|repeat| repeat.is_done(modules));
+            done.flat_map(|repeat| repeat.operators.clone()).collect()
+        };
+        assert_eq!(repeated(attention).is_empty(), kernel == AttentionKernel::Flash);
+        assert!(repeated(attention).iter().all(|op| attention.forward.contains(op)));
+        assert!(repeated(mlp).is_empty());
     }
 }
 

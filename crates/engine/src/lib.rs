@@ -41,7 +41,7 @@ mod streams;
 pub use deadlock::{Deadlock, Waiting};
 pub use engine::Engine;
 pub use fold::Fold;
-pub use noise::draw_slowness;
+pub use noise::{draw_slowness, expected_slowest};
 pub use observer::{Observer, Silent};
 pub use options::{Jitter, Law, Options};
 pub use outcome::Outcome;

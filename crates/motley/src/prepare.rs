@@ -1,12 +1,13 @@
 //! From a scenario to a job: everything before the replay.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use motley_collectives::Layouts;
-use motley_engine::{Fold, draw_slowness};
+use motley_engine::{Fold, draw_slowness, expected_slowest};
 use motley_hardware::Catalog;
 use motley_job::{Op, RankId};
-use motley_scenario::{PlanChoice, Scenario};
+use motley_scenario::{Pace, PlanChoice, Scenario};
 use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
 use motley_topology::Cluster;
 
@@ -67,16 +68,35 @@ pub(crate) fn prepare_with<'s>(
     let times =
         KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
     let mut lowered = lower(&plan, &cluster, &times, layouts, scenario.fidelity)?;
-    if scenario.noise.card_spread > 0.0 {
-        // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
-        // does with it.
-        for (rank, place) in lowered.job.ranks.iter_mut().zip(&lowered.places) {
-            let card = RankId(place.gpu.0);
-            rank.slowness = draw_slowness(scenario.seed, card, scenario.noise.card_spread);
-        }
-    }
+    slow_down(&mut lowered, &cluster, scenario);
     drop(times);
     Ok(Prepared { scenario, cluster, plan, lowered, fold: OnceLock::new() })
+}
+
+/// Gives each rank the speed of its card.
+fn slow_down(lowered: &mut Lowered, cluster: &Cluster, scenario: &Scenario) {
+    let spread = scenario.noise.card_spread;
+    if spread == 0.0 {
+        return;
+    }
+    let ranks = lowered.job.ranks.iter_mut().zip(&lowered.places);
+    match scenario.noise.pace {
+        // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan does
+        // with it.
+        Pace::Own => ranks.for_each(|(rank, place)| {
+            rank.slowness = draw_slowness(scenario.seed, RankId(place.gpu.0), spread);
+        }),
+        Pace::Slowest => {
+            let mut cards: BTreeMap<&str, u32> = BTreeMap::new();
+            for place in &lowered.places {
+                *cards.entry(&cluster.device(place.gpu).id).or_default() += 1;
+            }
+            ranks.for_each(|(rank, place)| {
+                let count = cards[cluster.device(place.gpu).id.as_str()];
+                rank.slowness = expected_slowest(count, spread);
+            });
+        }
+    }
 }
 
 impl Prepared<'_> {

@@ -34,7 +34,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use hash::scenario_hash;
 pub use load::{Failure, Rejected, load, load_text};
 pub use parse::parse;
-pub use raw::{Measure, Noise, Published};
+pub use raw::{Measure, Noise, Pace, Published};
 pub use resolve::resolve;
 pub use scenario::{PlanChoice, Scenario};
 pub use source::{Place, SourceFile};

@@ -31,11 +31,12 @@ pub enum HostLaunch {
 /// bookkeeping, allocator and driver, and the Python between operations.
 ///
 /// vTrain's measurements (github.com/VIA-Research/vTrain, one node of A100, Megatron-DeepSpeed) of GPTs
-/// of width 1024 take the same time whether a micro-batch has one sample or two and whether two or four
-/// cards share it: 3.0 to 3.3 ms a layer, forward, again, and back, which is this for each kernel and
-/// half of it for each of the backward pass. Without autograd an eager model launches 1185 kernels in
-/// 53.7 ms, 45 us each (github.com/facebookresearch/sam2, issue 768, A6000).
-const EAGER: f64 = 68e-6;
+/// of width 1024 without pipeline take the same time whether a micro-batch has one sample or two: 3.0 to
+/// 3.2 ms a layer, forward and back, which is this for each kernel and half of it for each of the
+/// backward pass. An unfused layer of AMP (github.com/DachengLi1/AMP) takes 3.9 ms forward on a V100,
+/// a third of it kernels. Without autograd an eager model launches 1185 kernels in 53.7 ms,
+/// 45 us each (github.com/facebookresearch/sam2, issue 768, A6000).
+const EAGER: f64 = 100e-6;
 
 /// The same under [`HostLaunch::Megatron`], a judgement: from a Python call to the driver an operation
 /// takes 5 to 25 us, and a little more with what is around it. Published runs of Megatron-Core on H100

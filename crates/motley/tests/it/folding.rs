@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use motley::{Evaluator, Prepared, Replays, load, prepare, simulate};
-use motley_engine::{Observer, Silent};
+use motley_engine::{Observer, Silent, expected_slowest};
 
 use crate::fidelity;
 use crate::setup::{BERT, DEEP, Setup};
@@ -72,6 +72,29 @@ fn what_is_alike_folds() {
     for noise in ["noise=(kernel_jitter: 0.01)", "noise=(card_spread: 0.01)"] {
         let scenario = motley::load_text("test.ron", &tensor.text(), &[noise.to_owned()]).unwrap();
         assert_eq!(check(&prepare(&scenario).unwrap()), None, "{noise}");
+    }
+}
+
+/// Cards at the pace of their slowest stay alike, are as slow as is expected of so many of their type,
+/// and of two types each has its own.
+#[test]
+fn cards_at_the_pace_of_their_slowest_fold() {
+    let noise = ["noise=(card_spread: 0.02, pace: Slowest)".to_owned()];
+    let slowed = |text: &str| motley::load_text("test.ron", text, &noise).unwrap();
+    assert_eq!(check(&prepare(&slowed(&BERT.text())).unwrap()), Some(1));
+    let mixed = Setup {
+        groups: r#"(design: "dgx1-v100", count: 1), (design: "dgx1-p100", count: 2)"#,
+        plan: "Uniform(dp: 24, tp: 1, pp: 1, micro_batch_size: 4)",
+        training: "global_batch: 96, sequence_length: 128, precision: Fp16",
+        ..BERT
+    };
+    let scenario = slowed(&mixed.text());
+    let prepared = prepare(&scenario).unwrap();
+    let ranks = &prepared.lowered.job.ranks;
+    let [of_eight, of_sixteen] = [8, 16].map(|cards| expected_slowest(cards, 0.02));
+    assert!(1.0 < of_eight && of_eight < of_sixteen, "{of_eight} {of_sixteen}");
+    for (index, rank) in ranks.iter().enumerate() {
+        assert_eq!(rank.slowness, if index < 8 { of_eight } else { of_sixteen }, "{index}");
     }
 }
 

@@ -106,6 +106,25 @@ pub struct Noise {
     pub kernel_jitter: f64,
     /// Of each card's speed from that of its kind.
     pub card_spread: f64,
+    /// How fast cards go that differ so.
+    #[serde(skip_serializing_if = "is_own")]
+    pub pace: Pace,
+}
+
+/// How fast cards of one type go whose speeds differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pace {
+    /// Each at its own, drawn for it.
+    #[default]
+    Own,
+    /// All at the one that the slowest of them is expected to have: what waits for each other comes to
+    /// that in the end. Nothing is drawn, and cards that were alike stay alike, so that large jobs are
+    /// simulated as fast as without any spread.
+    Slowest,
+}
+
+fn is_own(pace: &Pace) -> bool {
+    *pace == Pace::Own
 }
 
 impl RawScenario {

@@ -95,6 +95,8 @@ impl Degrees {
 struct Choices {
     schedule: RawSchedule,
     recompute: Recompute,
+    /// What the last stage computes again.
+    last_recompute: Recompute,
     sequence_parallel: bool,
     overlap_weight_gradient: bool,
     overlap_tensor: bool,
@@ -106,7 +108,14 @@ struct Choices {
 
 impl Choices {
     /// A stage of a plan that is written out.
-    fn stage(&self, degrees: &Degrees, gpus: Cards, chunks: Vec<Range<u32>>) -> RawStage {
+    fn stage(
+        &self,
+        degrees: &Degrees,
+        stage: u32,
+        gpus: Cards,
+        chunks: Vec<Range<u32>>,
+    ) -> RawStage {
+        let last = stage + 1 == degrees.pp;
         RawStage {
             gpus,
             cp: degrees.cp,
@@ -116,7 +125,7 @@ impl Choices {
             dispatch: self.experts.dispatch,
             overlap_shared_expert: false,
             layers: LayerRanges(chunks),
-            recompute: self.recompute,
+            recompute: if last { self.last_recompute } else { self.recompute },
             offload: Vec::new(),
         }
     }
@@ -143,9 +152,11 @@ pub(super) fn plan(
     let gradient_sync = gradient_sync(row, software, degrees, assumptions);
     let overlapped = gradient_sync != RawGradientSync::AtEnd;
     let sequence_parallel = degrees.tp > 1 && row.parallel.sp == Some(true);
+    let recompute = recompute(row, software, assumptions)?;
     let choices = Choices {
         schedule: schedule(row, software, degrees, assumptions)?,
-        recompute: recompute(row, software, assumptions)?,
+        recompute,
+        last_recompute: last_recompute(row, recompute, assumptions),
         sequence_parallel,
         overlap_tensor: sequence_parallel && row.parallel.overlap_tp == Some(true),
         overlap_weight_gradient: software.overlaps_weight_gradients()
@@ -168,7 +179,7 @@ pub(super) fn plan(
     if let Some(last) = counts.last_mut() {
         *last += ahead;
     }
-    if machine.whole {
+    if machine.whole && choices.last_recompute == choices.recompute {
         Ok(uniform(degrees, counts, ahead > 0, choices))
     } else {
         Ok(written_out(degrees, &counts, &machine.cards, choices))
@@ -207,6 +218,17 @@ fn recompute(
             Recompute::None
         })),
     }
+}
+
+/// vTrain's pipelines compute nothing again on their last stage, where the backward pass of a
+/// micro-batch follows its forward pass at once: github.com/VIA-Research/vTrain (`src/predictor.py`),
+/// the model that reproduces these runs. Of no other stack is this known.
+fn last_recompute(row: &Row, recompute: Recompute, assumptions: &mut Assumptions) -> Recompute {
+    if recompute == Recompute::None || !row.source.name.starts_with("vTrain") {
+        return recompute;
+    }
+    assumptions.note("vTrain's last stages compute nothing again");
+    Recompute::None
 }
 
 fn gradient_sync(
@@ -267,7 +289,7 @@ fn written_out(degrees: &Degrees, counts: &[u32], cards: &[Card], choices: Choic
                 let group = &cards[first as usize..(first + width) as usize];
                 let chunks = (0..degrees.vpp)
                     .map(|chunk| ranges[(chunk * degrees.pp + stage) as usize].clone());
-                choices.stage(degrees, numbers(group.iter()), chunks.collect())
+                choices.stage(degrees, stage, numbers(group.iter()), chunks.collect())
             })
             .collect()
     };
@@ -331,7 +353,7 @@ fn unlike(
             stages: Vec::new(),
         })
         .collect();
-    for (stage, range) in stages.iter().zip(ranges) {
+    for (number, (stage, range)) in (0..).zip(stages.iter().zip(ranges)) {
         for (replica, pipeline) in stage.replicas.iter().zip(&mut pipelines) {
             let mut group = Vec::new();
             for cards in &replica.devices {
@@ -347,7 +369,7 @@ fn unlike(
                 }
             }
             let gpus = numbers(group.into_iter());
-            pipeline.stages.push(choices.stage(degrees, gpus, vec![range.clone()]));
+            pipeline.stages.push(choices.stage(degrees, number, gpus, vec![range.clone()]));
         }
     }
     Ok(explicit(choices, pipelines))

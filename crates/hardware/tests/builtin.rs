@@ -66,9 +66,26 @@ fn entries_survive_writing_and_reading() {
     let catalog = Catalog::builtin();
     check(&catalog.devices);
     check(&catalog.architectures);
+    check(&catalog.fits);
     check(&catalog.nodes);
     check(&catalog.nics);
     check(&catalog.sources);
+}
+
+/// A fit is of an architecture and of cards that are there, and its errors are ordered.
+#[test]
+fn fits_are_of_the_catalogue() {
+    let catalog = Catalog::builtin();
+    for fit in catalog.fits.values() {
+        assert!(catalog.architecture(&fit.id).is_some(), "{}", fit.id);
+        assert!(fit.series.iter().any(|series| series.fitted), "{}", fit.id);
+        for series in &fit.series {
+            assert_eq!(device(&series.device).architecture, fit.id, "{}", series.device);
+            for quality in [series.fit, series.test] {
+                assert!(0.0 <= quality.median && quality.median <= quality.p90, "{series:?}");
+            }
+        }
+    }
 }
 
 /// Peaks are multiprocessors times operations per clock times the clock, so a slip in one of the

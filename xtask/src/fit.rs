@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Print how far the committed constants are off, and fit and write nothing
     #[arg(long, conflicts_with = "check")]
     evaluate: bool,
+    /// Fit also constants that an earlier search found as well
+    #[arg(long)]
+    all: bool,
     /// Fit, write nothing, and fail where a committed file differs from what would be written
     #[arg(long)]
     check: bool,
@@ -67,7 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         committed.collect()
     } else {
         let all: Vec<Architecture> = committed.collect();
-        all.into_par_iter().map(|architecture| fitted(architecture, &points)).collect()
+        all.into_par_iter()
+            .map(|architecture| fitted(architecture, &points, arguments.all))
+            .collect()
     };
     let (fits, pooled) = evaluated(&architectures, &points);
     let page = table::page(&pooled, &fits, &evaluated_collectives(&collectives)?);
@@ -121,11 +126,14 @@ fn check(files: &[(PathBuf, String)]) -> Result<()> {
     bail!("not as the fit would write them:\n  {}", different.join("\n  "))
 }
 
-/// The architecture with all its constants fitted that points can tell.
-fn fitted(mut architecture: Architecture, points: &[Point]) -> Architecture {
+/// The architecture with its constants fitted that points can tell; those that files keep only if all
+/// are asked for.
+fn fitted(mut architecture: Architecture, points: &[Point], all: bool) -> Architecture {
     let subjects = SUBJECTS.iter().find(|(id, _)| *id == architecture.id);
     for subject in subjects.map_or(&[][..], |(_, subjects)| subjects) {
-        fit(&mut architecture, *subject, points);
+        if all || !subject.is_kept(&architecture.id) {
+            fit(&mut architecture, *subject, points);
+        }
     }
     architecture
 }
@@ -252,6 +260,7 @@ fn evaluated_collectives(all: &[Collective]) -> Result<Vec<CollectiveLine>> {
 #[cfg(test)]
 mod tests {
     use motley_hardware::Cited;
+    use subject::Term;
 
     use super::*;
 
@@ -280,7 +289,8 @@ mod tests {
             point.seconds = predicted(&isolated(&truth), point, Extra::NONE);
         }
         let mut found = catalog.architecture("ampere").unwrap().clone();
-        fit(&mut found, Subject::Attention { version: 2, backward: true }, &points);
+        let subject = Subject::Attention { version: 2, terms: &[Term::Forward, Term::Sequence] };
+        fit(&mut found, subject, &points);
         let found = isolated(&found);
         for point in &points {
             let ratio = predicted(&found, point, Extra::NONE) / point.seconds;

@@ -9,6 +9,7 @@ use motley_job::{Op, RankId};
 use motley_scenario::{PlanChoice, Scenario};
 use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
 use motley_topology::Cluster;
+use motley_workload::ProfiledKernel;
 
 use crate::SimulateError;
 
@@ -23,6 +24,8 @@ pub struct Prepared<'a> {
     pub plan: Plan,
     /// The job, and what its ranks stand for.
     pub lowered: Lowered,
+    /// The kernels that the job is made of, each card, precision and shape once, with their times.
+    pub kernels: Vec<ProfiledKernel>,
     /// See [`Prepared::fold`].
     fold: OnceLock<Option<Fold>>,
 }
@@ -44,13 +47,15 @@ pub(crate) fn prepare_with<'s>(
 ) -> Result<Prepared<'s>, SimulateError> {
     let catalog = Catalog::builtin();
     let (model, training) = (&scenario.model, &scenario.training);
+    let profile = scenario.profile.as_ref();
     let reject = |errors| SimulateError::Plan(Box::new(scenario.reject_plan(errors)));
 
     let plan = match &scenario.plan {
         PlanChoice::Explicit(plan) => plan.clone(),
         PlanChoice::Uniform(uniform) => {
-            let times = KernelTimes::new(&cluster, catalog, model, training, cluster.gpus())
-                .map_err(reject)?;
+            let times =
+                KernelTimes::new(&cluster, catalog, model, training, profile, cluster.gpus())
+                    .map_err(reject)?;
             let speed = ComputeSpeed {
                 times: &times,
                 shard: uniform.shard(),
@@ -64,8 +69,8 @@ pub(crate) fn prepare_with<'s>(
         return Err(reject(errors));
     }
 
-    let times =
-        KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
+    let times = KernelTimes::new(&cluster, catalog, model, training, profile, plan.gpus())
+        .map_err(reject)?;
     let mut lowered = lower(&plan, &cluster, &times, layouts, scenario.fidelity)?;
     if scenario.noise.card_spread > 0.0 {
         // Drawn by the card's number, not the rank's: a card keeps its speed whatever the plan
@@ -75,8 +80,9 @@ pub(crate) fn prepare_with<'s>(
             rank.slowness = draw_slowness(scenario.seed, card, scenario.noise.card_spread);
         }
     }
+    let kernels = times.asked();
     drop(times);
-    Ok(Prepared { scenario, cluster, plan, lowered, fold: OnceLock::new() })
+    Ok(Prepared { scenario, cluster, plan, lowered, kernels, fold: OnceLock::new() })
 }
 
 impl Prepared<'_> {

@@ -132,14 +132,16 @@ pub(crate) fn cost_of_all(series: impl IntoIterator<Item = Vec<f64>>) -> f64 {
     if weights > 0.0 { sum / weights } else { 0.0 }
 }
 
-/// The median of |log(predicted / measured)|, and as much again of the mean without the worst tenth,
-/// so that it is not only the better half of the points that counts.
+/// An error counts no more than this: what the model has no mechanism for must not bend the rest.
+const MOST: f64 = 0.3;
+
+/// A quarter of the median of |log(predicted / measured)|, and the mean of it with every error capped, so that
+/// it is not only the better half of the points that counts.
 fn cost(ratios: impl IntoIterator<Item = f64>) -> f64 {
     let mut errors: Vec<f64> = ratios.into_iter().map(|ratio| ratio.ln().abs()).collect();
     errors.sort_by(f64::total_cmp);
-    let kept = (errors.len() * 9).div_ceil(10);
-    let mean = errors.iter().take(kept).sum::<f64>() / kept.max(1) as f64;
-    0.5 * errors.get(errors.len() / 2).copied().unwrap_or(0.0) + mean
+    let mean = errors.iter().map(|error| error.min(MOST)).sum::<f64>() / errors.len().max(1) as f64;
+    0.25 * errors.get(errors.len() / 2).copied().unwrap_or(0.0) + mean
 }
 
 /// What a series' source times beside the kernel, found on the points that are for fitting.

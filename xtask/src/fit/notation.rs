@@ -19,6 +19,7 @@ pub(crate) fn architecture(heading: &str, of: &Architecture) -> String {
     let mut file = File { text: format!("{heading}(\n"), depth: 1 };
     file.line(&format!("id: {:?},", of.id));
     file.cited("sustained", &of.sustained, |value| number(*value));
+    file.cited("power", &of.power, |value| number(*value));
     file.open("gemm: {");
     for (math, gemm) in &of.gemm {
         file.open(&format!("{math:?}: ("));

@@ -58,11 +58,11 @@ const SOURCES: &[Source] = &[
         fits: &[(AttentionForward, &["hopper"])],
         beside: &[(AttentionForward, ALL, CONVERTED)],
     },
-    // TensorRT-LLM's own kernels: not FlashAttention 3, which trains on Hopper.
+    // TensorRT-LLM's own kernels, which do not train.
     Source {
         prefix: "NVIDIA aiconfigurator context_attention_perf (TRTLLM",
         name: "aiconfigurator's prefill under TensorRT-LLM (github.com/ai-dynamo/aiconfigurator)",
-        fits: &[(AttentionForward, &["blackwell"])],
+        fits: &[],
         beside: &[(AttentionForward, ALL, CONVERTED)],
     },
     Source {
@@ -76,8 +76,8 @@ const SOURCES: &[Source] = &[
     Source {
         prefix: "SimuMax",
         name: "SimuMax (github.com/MooreThreads/SimuMax)",
-        fits: &[(AttentionForward, ALL), (AttentionBackward, ALL)],
-        beside: &[(Gemm, ALL, THROTTLED), (GroupedGemm, ALL, THROTTLED)],
+        fits: &[(Gemm, ALL), (GroupedGemm, ALL), (AttentionForward, ALL), (AttentionBackward, ALL)],
+        beside: &[(Gemm, &["blackwell"], THROTTLED), (GroupedGemm, &["blackwell"], THROTTLED)],
     },
     Source {
         prefix: "DeepGEMM",

@@ -61,6 +61,7 @@ pub fn scenario(row: &Row) -> Result<Scenario, Unsupported> {
     let training = training::training(row, software, &degrees, &mut assumptions)?;
     let plan = plan::plan(row, software, &degrees, &machine, &mut assumptions)?;
     let raw = RawScenario {
+        profile: None,
         question: Some(format!("How long is an iteration of {}?", row.id)),
         sources: vec![row.source.name.clone()],
         published: Vec::new(),

@@ -70,6 +70,17 @@ pub(crate) const SUBJECTS: &[(&str, &[Subject])] = &[
     ("volta", &[gemm(MathPath::Fp32), gemm(MathPath::Fp16Tensor)]),
     ("turing", &[gemm(MathPath::Fp32), gemm(MathPath::Fp16Tensor)]),
     (
+        "ada",
+        &[
+            Subject::Gemm { math: MathPath::Bf16Tensor, also: TENSOR, streams: None },
+            Subject::Gemm {
+                math: MathPath::Fp8Tensor,
+                also: &[],
+                streams: Some(MathPath::Bf16Tensor),
+            },
+        ],
+    ),
+    (
         "ampere",
         &[
             Subject::Gemm { math: MathPath::Bf16Tensor, also: TENSOR, streams: None },

@@ -177,6 +177,14 @@ pub(crate) enum Export {
         #[arg(short, long, value_name = "FILE.dot")]
         output: Option<PathBuf>,
     },
+    /// The kernels that the scenario runs and how long each takes, as a profile to be filled in
+    Kernels {
+        #[command(flatten)]
+        scenario: ScenarioArguments,
+        /// Write to a file instead of standard output
+        #[arg(short, long, value_name = "FILE.ron")]
+        output: Option<PathBuf>,
+    },
     /// The order of passes on the stages of a pipeline
     Schedule {
         #[command(flatten)]

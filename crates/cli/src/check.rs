@@ -1,6 +1,7 @@
 //! `motley check`.
 
 use motley::{load, prepare};
+use motley_report::KernelTimesSummary;
 
 use crate::args::Check;
 use crate::exit::{CommandFailure, Exit, color, print, remark};
@@ -15,14 +16,15 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
                     remark(scenario.warnings.render(&scenario.source, color()).trim_end());
                 }
                 let prepared = prepare(&scenario)?;
-                Ok(prepared.out_of_memory())
+                let kernel_times = KernelTimesSummary::new(&prepared.lowered.kernel_sources);
+                Ok((prepared.out_of_memory(), kernel_times))
             });
         let exit = match verdict {
-            Ok(short) if short.is_empty() => {
-                print(&format!("{}: ok\n", path.display()))?;
+            Ok((short, kernel_times)) if short.is_empty() => {
+                print(&format!("{}: ok; {}\n", path.display(), kernel_times.text()))?;
                 Exit::Ok
             }
-            Ok(short) => {
+            Ok((short, _)) => {
                 for row in &short {
                     print(&format!("{}: does not fit: {row}\n", path.display()))?;
                 }

@@ -3,6 +3,7 @@
 use motley::{load, prepare};
 use motley_report::{Drawing, Recording, TextLimits};
 use motley_topology::{Cluster, DotOptions, dot};
+use motley_workload::Profile;
 
 use crate::args::{DrawingFormat, DrawingTimes, Export, ScenarioArguments};
 use crate::exit::{CommandFailure, Exit};
@@ -14,6 +15,13 @@ pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
             let scenario = load(&scenario.scenario, &scenario.set)?;
             let cluster = Cluster::build(scenario.cluster).map_err(motley::SimulateError::from)?;
             (dot(&cluster, DotOptions { nodes_per_group: *nodes_per_group }), output)
+        }
+        Export::Kernels { scenario, output } => {
+            let scenario = load(&scenario.scenario, &scenario.set)?;
+            let prepared = prepare(&scenario)?;
+            let source = Some(format!("motley {}", env!("CARGO_PKG_VERSION")));
+            let profile = Profile { source, kernels: prepared.kernels, layers: Vec::new() };
+            (profile.to_ron(), output)
         }
         Export::Schedule { scenario, format, times, pipeline, width, output } => {
             let drawing = schedule(scenario, *times, *pipeline)?;

@@ -77,7 +77,9 @@ impl Group {
         members: &[GpuId],
         scope: &Scope,
     ) -> Result<Self, RouteError> {
-        let nodes = by_node(cluster, members)?;
+        // A few bytes go by way of the hosts, whose libraries (Gloo, MPI) know no vendors.
+        let by_hosts = scope.passing == Passing::OneChannel && scope.exchanges.is_empty();
+        let nodes = by_node(cluster, members, by_hosts)?;
         let sm_version = |card: &GpuId| cluster.device(*card).sm_version();
         let generation = Generation::of(members.iter().map(sm_version).min().unwrap_or(0));
         let mut algorithms = lay(cluster, &nodes, generation, scope.passing)?;

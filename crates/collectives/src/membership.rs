@@ -13,9 +13,14 @@ pub(crate) struct Local {
     pub(crate) nics: Vec<u32>,
 }
 
-/// Checks the members and sorts them by node; nodes in the order of their first member.
-pub(crate) fn by_node(cluster: &Cluster, members: &[GpuId]) -> Result<Vec<Local>, RouteError> {
-    check(cluster, members)?;
+/// Checks the members and sorts them by node; nodes in the order of their first member. Cards of several
+/// vendors are refused unless they meet `by_hosts`.
+pub(crate) fn by_node(
+    cluster: &Cluster,
+    members: &[GpuId],
+    by_hosts: bool,
+) -> Result<Vec<Local>, RouteError> {
+    check(cluster, members, by_hosts)?;
     let mut nodes: Vec<Local> = Vec::new();
     let mut place = std::collections::BTreeMap::new();
     for &card in members {
@@ -36,7 +41,7 @@ pub(crate) fn by_node(cluster: &Cluster, members: &[GpuId]) -> Result<Vec<Local>
     Ok(nodes)
 }
 
-fn check(cluster: &Cluster, members: &[GpuId]) -> Result<(), RouteError> {
+fn check(cluster: &Cluster, members: &[GpuId], by_hosts: bool) -> Result<(), RouteError> {
     let first = *members.first().ok_or(RouteError::NoMembers)?;
     let count = cluster.gpu_count();
     if let Some(unknown) = members.iter().find(|card| card.0 >= count) {
@@ -49,13 +54,13 @@ fn check(cluster: &Cluster, members: &[GpuId]) -> Result<(), RouteError> {
     }
     let vendor = cluster.device(first).vendor;
     match members.iter().find(|&&card| cluster.device(card).vendor != vendor) {
-        Some(&other) => Err(RouteError::MixedVendors {
+        Some(&other) if !by_hosts => Err(RouteError::MixedVendors {
             first: first.0,
             first_vendor: vendor,
             other: other.0,
             other_vendor: cluster.device(other).vendor,
         }),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{MIB, cards, cluster, communicator, group, members, nodes, whole};
-use motley_collectives::{Algorithm, CollectiveKind, Group, Protocol, transfer};
+use motley_collectives::{Algorithm, CollectiveKind, Group, Layouts, Protocol, transfer};
 use motley_hardware::{Catalog, Cited};
 use motley_job::Footprint;
 use motley_topology::{
@@ -300,6 +300,9 @@ fn communicators_that_no_library_offers_are_refused() {
         other_vendor: motley_hardware::Vendor::Amd,
     };
     check_refused(&cluster, &[0, 1, 8], &refused);
+    // A few bytes go by way of the hosts.
+    let agreed = Layouts::new(false).agreement(&cluster, &cards([0, 1, 8]), 8.0);
+    assert!(agreed.unwrap() > motley_units::Time::ZERO);
     let mut island = group("dgx1-v100", 1);
     let mut layout = island.design.pcie.get().clone();
     for switch in &mut layout.switches {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use motley_units::Seconds;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cited, MathPath};
+use crate::{Cited, Device, MathPath};
 
 /// The kernel constants of one architecture (Pascal, Volta, ...).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,8 +15,12 @@ pub struct Architecture {
     /// The id that devices refer to, `ampere`.
     pub id: String,
     /// The share of an isolated kernel's rate that a training loop sustains, where heat and the
-    /// power limit hold the clock below boost. It scales all arithmetic, not memory.
+    /// power limit hold the clock below boost. It scales all arithmetic, not memory. Of a card that
+    /// may draw [`Architecture::power`]; see [`Architecture::clock`].
     pub sustained: Cited<f64>,
+    /// The power limit for which `sustained` holds, in watts for each TFLOP/s of the 16-bit peak (of
+    /// fp32, where there is no other).
+    pub power: Cited<f64>,
     /// Matrix products, by arithmetic path.
     pub gemm: BTreeMap<MathPath, GemmEfficiency>,
     /// Kernels that move bytes.
@@ -31,6 +35,17 @@ pub struct Architecture {
 }
 
 impl Architecture {
+    /// The share of its boost clock that a card sustains while it multiplies matrices. Power goes with the
+    /// square of the voltage and with the clock, and the voltage with the clock: a card that may draw
+    /// less for what it computes runs slower by the cube root. Never above boost. Attention and
+    /// grouped products leave their units idle for a third of the time and more, and draw less.
+    pub fn clock(&self, device: &Device) -> f64 {
+        let paths = [MathPath::Fp16Tensor, MathPath::Bf16Tensor, MathPath::Fp32];
+        let peak = paths.into_iter().find_map(|path| device.peak(path));
+        let power = peak.map_or(f64::INFINITY, |peak| device.tdp.get().0 / (peak.0 / 1e12));
+        (self.sustained.get() * libm::cbrt(power / self.power.get())).min(1.0)
+    }
+
     /// FlashAttention of at most so high a version, the latest if none is given; the earliest where
     /// all are later.
     pub fn flash_attention(&self, newest: Option<u8>) -> Option<&AttentionEfficiency> {

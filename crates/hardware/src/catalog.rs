@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Architecture, Device, Nic, NodeDesign};
+use crate::{Architecture, Device, Fit, Nic, NodeDesign};
 
 /// Path below `data/` and text of every file, in the order of the paths.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog_files.rs"));
@@ -33,6 +33,8 @@ pub struct Catalog {
     pub devices: BTreeMap<String, Device>,
     /// Kernel constants by architecture.
     pub architectures: BTreeMap<String, Architecture>,
+    /// How well the constants of architectures meet measured kernels, by architecture.
+    pub fits: BTreeMap<String, Fit>,
     /// Node designs.
     pub nodes: BTreeMap<String, NodeDesign>,
     /// NICs.
@@ -68,7 +70,7 @@ pub enum CatalogError {
     /// The file is in no folder of the catalogue.
     #[error(
         "{file}: a catalogue file is `sources.ron` or lies in `devices/`, `architectures/`, \
-         `nodes/` or `nics/`"
+         `fits/`, `nodes/` or `nics/`"
     )]
     Misplaced {
         /// Which file.
@@ -118,6 +120,7 @@ impl Catalog {
             Some(("architectures", _)) => {
                 insert(&mut self.architectures, path, text, |entry| &entry.id)
             }
+            Some(("fits", _)) => insert(&mut self.fits, path, text, |entry| &entry.id),
             Some(("nodes", _)) => insert(&mut self.nodes, path, text, |entry| &entry.id),
             Some(("nics", _)) => insert(&mut self.nics, path, text, |entry| &entry.id),
             None if path == "sources.ron" => {
@@ -141,6 +144,11 @@ impl Catalog {
     /// The kernel constants of an architecture by its id, `ampere`.
     pub fn architecture(&self, id: &str) -> Option<&Architecture> {
         self.architectures.get(id)
+    }
+
+    /// How well the constants of an architecture meet measured kernels, by its id, `ampere`.
+    pub fn fit(&self, id: &str) -> Option<&Fit> {
+        self.fits.get(id)
     }
 
     /// A node design by its id, `dgx-a100`.
@@ -241,6 +249,7 @@ mod tests {
         let catalog = Catalog::builtin();
         let entries = catalog.devices.len()
             + catalog.architectures.len()
+            + catalog.fits.len()
             + catalog.nodes.len()
             + catalog.nics.len();
         assert_eq!(entries + 1, FILES.len());

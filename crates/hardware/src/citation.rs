@@ -75,7 +75,8 @@ impl Nic {
 impl Architecture {
     /// Every constant with how it is known, in the order of the fields.
     pub fn citations(&self) -> Vec<Citation<'_>> {
-        let mut all = vec![Citation::new("sustained", &self.sustained)];
+        let mut all =
+            vec![Citation::new("sustained", &self.sustained), Citation::new("power", &self.power)];
         for (path, gemm) in &self.gemm {
             let field = |name: &str| format!("gemm.{path:?}.{name}");
             all.push(Citation::new(field("peak_fraction"), &gemm.peak_fraction));

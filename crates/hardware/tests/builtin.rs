@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use motley_hardware::{Catalog, Citation, Device, MathPath, Nic, NodeDesign, ScaleUp};
+use motley_hardware::{Catalog, Citation, Device, MathPath, Nic, NodeDesign, ScaleUp, Vendor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,9 +66,26 @@ fn entries_survive_writing_and_reading() {
     let catalog = Catalog::builtin();
     check(&catalog.devices);
     check(&catalog.architectures);
+    check(&catalog.fits);
     check(&catalog.nodes);
     check(&catalog.nics);
     check(&catalog.sources);
+}
+
+/// A fit is of an architecture and of cards that are there, and its errors are ordered.
+#[test]
+fn fits_are_of_the_catalogue() {
+    let catalog = Catalog::builtin();
+    for fit in catalog.fits.values() {
+        assert!(catalog.architecture(&fit.id).is_some(), "{}", fit.id);
+        assert!(fit.series.iter().any(|series| series.fitted), "{}", fit.id);
+        for series in &fit.series {
+            assert_eq!(device(&series.device).architecture, fit.id, "{}", series.device);
+            for quality in [series.fit, series.test] {
+                assert!(0.0 <= quality.median && quality.median <= quality.p90, "{series:?}");
+            }
+        }
+    }
 }
 
 /// Peaks are multiprocessors times operations per clock times the clock, so a slip in one of the
@@ -80,6 +97,9 @@ fn peaks_follow_from_clock_and_multiprocessors() {
             "pascal" => (128.0, 0.0),
             "volta" | "turing" => (128.0, 1024.0),
             "ampere" => (128.0, 2048.0),
+            "ada" => (256.0, 1024.0),
+            "cdna3" => (256.0, 2048.0),
+            "davinci" => (0.0, 8192.0),
             "hopper" => (256.0, 4096.0),
             "blackwell" => (256.0, 8192.0),
             other => panic!("give the rates of {other}"),
@@ -95,11 +115,23 @@ fn peaks_follow_from_clock_and_multiprocessors() {
         }
     }
     for device in Catalog::builtin().devices.values() {
+        // Of these neither units nor clock are known.
+        if matches!(device.architecture.as_str(), "mlu" | "xpu") {
+            continue;
+        }
         let clocks = f64::from(*device.sm_count.get()) * device.boost_clock.get().0;
         for (field, path, peak) in device.peaks.given() {
             let share = peak.get().0 / (clocks * per_clock(&device.architecture, path));
             let below_boost = matches!(device.architecture.as_str(), "hopper" | "blackwell");
             let allowed = match (device.id.as_str(), path) {
+                // Cards for games and graphics: twice the fp32 lanes, half or a quarter of the tensor rate.
+                ("a10" | "rtx3090", MathPath::Fp32) => 1.97..=2.01,
+                ("a10", _) => 0.49..=0.51,
+                ("rtx3090", _) => 0.245..=0.255,
+                ("rtx2080ti" | "rtx4090", path) if path != MathPath::Fp32 => 0.49..=0.51,
+                // Cut for export.
+                ("h20-96", MathPath::Fp32) => 1.1..=1.12,
+                ("h20-96", _) => 0.23..=0.24,
                 // Blackwell Ultra has half as many fp4 units more.
                 ("b300" | "gb300", MathPath::Fp4Tensor) => 1.3..=1.51,
                 // Its clock is held down by a lower power limit.
@@ -119,10 +151,19 @@ fn cards_have_the_paths_of_their_architecture() {
     };
     for device in Catalog::builtin().devices.values() {
         let expected: &[MathPath] = match device.sm_version() {
+            0 => {
+                // What other vendors' cards have, their architectures have constants for.
+                let architecture = Catalog::builtin().architecture(&device.architecture).unwrap();
+                assert_ne!(device.vendor, Vendor::Nvidia, "{}", device.id);
+                for (_, path, _) in device.peaks.given() {
+                    assert!(architecture.gemm.contains_key(&path), "{} {path:?}", device.id);
+                }
+                continue;
+            }
             60 => &[Fp32, Fp16Vector],
             70 | 75 => &[Fp32, Fp16Tensor],
-            80 => &[Fp32, Tf32, Fp16Tensor, Bf16Tensor],
-            90 => &[Fp32, Tf32, Fp16Tensor, Bf16Tensor, Fp8Tensor],
+            80 | 86 => &[Fp32, Tf32, Fp16Tensor, Bf16Tensor],
+            89 | 90 => &[Fp32, Tf32, Fp16Tensor, Bf16Tensor, Fp8Tensor],
             100 | 103 => &[Fp32, Tf32, Fp16Tensor, Bf16Tensor, Fp8Tensor, Mxfp8Tensor, Fp4Tensor],
             other => panic!("give the paths of compute capability {other}"),
         };
@@ -148,6 +189,8 @@ fn links_give_the_known_ring_bandwidth() {
     check("h200-sxm", 371.0);
     check("b200", 722.0);
     check("gb300", 722.0);
+    check("mi300x", 336.0); // RCCL counts 7 links of 48
+    check("ascend-910b2", 129.4); // HCCL measures 126 to 130
 }
 
 /// The export cards are the same silicon with fewer links.
@@ -247,6 +290,9 @@ fn nodes_have_the_known_fabric_bandwidth() {
     check("gb200-nvl72", 28_800.0);
     check("gb300-nvl72", 57_600.0);
     check("gh200-quad", 800.0);
+    check("mi300x-8", 3200.0);
+    check("atlas-800t-a2", 1600.0);
+    check("hgx-h20", 3200.0);
 }
 
 /// Cards next to each other in a node's numbering share their neighbourhood evenly: what a ring

@@ -61,8 +61,8 @@ fn references_must_resolve() {
     };
     check(silent, &["device `t4`: `sm_count` gives no source"]);
     let architecture =
-        |catalog: &mut Catalog| device(catalog, "t4").architecture = "ada".to_owned();
-    check(architecture, &["device `t4`: there is no architecture `ada`"]);
+        |catalog: &mut Catalog| device(catalog, "t4").architecture = "rubin".to_owned();
+    check(architecture, &["device `t4`: there is no architecture `rubin`"]);
     let card = |catalog: &mut Catalog| node(catalog, "g4dn.12xlarge").device = "t5".to_owned();
     check(card, &["node `g4dn.12xlarge`: there is no device `t5`"]);
     let nic = |catalog: &mut Catalog| node(catalog, "dgx2").nic = "edr2".to_owned();

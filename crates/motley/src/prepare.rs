@@ -10,6 +10,7 @@ use motley_job::{Op, RankId};
 use motley_scenario::{Pace, PlanChoice, Scenario};
 use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
 use motley_topology::Cluster;
+use motley_workload::ProfiledKernel;
 
 use crate::SimulateError;
 
@@ -24,6 +25,8 @@ pub struct Prepared<'a> {
     pub plan: Plan,
     /// The job, and what its ranks stand for.
     pub lowered: Lowered,
+    /// The kernels that the job is made of, each card, precision and shape once, with their times.
+    pub kernels: Vec<ProfiledKernel>,
     /// See [`Prepared::fold`].
     fold: OnceLock<Option<Fold>>,
 }
@@ -45,13 +48,15 @@ pub(crate) fn prepare_with<'s>(
 ) -> Result<Prepared<'s>, SimulateError> {
     let catalog = Catalog::builtin();
     let (model, training) = (&scenario.model, &scenario.training);
+    let profile = scenario.profile.as_ref();
     let reject = |errors| SimulateError::Plan(Box::new(scenario.reject_plan(errors)));
 
     let plan = match &scenario.plan {
         PlanChoice::Explicit(plan) => plan.clone(),
         PlanChoice::Uniform(uniform) => {
-            let times = KernelTimes::new(&cluster, catalog, model, training, cluster.gpus())
-                .map_err(reject)?;
+            let times =
+                KernelTimes::new(&cluster, catalog, model, training, profile, cluster.gpus())
+                    .map_err(reject)?;
             let speed = ComputeSpeed {
                 times: &times,
                 shard: uniform.shard(),
@@ -65,12 +70,13 @@ pub(crate) fn prepare_with<'s>(
         return Err(reject(errors));
     }
 
-    let times =
-        KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).map_err(reject)?;
+    let times = KernelTimes::new(&cluster, catalog, model, training, profile, plan.gpus())
+        .map_err(reject)?;
     let mut lowered = lower(&plan, &cluster, &times, layouts, scenario.fidelity)?;
     slow_down(&mut lowered, &cluster, scenario);
+    let kernels = times.asked();
     drop(times);
-    Ok(Prepared { scenario, cluster, plan, lowered, fold: OnceLock::new() })
+    Ok(Prepared { scenario, cluster, plan, lowered, kernels, fold: OnceLock::new() })
 }
 
 /// Gives each rank the speed of its card.

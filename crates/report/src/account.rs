@@ -279,7 +279,9 @@ impl GradientTransfers {
         Self { spans: vec![Vec::new(); classes.len()], of_rank }
     }
 
-    /// How much of `from..until` the rank's gradients were moving.
+    /// How much of `from..until` those of the rank's gradients were moving that were through by then:
+    /// what is ahead of a call on its stream is. Others are not ahead of it, and may not have been told
+    /// of yet.
     fn moving(&self, rank: RankId, from: Time, until: Time) -> Time {
         let mut spans: Vec<(Time, Time)> = Vec::new();
         for comm in &self.of_rank[rank.0 as usize] {
@@ -287,8 +289,8 @@ impl GradientTransfers {
             spans.extend(
                 recent
                     .take_while(|&&(_, end)| end > from)
-                    .map(|&(start, end)| (start.max(from), end.min(until)))
-                    .filter(|(start, end)| start < end),
+                    .filter(|&&(_, end)| end <= until)
+                    .map(|&(start, end)| (start.max(from), end)),
             );
         }
         spans.sort_unstable();

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::plan_summary::Classes;
 use crate::{
     Breakdown, CardType, ClusterSummary, Comparison, Efficiency, Imbalance, IterationTime,
-    JobSummary, LinkLoad, OutOfMemory, PlanSummary, Run, StageRow, Subject,
+    JobSummary, KernelTimesSummary, LinkLoad, OutOfMemory, PlanSummary, Run, StageRow, Subject,
 };
 
 /// What replays of one job say. Serialises to the report's JSON; every number's name ends in its
@@ -52,6 +52,8 @@ pub struct Report {
     pub links: Vec<LinkLoad>,
     /// Published figures beside predicted ones.
     pub published: Vec<Comparison>,
+    /// Whose kernel times were simulated.
+    pub kernel_times: KernelTimesSummary,
     /// What the replays did.
     pub simulated: Simulated,
 }
@@ -144,6 +146,7 @@ impl Report {
                 .iter()
                 .map(|published| Comparison::new(published, &iteration_time, &efficiency))
                 .collect(),
+            kernel_times: KernelTimesSummary::new(&subject.lowered.kernel_sources),
             simulated: Simulated {
                 operation_count: total(|run| run.outcome.operations),
                 instance_count: total(|run| run.outcome.instances),

@@ -30,6 +30,8 @@ pub const CLUSTER: &str = "E0402";
 pub const MODEL: &str = "E0403";
 /// A card that lacks the asked precision.
 pub const PRECISION: &str = "E0404";
+/// A profile that cannot be read, or says two things of one.
+pub const PROFILE: &str = "E0405";
 /// A plan that does not fit the cluster or the model.
 pub const PLAN: &str = "E0501";
 /// A tensor-parallel group on several nodes.

@@ -158,6 +158,14 @@ impl Diagnostics {
         self.0.len()
     }
 
+    /// The same messages about a text that is another of the source's texts, by its number.
+    pub(crate) fn in_file(mut self, file: usize) -> Self {
+        for (place, _) in self.0.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+            place.file = file;
+        }
+        self
+    }
+
     /// In the order of the text.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.0.iter()

@@ -22,6 +22,7 @@ mod document;
 mod hash;
 mod load;
 mod parse;
+mod profile;
 pub mod raw;
 mod resolve;
 mod scenario;

@@ -10,6 +10,7 @@ use motley_hardware::Catalog;
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::parse::parse;
+use crate::profile;
 use crate::raw::RawScenario;
 use crate::resolve::resolve;
 use crate::scenario::Scenario;
@@ -88,7 +89,8 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Failure> {
     let name = path.display().to_string();
     let rejected = |rejected| Failure::Rejected(Box::new(rejected));
     let text = utf8(&name, bytes).map_err(rejected)?;
-    load_text(&name, &text, overrides).map_err(rejected)
+    let folder = path.parent().unwrap_or(Path::new(""));
+    load_from(folder, &name, &text, overrides).map_err(rejected)
 }
 
 fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
@@ -105,35 +107,62 @@ fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
     })
 }
 
-/// Reads a scenario from a text that messages call `name`, with the built-in catalogue.
+/// Reads a scenario from a text that messages call `name`, with the built-in catalogue; a profile that
+/// it names is looked for from the working directory.
 ///
 /// # Errors
 ///
 /// All that is wrong with the text or the overrides.
 pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Scenario, Rejected> {
-    let mut source = SourceFile::new(name, text);
-    read(&mut source, overrides).map_err(|diagnostics| Rejected { diagnostics, source })
+    load_from(Path::new(""), name, text, overrides)
 }
 
-fn read(source: &mut SourceFile, overrides: &[String]) -> Result<Scenario, Diagnostics> {
+fn load_from(
+    folder: &Path,
+    name: &str,
+    text: &str,
+    overrides: &[String],
+) -> Result<Scenario, Rejected> {
+    let mut source = SourceFile::new(name, text);
+    read(&mut source, folder, overrides).map_err(|diagnostics| Rejected { diagnostics, source })
+}
+
+fn read(
+    source: &mut SourceFile,
+    folder: &Path,
+    overrides: &[String],
+) -> Result<Scenario, Diagnostics> {
     let mut refused = Diagnostics::default();
     refused.extend(overrides.iter().filter_map(|each| set::apply(source, each).err()));
     if !refused.is_empty() {
         return Err(refused);
     }
-    let raw = parse(source)?;
-    resolve(raw, source, Catalog::builtin())
+    let raw: RawScenario = parse(source)?;
+    resolve_with_profile(raw, source, folder)
+}
+
+/// Reads the profile that the scenario names, then resolves.
+fn resolve_with_profile(
+    raw: RawScenario,
+    source: &mut SourceFile,
+    folder: &Path,
+) -> Result<Scenario, Diagnostics> {
+    let catalog = Catalog::builtin();
+    let read = |name: &String| profile::read(name, source, folder, catalog);
+    let profile = raw.profile.as_ref().map(read).transpose()?;
+    resolve(raw, profile, source, catalog)
 }
 
 impl RawScenario {
-    /// The scenario that these values describe, with the built-in catalogue.
+    /// The scenario that these values describe, with the built-in catalogue; a profile that they name is
+    /// looked for from the working directory.
     ///
     /// # Errors
     ///
     /// All that is wrong with it; the messages point into [`RawScenario::to_ron`].
     pub fn resolve(self) -> Result<Scenario, Rejected> {
-        let source = SourceFile::new("scenario", &self.to_ron());
-        resolve(self, &source, Catalog::builtin())
+        let mut source = SourceFile::new("scenario", &self.to_ron());
+        resolve_with_profile(self, &mut source, Path::new(""))
             .map_err(|diagnostics| Rejected { diagnostics, source })
     }
 }

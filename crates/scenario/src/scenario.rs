@@ -2,7 +2,7 @@
 
 use motley_scheduler::{Fidelity, Plan, PlanError, UniformPlan};
 use motley_topology::ClusterSpec;
-use motley_workload::{Model, Training};
+use motley_workload::{Model, Profile, Training};
 
 use crate::diagnostic::Diagnostics;
 use crate::load::Rejected;
@@ -30,6 +30,8 @@ pub struct Scenario {
     pub global_batch: u32,
     /// Who does what.
     pub plan: PlanChoice,
+    /// Measured kernel times that count instead of predicted ones.
+    pub profile: Option<Profile>,
     /// How finely communication is simulated.
     pub fidelity: Fidelity,
     /// Random deviations.

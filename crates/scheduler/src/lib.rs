@@ -13,6 +13,7 @@ mod error;
 mod experts;
 mod lower;
 mod lowered;
+mod measured;
 mod memory_course;
 mod plan;
 pub mod schedule;
@@ -26,6 +27,7 @@ pub use compute::Activity;
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic};
+pub use measured::KernelSources;
 pub use memory_course::{ChunkCourse, Fullest, MemoryCourse, Moment, PassMemory};
 pub use motley_collectives::Fidelity;
 pub use plan::{

@@ -45,6 +45,7 @@ use self::shape::{SlotUse, StageShape};
 use self::stage::stage_shape;
 use self::states::States;
 use crate::lowered::{Lowered, Place};
+use crate::measured::KernelSources;
 use crate::plan::{Plan, Stage};
 use crate::schedule::{Costs, Placement};
 use crate::times::KernelTimes;
@@ -84,6 +85,7 @@ pub fn lower(
         course_of: Vec::new(),
         courses: Vec::new(),
         paths: Vec::new(),
+        kernel_sources: KernelSources::default(),
         fidelity,
         orders: Vec::new(),
     };
@@ -208,6 +210,7 @@ pub fn lower(
     communicators.enter_ranks(&mut job);
     lowered.courses = programs.into_courses();
     lowered.job = job.finish();
+    lowered.kernel_sources = times.sources();
     lowered.orders = classes.orders;
     Ok(lowered)
 }

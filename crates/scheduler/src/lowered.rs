@@ -5,6 +5,7 @@ use motley_job::{CommId, Job, RankId};
 use motley_topology::GpuId;
 use motley_workload::{CardPath, MemoryUse};
 
+use crate::measured::KernelSources;
 use crate::memory_course::{MemoryCourse, Moment, PassMemory};
 use crate::schedule::{Order, Turn};
 
@@ -90,6 +91,8 @@ pub struct Lowered {
     pub courses: Vec<MemoryCourse>,
     /// By rank: how its card runs the training.
     pub paths: Vec<CardPath>,
+    /// Where kernel times came from.
+    pub kernel_sources: KernelSources,
     /// What has a rate of its own.
     pub fidelity: Fidelity,
     /// The orders of passes that stages follow.

@@ -10,12 +10,13 @@ use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
     Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operands,
-    Operator, Part, Pass, Recompute, Repeat, Shard, Training, Work, blocks, card_path, flops,
-    host_optimizer_step, optimizer_step,
+    Operator, Part, Pass, Profile, ProfiledKernel, Recompute, Repeat, Shard, Training, Work,
+    blocks, card_path, flops, host_optimizer_step, optimizer_step,
 };
 
 use crate::check::check_precision;
 use crate::error::PlanError;
+use crate::measured::{KernelSources, LayerTimes, Measured, scaled};
 use crate::uniform::Speed;
 
 /// A piece of a pass through a block.
@@ -209,11 +210,13 @@ pub struct KernelTimes<'a> {
     /// Kind of card by node group of the cluster; `None` where no card of the group is used.
     kind_of_group: Vec<Option<CardKind>>,
     cluster: &'a Cluster,
+    measured: Measured<'a>,
     cache: RefCell<HashMap<(CardKind, Shard, Part), Rc<PartTimes>>>,
 }
 
 impl<'a> KernelTimes<'a> {
-    /// Prepares the kernel models of all cards among `gpus`.
+    /// Prepares the kernel models of all cards among `gpus`. What `profile` has counts instead of what
+    /// they predict.
     ///
     /// # Errors
     /// One for each kind of card that cannot run the training.
@@ -222,6 +225,7 @@ impl<'a> KernelTimes<'a> {
         catalog: &'a Catalog,
         model: &'a Model,
         training: &'a Training,
+        profile: Option<&'a Profile>,
         gpus: impl IntoIterator<Item = GpuId>,
     ) -> Result<Self, Vec<PlanError>> {
         let mut times = Self {
@@ -230,6 +234,7 @@ impl<'a> KernelTimes<'a> {
             kernels: Vec::new(),
             kind_of_group: vec![None; cluster.spec().groups.len()],
             cluster,
+            measured: Measured::new(profile),
             cache: RefCell::default(),
         };
         let gpus: Vec<GpuId> = gpus.into_iter().collect();
@@ -300,8 +305,15 @@ impl<'a> KernelTimes<'a> {
         let path = self.path(kind);
         let list = blocks(self.model, part, self.training, path, &shard);
         let pieces = if shard.sequence_parallel { shard.tensor_parallel } else { 1 };
+        let layer = self.measured.layer(&self.kernels[kind.0 as usize], &shard, part);
+        let mut blocks: Vec<BlockTimes> = self.measured.within_layer(layer.is_some(), || {
+            list.iter().map(|block| self.block(kind, block, pieces)).collect()
+        });
+        if let Some(layer) = layer {
+            take_as_measured(&mut blocks, layer);
+        }
         let times = Rc::new(PartTimes {
-            blocks: list.iter().map(|block| self.block(kind, block, pieces)).collect(),
+            blocks,
             activations: Activations::of(self.model, part, self.training, path, &shard, &list),
             flops: flops(self.model, part, self.training, Pass::Forward).0
                 + flops(self.model, part, self.training, Pass::Backward).0,
@@ -353,7 +365,7 @@ impl<'a> KernelTimes<'a> {
             let Work::Gemm { m, n, k, batch: 1 } = operator.work else { return None };
             let m = m.div_ceil(u64::from(pieces));
             let piece = Operator { work: Work::Gemm { m, n, k, batch: 1 }, ..operator.clone() };
-            let time = |operator: &Operator| Time::from(kernels.time(operator));
+            let time = |operator: &Operator| Time::from(self.measured.time(kernels, operator));
             Some(CutProduct { whole: time(operator), piece: time(&piece), host })
         };
         let product = |operator: &&Operator| {
@@ -369,8 +381,25 @@ impl<'a> KernelTimes<'a> {
     /// Time of the optimizer step on so many parameters of one card, `quantised` of which linear
     /// layers multiply in copies.
     pub fn optimizer(&self, kind: CardKind, parameters: f64, quantised: f64) -> KernelRun {
+        let update =
+            self.measured.update(&self.kernels[kind.0 as usize], self.model, self.training);
+        if let Some(seconds) = update {
+            let mut run = KernelRun::default();
+            run.add(Seconds(seconds * parameters), Time::ZERO);
+            return run;
+        }
         let step = optimizer_step(self.training, self.path(kind), parameters, quantised);
         self.sum(kind, &step).by_itself()
+    }
+
+    /// Where the kernel times came from that were asked for so far.
+    pub fn sources(&self) -> KernelSources {
+        self.measured.sources()
+    }
+
+    /// Every kernel whose time was asked for so far, with the time, in a fixed order.
+    pub fn asked(&self) -> Vec<ProfiledKernel> {
+        self.measured.asked()
     }
 
     /// Time of the optimizer step on so many parameters of one card by the processors of its node, which
@@ -438,7 +467,7 @@ impl<'a> KernelTimes<'a> {
                 }
             }
             let Some(operator) = operators.get(position) else { break };
-            let time = self.kernels[kind.0 as usize].time(operator);
+            let time = self.measured.time(&self.kernels[kind.0 as usize], operator);
             match operator.deferral {
                 Deferral::None => pass.run(|main, _| main.add(time, host)),
                 Deferral::WeightPass => pass.run(|_, weights| weights.add(time, host)),
@@ -449,7 +478,29 @@ impl<'a> KernelTimes<'a> {
     }
 }
 
+impl KernelRun {
+    /// The same kernels, as measured: so many times as long, without a host to wait for.
+    fn scaled(self, factor: f64) -> Self {
+        Self { time: scaled(self.time, factor), host: Time::ZERO, ..self }
+    }
+}
+
 impl BlockPass {
+    /// See [`KernelRun::scaled`].
+    fn scale(&mut self, factor: f64) {
+        for piece in &mut self.pieces {
+            if let BlockPiece::Run { main, weights } = piece {
+                *main = main.scaled(factor);
+                *weights = weights.scaled(factor);
+            }
+        }
+        self.first_weight = self.first_weight.scaled(factor);
+        for cut in self.ends.iter_mut().flatten() {
+            let (whole, piece) = (scaled(cut.whole, factor), scaled(cut.piece, factor));
+            *cut = CutProduct { whole, piece, host: Time::ZERO };
+        }
+    }
+
     /// Adds to the run at the end.
     fn run(&mut self, add: impl FnOnce(&mut KernelRun, &mut KernelRun)) {
         if !matches!(self.pieces.last(), Some(BlockPiece::Run { .. })) {
@@ -458,6 +509,26 @@ impl BlockPass {
         }
         if let Some(BlockPiece::Run { main, weights }) = self.pieces.last_mut() {
             add(main, weights);
+        }
+    }
+}
+
+/// Makes the kernels of a part take as long in all as the part was measured to: each in proportion to
+/// what it is predicted to take. What was measured holds the waits for the host.
+fn take_as_measured(blocks: &mut [BlockTimes], layer: LayerTimes) {
+    let sum = |of: fn(&BlockTimes) -> &BlockPass| -> f64 {
+        blocks.iter().map(|block| of(block).all().time.as_secs_f64()).sum()
+    };
+    let factor = |measured: Seconds, predicted: f64| {
+        if predicted > 0.0 { measured.0 / predicted } else { 1.0 }
+    };
+    let forward = factor(layer.forward, sum(|block| &block.forward));
+    let backward = factor(layer.backward, sum(|block| &block.backward));
+    for block in blocks {
+        block.forward.scale(forward);
+        block.backward.scale(backward);
+        for repeat in &mut block.repeats {
+            repeat.pass.scale(forward);
         }
     }
 }

@@ -230,7 +230,7 @@ impl Cluster {
     pub fn nic_class(&self, gpu: GpuId) -> Option<PathClass> {
         let (_, placement) = self.placement_of_gpu(gpu);
         let nic = self.nic_of(gpu)?;
-        Some(placement.template.to_nic(self.local_index(gpu), nic).class)
+        Some(placement.template.to_nic(self.local_index(gpu), nic, false).class)
     }
 
     /// The links of a node, as numbers of [`LinkId`]: inside it, then those to its leaves.

@@ -55,9 +55,13 @@ impl Cluster {
             })
         };
         let (mut nic_a, nic_b) = (nic_of(from, node_a)?, nic_of(to, node_b)?);
+        // No library of one vendor writes into the memory of another's cards: what goes from one to the
+        // other is copied to the host, sent from there, and copied to the card.
+        let staged = self.device(from).vendor != self.device(to).vendor;
         let mut sender = card_a;
         let template = &a.placement.template;
         if fabric.is_rail_optimized()
+            && !staged
             && nic_a != nic_b
             && nic_b < template.nics
             && let Some(proxy) = template.proxy(card_a, nic_b)
@@ -65,7 +69,7 @@ impl Cluster {
             way.inside(a, template.peer(card_a, proxy));
             (sender, nic_a) = (proxy, nic_b);
         }
-        way.inside(a, template.to_nic(sender, nic_a));
+        way.inside(a, template.to_nic(sender, nic_a, staged));
         way.link(self, a.port(nic_a));
         let (leaf_a, leaf_b) = (fabric.leaf(a.node, nic_a), fabric.leaf(b.node, nic_b));
         for trunk in
@@ -74,7 +78,7 @@ impl Cluster {
             way.link(self, trunk);
         }
         way.link(self, b.port(nic_b).reverse());
-        way.inside(b, b.placement.template.nic_to(nic_b, card_b));
+        way.inside(b, b.placement.template.nic_to(nic_b, card_b, staged));
         Ok((Seconds(way.latency), PathClass::Net))
     }
 

@@ -42,6 +42,9 @@ pub(crate) struct NodeTemplate {
     out: Vec<Stretch>,
     /// To card (row) from NIC.
     back: Vec<Stretch>,
+    /// The same two through the memory of the card's socket.
+    staged_out: Vec<Stretch>,
+    staged_back: Vec<Stretch>,
     /// From each card to the memory of its socket.
     host: Vec<Stretch>,
     /// For card (row) and NIC: the card next to it by NVLink whose own NIC that is.
@@ -71,11 +74,25 @@ impl NodeTemplate {
         let (out, back) = builder
             .nic_stretches(*group.nic.gpu_direct.get())
             .map_err(|(a, b)| unreachable(a, b))?;
+        let (staged_out, staged_back) =
+            builder.nic_stretches(false).map_err(|(a, b)| unreachable(a, b))?;
         let host = builder.host_stretches().map_err(|(a, b)| unreachable(a, b))?;
         let nic_of = builder.nearest_nics();
         let pool = builder.pool;
-        let mut template =
-            Self { links, gpus, nics, nic_of, pool, peers, out, back, host, proxies: Vec::new() };
+        let mut template = Self {
+            links,
+            gpus,
+            nics,
+            nic_of,
+            pool,
+            peers,
+            out,
+            back,
+            staged_out,
+            staged_back,
+            host,
+            proxies: Vec::new(),
+        };
         template.proxies = (0..gpus)
             .flat_map(|card| (0..nics).map(move |nic| (card, nic)))
             .map(|(card, nic)| template.find_proxy(card, nic))
@@ -96,14 +113,16 @@ impl NodeTemplate {
         self.inside(self.peers[(from * self.gpus + to) as usize])
     }
 
-    /// From a card to a NIC.
-    pub(crate) fn to_nic(&self, card: u32, nic: u32) -> Inside<'_> {
-        self.inside(self.out[(card * self.nics + nic) as usize])
+    /// From a card to a NIC, `staged` through the memory of the card's socket.
+    pub(crate) fn to_nic(&self, card: u32, nic: u32, staged: bool) -> Inside<'_> {
+        let out = if staged { &self.staged_out } else { &self.out };
+        self.inside(out[(card * self.nics + nic) as usize])
     }
 
-    /// From a NIC to a card.
-    pub(crate) fn nic_to(&self, nic: u32, card: u32) -> Inside<'_> {
-        self.inside(self.back[(card * self.nics + nic) as usize])
+    /// From a NIC to a card, `staged` through the memory of the card's socket.
+    pub(crate) fn nic_to(&self, nic: u32, card: u32, staged: bool) -> Inside<'_> {
+        let back = if staged { &self.staged_back } else { &self.back };
+        self.inside(back[(card * self.nics + nic) as usize])
     }
 
     /// From a card to the memory of its socket.

@@ -90,6 +90,24 @@ fn a_nic_without_access_to_the_card_goes_through_the_socket() {
     assert!(slow > fast);
 }
 
+/// Between vendors everything passes a socket on both sides; among cards of one vendor nothing does.
+#[test]
+fn what_crosses_between_vendors_is_staged_on_both_sides() {
+    let mut foreign = group("dgx-a100", 1);
+    foreign.device.vendor = motley_hardware::Vendor::Amd;
+    let cluster = cluster(vec![group("dgx-a100", 2), foreign], FabricShape::SingleSwitch);
+    let sockets = |from: u32, to: u32| {
+        let route = cluster.route(GpuId(from), GpuId(to)).unwrap();
+        let visited = visits(&cluster, GpuId(from), GpuId(to), &route);
+        visited.iter().filter(|c| matches!(c, Component::Socket { .. })).count()
+    };
+    assert_eq!(sockets(0, 8), 0);
+    assert_eq!(sockets(0, 16), 2);
+    assert_eq!(sockets(16, 0), 2);
+    let latency = |to: u32| cluster.route(GpuId(0), GpuId(to)).unwrap().latency.0;
+    assert!(latency(16) > latency(8));
+}
+
 fn uplinks(cluster: &Cluster, leaf: u32) -> Vec<f64> {
     cluster
         .links()

@@ -92,7 +92,8 @@ impl<'a> KernelModel<'a> {
     fn grouped_gemm(&self, operands: Operands, product: GroupedGemm) -> f64 {
         let Some(unit) = self.matrix_unit(operands) else { return f64::INFINITY };
         if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
-            gemm::grouped_seconds(unit, product)
+            let peak = FlopsPerSec(unit.peak.0 * self.relief());
+            gemm::grouped_seconds(Unit { peak, ..unit }, product)
         } else {
             let GroupedGemm { m, n, k, groups, .. } = product;
             let one = Product { m: m.ceil(), n: n.ceil(), k: k.ceil(), batch: 1.0 };
@@ -139,12 +140,18 @@ impl<'a> KernelModel<'a> {
         };
         Some(Unit {
             efficiency: self.architecture.gemm.get(&math)?,
-            peak: FlopsPerSec(self.peak(math).0 * self.architecture.sustained.get()),
+            peak: FlopsPerSec(self.peak(math).0 * self.architecture.clock(self.device)),
             bandwidth: self.bandwidth(),
             sm_count: self.sm_count(),
             operand,
             result: stored,
         })
+    }
+
+    /// How much faster the clock of kernels is that leave the units idle for a third of the time and more
+    /// than that of plain products: the power limit does not reach them.
+    fn relief(&self) -> f64 {
+        self.architecture.sustained.get() / self.architecture.clock(self.device)
     }
 
     /// The peak of the multiprocessors that kernels run on. Fewer of them still stream at the memory's

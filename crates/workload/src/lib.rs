@@ -8,7 +8,7 @@
 //! | how is it trained | [`Training`], [`Adapters`], [`Shard`] |
 //! | what can a card do | [`card_path`] |
 //! | which kernels run | [`blocks`], [`optimizer_step`] |
-//! | how long do they take | [`KernelModel`] |
+//! | how long do they take | [`KernelModel`], a user's [`Profile`] |
 //! | how much work is it | [`flops`], [`model_flops`], [`recomputed_flops`] |
 //! | does it fit | [`memory`], [`activations`], [`shard_limits`] |
 //!
@@ -32,6 +32,7 @@ mod model;
 mod operator;
 mod optimizer;
 mod preset;
+mod profile;
 mod quantisation;
 mod recompute;
 mod shard;
@@ -64,6 +65,7 @@ pub use operator::{
 };
 pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
+pub use profile::{Profile, ProfiledKernel, ProfiledLayer, ProfiledPart};
 pub use quantisation::Quantisation;
 pub use recompute::{Recompute, RecomputeModule, RecomputeModules};
 pub use shard::{ContextExchange, Shard, ShardError, sequence_limits, shard_limits};

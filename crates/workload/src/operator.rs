@@ -1,11 +1,12 @@
 //! Operators: what one kernel computes and moves.
 
 use motley_units::{Bytes, Flops};
+use serde::{Deserialize, Serialize};
 
 use crate::CardPath;
 
 /// The direction of a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Pass {
     /// From input to loss.
     Forward,
@@ -27,7 +28,7 @@ pub struct Operator {
 }
 
 /// How the operands of a matrix product are written. Results are as they are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operands {
     /// As activations and parameters are stored.
     #[default]
@@ -68,7 +69,8 @@ pub enum Deferral {
 }
 
 /// What an operator computes and moves on one rank.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Work {
     /// `batch` products of an `m x k` with a `k x n` matrix.
     Gemm {
@@ -123,7 +125,8 @@ pub enum Work {
 
 /// Products of an `m x k` with a `k x n` matrix for each of several experts, in one kernel where
 /// there is such. The dimension that counts tokens is their mean, so it may be broken.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupedGemm {
     /// Rows of each result.
     pub m: f64,
@@ -152,7 +155,8 @@ impl GroupedGemm {
 }
 
 /// A convolution of a micro-batch, or one of its gradients. Maps are (number, rows, columns).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConvolutionWork {
     /// Samples.
     pub batch: u64,
@@ -171,7 +175,7 @@ pub struct ConvolutionWork {
 }
 
 /// Which of its three products a convolution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConvolutionPass {
     /// The output.
     Forward,
@@ -207,7 +211,8 @@ impl ConvolutionWork {
 }
 
 /// Attention with its scores kept on the chip.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FlashAttention {
     /// Sequences.
     pub batch: u64,

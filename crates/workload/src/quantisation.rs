@@ -44,7 +44,7 @@ enum Format {
 impl Quantisation {
     /// What `precision` asks for, if it quantises. `either_order` says that the card multiplies fp8
     /// operands in whatever order they lie.
-    pub(crate) fn new(precision: Precision, either_order: bool) -> Option<Self> {
+    pub fn new(precision: Precision, either_order: bool) -> Option<Self> {
         let format = match precision {
             Precision::Fp32 | Precision::Tf32 | Precision::Fp16 | Precision::Bf16 => return None,
             Precision::Fp8(Fp8Recipe::Delayed) => Format::Delayed,

@@ -12,6 +12,7 @@ mod json;
 mod memory_timeline;
 mod page;
 mod perfetto;
+mod profile;
 mod schedule;
 mod shipped;
 mod streams;

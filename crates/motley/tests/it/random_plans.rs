@@ -27,7 +27,7 @@ fn dense(tied: bool) -> String {
 }
 
 /// Latent attention; dense layers first, then experts with a shared one.
-fn experts(tied: bool) -> String {
+pub(crate) fn experts(tied: bool) -> String {
     let layer = |feed_forward: &str| {
         format!(
             "Transformer(attention: (heads: 12, positions: Rotary, projections: Latent(q_rank: 96, \

@@ -33,6 +33,8 @@ fn twice_as_fast(scenario: &Scenario) -> Scenario {
         }
         twice(&mut device.memory_bandwidth, |rate| rate.0 *= 2.0);
         twice(&mut device.boost_clock, |rate| rate.0 *= 2.0);
+        // Or its power limit would hold the clock down.
+        twice(&mut device.tdp, |power| power.0 *= 2.0);
         if let Some(nvlink) = &mut device.nvlink {
             twice(&mut nvlink.per_link, |rate| rate.0 *= 2.0);
         }

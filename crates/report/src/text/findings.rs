@@ -196,9 +196,10 @@ pub(super) fn simulated(report: &Report) -> Vec<String> {
     let done = &report.simulated;
     let fidelity = done.fidelity.map(|fidelity| format!(", {fidelity}")).unwrap_or_default();
     let text = format!(
-        "{} operations, {} transfers{fidelity}",
+        "{} operations, {} transfers{fidelity}; {}",
         number::count(done.operation_count),
         number::count(done.instance_count),
+        report.kernel_times.text(),
     );
     labelled("Simulated", &text)
 }

@@ -43,7 +43,7 @@ pub(crate) fn from_catalogue(micro_batches: u32) -> Fixture {
     fixture.plan.pipelines[1].stages[0].recompute = Recompute::Full;
     let Fixture { plan, model, training, .. } = &fixture;
     assert_eq!(check_plan(plan, &cluster, catalog, model, training, 4 * micro_batches), []);
-    let times = KernelTimes::new(&cluster, catalog, model, training, plan.gpus()).unwrap();
+    let times = KernelTimes::new(&cluster, catalog, model, training, None, plan.gpus()).unwrap();
     let mut layouts = Layouts::new(false);
     let lowered = lower(plan, &cluster, &times, &mut layouts, Fidelity::Bundled).unwrap();
     Fixture { cluster, lowered, ..fixture }

@@ -51,6 +51,10 @@ pub struct RawScenario {
     pub training: RawTraining,
     /// Who does what.
     pub plan: RawPlan,
+    /// A file of measured kernel times that count instead of predicted ones, from the folder of the
+    /// scenario file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// How finely communication is simulated; `Bundled` unless given.
     #[serde(default)]
     pub fidelity: Fidelity,
@@ -63,6 +67,11 @@ pub struct RawScenario {
     /// The seed of all noise.
     #[serde(default)]
     pub seed: u64,
+}
+
+/// Whether a field has the value that it has if left out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn one() -> u32 {
@@ -107,7 +116,7 @@ pub struct Noise {
     /// Of each card's speed from that of its kind.
     pub card_spread: f64,
     /// How fast cards go that differ so.
-    #[serde(skip_serializing_if = "is_own")]
+    #[serde(skip_serializing_if = "is_default")]
     pub pace: Pace,
 }
 
@@ -121,10 +130,6 @@ pub enum Pace {
     /// that in the end. Nothing is drawn, and cards that were alike stay alike, so that large jobs are
     /// simulated as fast as without any spread.
     Slowest,
-}
-
-fn is_own(pace: &Pace) -> bool {
-    *pace == Pace::Own
 }
 
 impl RawScenario {

@@ -4,7 +4,7 @@ use motley_units::Bytes;
 use motley_workload::{ContextExchange, Recompute};
 use serde::{Deserialize, Serialize};
 
-use super::{Cards, LayerRanges};
+use super::{Cards, LayerRanges, is_default};
 
 /// The plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,10 +123,6 @@ fn is_one(degree: &u32) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn is_ring(exchange: &ContextExchange) -> bool {
     *exchange == ContextExchange::Ring
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// One pipeline, or several that differ in their cards only.

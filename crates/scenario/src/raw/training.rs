@@ -6,6 +6,8 @@ use motley_workload::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
+
 /// How the model is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename = "Training")]
@@ -69,10 +71,6 @@ pub struct RawTraining {
     /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapters: Option<Adapters>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 fn fp32_gradients() -> u32 {

@@ -15,6 +15,7 @@ pub(crate) use plan::plan_diagnostics;
 
 use motley_hardware::Catalog;
 use motley_topology::Cluster;
+use motley_workload::Profile;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -33,13 +34,15 @@ struct Resolver<'s> {
     diagnostics: Diagnostics,
 }
 
-/// Looks up and checks what `source` says, which [`crate::parse()`] read as `raw`.
+/// Looks up and checks what `source` says, which [`crate::parse()`] read as `raw`; `profile` is what
+/// its `profile` names.
 ///
 /// # Errors
 ///
 /// All that is wrong.
 pub fn resolve(
     raw: RawScenario,
+    profile: Option<Profile>,
     source: &SourceFile,
     catalog: &Catalog,
 ) -> Result<Scenario, Diagnostics> {
@@ -62,7 +65,7 @@ pub fn resolve(
     }
     match built {
         Some(cluster) if resolver.diagnostics.is_empty() => Ok(Scenario {
-            hash: scenario_hash(&raw, cluster.spec()),
+            hash: scenario_hash(&raw, profile.as_ref(), cluster.spec()),
             question: raw.question.clone(),
             sources: raw.sources.clone(),
             published: raw.published.clone(),
@@ -71,6 +74,7 @@ pub fn resolve(
             training,
             global_batch: raw.training.global_batch,
             plan,
+            profile,
             fidelity: raw.fidelity,
             noise: raw.noise,
             iterations: raw.iterations,

@@ -70,6 +70,7 @@ pub fn scenario(row: &Row) -> Result<Scenario, Unsupported> {
     let plan = plan::plan(row, software, &degrees, &machine, &mut assumptions)?;
     assumptions.note("cards of a type differ in speed by 1.5 %");
     let raw = RawScenario {
+        profile: None,
         question: Some(format!("How long is an iteration of {}?", row.id)),
         sources: vec![row.source.name.clone()],
         published: Vec::new(),

@@ -113,4 +113,7 @@ pub enum CrossEntropy {
     Unfused,
     /// The exponentials take the place of the fp32 copy: Megatron-Core's `cross_entropy_loss_fusion`.
     Fused,
+    /// One kernel in each pass, which reads the logits as they are stored; these are kept, and nothing in
+    /// fp32: apex's and flash-attn's `xentropy`.
+    OneKernel,
 }

@@ -16,6 +16,10 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
     let megatron = Holds::default();
     let reduced = Bytes(REDUCE_BUCKET * f64::from(precision.element_bytes()));
     match software {
+        // `loss_fn: fused_crossentropy` is the default of github.com/mosaicml/llm-foundry.
+        Software::PyTorch if source.contains("llm-foundry") || source.contains("mosaic") => {
+            Holds { cross_entropy: CrossEntropy::OneKernel, ..megatron }
+        }
         Software::EarlyMegatron | Software::Megatron | Software::PyTorch | Software::Other => {
             megatron
         }

@@ -33,7 +33,10 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     let holds = &rows.training.holds;
     let seen = if holds.split_logits { count } else { rows.tokens as f64 * f64::from(vocab) };
     let gathered = if holds.split_logits { 0.0 } else { element * seen };
-    let cast = rows.path.precision.mixed().then_some((element + 4.0) * count);
+    let one_kernel = holds.cross_entropy == CrossEntropy::OneKernel;
+    let cast = (rows.path.precision.mixed() && !one_kernel).then_some((element + 4.0) * count);
+    // Bytes of what the loss reads.
+    let width = if one_kernel { element } else { 4.0 };
 
     let mut forward = Vec::new();
     if let Some(dense) = &dense {
@@ -44,19 +47,22 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
     forward.extend(logits.forward());
     forward.extend(cast.map(|bytes| elementwise("logits to fp32", bytes)));
     if head.softcap {
-        forward.push(elementwise("cap logits", 2.0 * 4.0 * count));
+        forward.push(elementwise("cap logits", 2.0 * width * count));
     }
     // In fp32, four kernels: the maximum (read), its subtraction (read, write), the exponentials
     // (read, write) with their sum (read), the division (read, write). Fused, the subtraction and the
-    // exponentials are one.
-    let fused = holds.cross_entropy == CrossEntropy::Fused;
-    let accesses = if fused { 6.0 } else { 8.0 };
-    forward.push(elementwise("cross entropy", accesses * 4.0 * count));
+    // exponentials are one. In one kernel the maximum and the sum are read for, one after the other.
+    let accesses = match holds.cross_entropy {
+        CrossEntropy::Unfused => 8.0,
+        CrossEntropy::Fused => 6.0,
+        CrossEntropy::OneKernel => 2.0,
+    };
+    forward.push(elementwise("cross entropy", accesses * width * count));
 
-    // From the kept probabilities (read, write).
-    let mut backward = vec![elementwise("cross entropy backward", 2.0 * 4.0 * count)];
+    // From the kept probabilities, or logits (read, write).
+    let mut backward = vec![elementwise("cross entropy backward", 2.0 * width * count)];
     if head.softcap {
-        backward.push(elementwise("cap logits backward", 3.0 * 4.0 * count));
+        backward.push(elementwise("cap logits backward", 3.0 * width * count));
     }
     backward.extend(cast.map(|bytes| elementwise("logit gradients from fp32", bytes)));
     backward.extend(logits.bias_gradient());
@@ -77,15 +83,16 @@ pub(super) fn block(rows: &Rows, head: LanguageHead, vocab: u32) -> Block {
         kept: Kept {
             // Inputs of norm and logits product.
             stream: 2.0 * element * rows.stream(),
-            // Probabilities in fp32; the capped logits.
-            split: (4.0 + if head.softcap { 4.0 } else { 0.0 }) * seen,
+            // Probabilities in fp32, or logits as they are stored; the capped logits.
+            split: (width + if head.softcap { width } else { 0.0 }) * seen,
             // The logits as the product puts them out, and their fp32 copy beside the exponentials,
             // which become the probabilities.
-            passing: if rows.path.precision.mixed() { element * count } else { 0.0 }
+            passing: if cast.is_some() { element * count } else { 0.0 }
                 + gathered
-                + if fused { 0.0 } else { 4.0 * seen },
-            // The logits' gradient, in the place of the probabilities until it is cast.
-            returning: if rows.path.precision.mixed() { element * seen } else { 0.0 },
+                + if holds.cross_entropy == CrossEntropy::Unfused { 4.0 * seen } else { 0.0 },
+            // The logits' gradient, in the place of the probabilities until it is cast, or beside what it
+            // is made of.
+            returning: if cast.is_some() || one_kernel { element * seen } else { 0.0 },
             // Input and gradient of the logits product, and of BERT's dense layer.
             waiting: if logits.keeps_input() { element * rows.stream() } else { 0.0 }
                 + logits.waiting_gradient()

@@ -249,6 +249,12 @@ fn unfused_kernels_keep_more() {
         assert!((loss(Holds::default()) - (2.0 + 4.0)).abs() < 1e-9);
         let fused = Holds { cross_entropy: CrossEntropy::Fused, ..Holds::default() };
         assert!((loss(fused) - 2.0).abs() < 1e-9);
+        // Nothing beside the logits themselves, which are kept in place of probabilities of four bytes.
+        let one_kernel = Holds { cross_entropy: CrossEntropy::OneKernel, ..Holds::default() };
+        assert!(loss(one_kernel).abs() < 1e-9);
+        let [bytes, probabilities] =
+            [one_kernel, fused].map(|holds| kept(Part::Head, (holds, Fusion::default())).0);
+        assert!((probabilities - bytes - 2.0 * tokens * 32000.0 / t).abs() < 1.0);
         let whole = Holds { split_logits: false, ..Holds::default() };
         assert!((loss(whole) - (2.0 + 6.0 * t)).abs() < 1e-9);
     }

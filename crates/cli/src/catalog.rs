@@ -174,7 +174,8 @@ fn device_line(device: &Device) -> Line {
                 || "PCIe".to_owned(),
                 |link| {
                     format!(
-                        "NVLink {}",
+                        "{} {}",
+                        device.vendor.card_links(),
                         motley_units::BytesPerSec(
                             f64::from(*link.links.get()) * link.per_link.get().0,
                         )
@@ -191,7 +192,7 @@ fn node_line(node: &NodeDesign) -> Line {
     let links = match node.scale_up.get() {
         ScaleUp::None => "PCIe",
         ScaleUp::NvSwitch { .. } => "NVSwitch",
-        ScaleUp::Mesh(_) => "NVLink mesh",
+        ScaleUp::Mesh(_) => "mesh",
     };
     Line {
         id: node.id.clone(),

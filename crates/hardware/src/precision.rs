@@ -39,3 +39,17 @@ pub enum Vendor {
     Hygon,
     MooreThreads,
 }
+
+impl Vendor {
+    /// What it calls the links between its cards.
+    pub fn card_links(self) -> &'static str {
+        match self {
+            Self::Nvidia => "NVLink",
+            Self::Amd | Self::Hygon => "xGMI",
+            Self::Huawei => "HCCS",
+            Self::Kunlunxin => "XPU Link",
+            Self::Cambricon => "MLU-Link",
+            Self::MooreThreads => "MTLink",
+        }
+    }
+}

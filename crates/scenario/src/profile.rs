@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::parse::parse;
 use crate::source::SourceFile;
-use crate::suggest::nearest;
+use crate::suggest::like_in_catalogue;
 use crate::syntax::Path;
 
 /// Longer files are not read: a million kernels take less.
@@ -62,10 +62,7 @@ fn check(profile: Profile, own: &SourceFile, catalog: &Catalog) -> Result<Profil
     let mut known: HashMap<String, Path> = HashMap::new();
     let mut entry = |path: Path, card: &str, key: String| {
         if catalog.device(card).is_none() {
-            let label = match nearest(card, catalog.devices.keys().map(String::as_str)) {
-                Some(similar) => format!("did you mean \"{similar}\"?"),
-                None => "not in the catalogue".to_owned(),
-            };
+            let label = like_in_catalogue(card, catalog.devices.keys().map(String::as_str));
             let message = format!("unknown card \"{card}\"");
             let place = document.place(&path.field("card"));
             wrong.push(

@@ -23,6 +23,17 @@ pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
+/// What to say below a name that the catalogue does not have.
+pub(crate) fn like_in_catalogue<'a>(
+    found: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    match nearest(found, known) {
+        Some(similar) => format!("did you mean \"{similar}\"?"),
+        None => "not in the catalogue".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::nearest;

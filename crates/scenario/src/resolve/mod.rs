@@ -24,7 +24,7 @@ use crate::hash::scenario_hash;
 use crate::raw::{Measure, RawScenario};
 use crate::scenario::Scenario;
 use crate::source::SourceFile;
-use crate::suggest::nearest;
+use crate::suggest::like_in_catalogue;
 use crate::syntax::Path;
 
 /// Messages so far, and where to point them.
@@ -106,10 +106,7 @@ impl Resolver<'_> {
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) {
-        let label = match nearest(name, known) {
-            Some(similar) => format!("did you mean \"{similar}\"?"),
-            None => "not in the catalogue".to_owned(),
-        };
+        let label = like_in_catalogue(name, known);
         let diagnostic = self
             .at(code::UNKNOWN_NAME, path, format!("unknown {kind} \"{name}\""), &label)
             .help(format!("`motley catalog` lists every {kind}"));

@@ -10,6 +10,7 @@ mod collectives;
 mod evaluate;
 mod kernels;
 mod lenient;
+mod lines;
 mod notation;
 mod quality;
 mod search;

@@ -1,12 +1,14 @@
 //! Measured collectives: from a line of the file to what motley predicts.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use motley_collectives::{CollectiveKind, Group};
 use motley_hardware::Catalog;
 use motley_topology::{
     Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, NodeId, Routing,
 };
 use serde::Deserialize;
+
+use super::lines;
 
 /// A line of the file of measured collectives. See `docs/fit.md`.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,14 +70,7 @@ const MACHINES: &[(&str, &str, &str)] = &[
 ///
 /// A line that is not what it should be, with its number.
 pub(crate) fn read(text: &str) -> Result<Vec<Collective>> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let mut all = Vec::new();
-    for (index, line) in lines {
-        let row: Row = serde_json::from_str(line).with_context(|| format!("line {}", index + 1))?;
-        let id = row.id.clone();
-        all.extend(collective(row).with_context(|| format!("line {}, `{id}`", index + 1))?);
-    }
-    Ok(all)
+    lines::read(text, |row: &Row| row.id.clone(), collective)
 }
 
 fn collective(row: Row) -> Result<Option<Collective>> {

@@ -9,6 +9,7 @@ use motley_workload::{
 use serde::Deserialize;
 
 use super::lenient::{Number, Switch};
+use super::lines;
 use super::split::{Split, split};
 
 /// A line of the file of measured kernels. See `docs/fit.md`.
@@ -111,14 +112,7 @@ impl Point {
 ///
 /// A line that is not what it should be, with its number.
 pub(crate) fn read(text: &str) -> Result<Vec<Point>> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let mut points = Vec::new();
-    for (index, line) in lines {
-        let row: Row = serde_json::from_str(line).with_context(|| format!("line {}", index + 1))?;
-        let id = row.id.clone();
-        points.extend(point(row).with_context(|| format!("line {}, `{id}`", index + 1))?);
-    }
-    Ok(points)
+    lines::read(text, |row: &Row| row.id.clone(), point)
 }
 
 /// Catalogue ids of cards as sources call them; ids themselves are understood, too.

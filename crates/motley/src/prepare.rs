@@ -74,8 +74,7 @@ pub(crate) fn prepare_with<'s>(
         .map_err(reject)?;
     let mut lowered = lower(&plan, &cluster, &times, layouts, scenario.fidelity)?;
     slow_down(&mut lowered, &cluster, scenario);
-    let kernels = times.asked();
-    drop(times);
+    let kernels = times.into_asked();
     Ok(Prepared { scenario, cluster, plan, lowered, kernels, fold: OnceLock::new() })
 }
 

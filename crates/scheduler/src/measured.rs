@@ -121,8 +121,8 @@ impl<'a> Measured<'a> {
     }
 
     /// Every kernel that was asked for, with its time, in the order of their keys.
-    pub(crate) fn asked(&self) -> Vec<ProfiledKernel> {
-        self.asked.borrow().values().map(|(kernel, _)| kernel.clone()).collect()
+    pub(crate) fn into_asked(self) -> Vec<ProfiledKernel> {
+        self.asked.into_inner().into_values().map(|(kernel, _)| kernel).collect()
     }
 
     /// Where the times came from that were asked for.

@@ -397,9 +397,9 @@ impl<'a> KernelTimes<'a> {
         self.measured.sources()
     }
 
-    /// Every kernel whose time was asked for so far, with the time, in a fixed order.
-    pub fn asked(&self) -> Vec<ProfiledKernel> {
-        self.measured.asked()
+    /// Every kernel whose time was asked for, with the time, in a fixed order.
+    pub fn into_asked(self) -> Vec<ProfiledKernel> {
+        self.measured.into_asked()
     }
 
     /// Time of the optimizer step on so many parameters of one card by the processors of its node, which

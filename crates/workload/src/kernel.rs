@@ -85,15 +85,18 @@ impl<'a> KernelModel<'a> {
     }
 
     fn gemm(&self, operands: Operands, product: Product) -> f64 {
-        self.matrix_unit(operands).map_or(f64::INFINITY, |unit| gemm::seconds(unit, product))
+        self.matrix_unit(operands, self.clock())
+            .map_or(f64::INFINITY, |unit| gemm::seconds(unit, product))
     }
 
     /// One kernel for all experts where there is such, else a kernel for each.
     fn grouped_gemm(&self, operands: Operands, product: GroupedGemm) -> f64 {
-        let Some(unit) = self.matrix_unit(operands) else { return f64::INFINITY };
-        if self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM) {
-            let peak = FlopsPerSec(unit.peak.0 * self.relief());
-            gemm::grouped_seconds(Unit { peak, ..unit }, product)
+        let together =
+            self.device.compute_capability.is_none_or(|capability| capability >= GROUPED_GEMM);
+        let clock = if together { *self.architecture.sustained.get() } else { self.clock() };
+        let Some(unit) = self.matrix_unit(operands, clock) else { return f64::INFINITY };
+        if together {
+            gemm::grouped_seconds(unit, product)
         } else {
             let GroupedGemm { m, n, k, groups, .. } = product;
             let one = Product { m: m.ceil(), n: n.ceil(), k: k.ceil(), batch: 1.0 };
@@ -104,7 +107,7 @@ impl<'a> KernelModel<'a> {
 
     fn convolution(&self, convolution: ConvolutionWork) -> f64 {
         let cuda_cores = matches!(self.path.math, MathPath::Fp32 | MathPath::Fp16Vector);
-        self.matrix_unit(Operands::Stored)
+        self.matrix_unit(Operands::Stored, self.clock())
             .map_or(f64::INFINITY, |unit| gemm::convolution_seconds(unit, convolution, cuda_cores))
     }
 
@@ -129,8 +132,8 @@ impl<'a> KernelModel<'a> {
         done.flops() / rate
     }
 
-    /// What multiplies matrices, if the architecture has constants for it.
-    fn matrix_unit(&self, operands: Operands) -> Option<Unit<'a>> {
+    /// What multiplies matrices at this share of the boost clock, if the architecture has constants for it.
+    fn matrix_unit(&self, operands: Operands, clock: f64) -> Option<Unit<'a>> {
         let stored = f64::from(self.path.precision.element_bytes());
         let (math, operand) = match (operands, self.path.quantisation) {
             (Operands::Quantised, Some(quantisation)) => {
@@ -140,7 +143,7 @@ impl<'a> KernelModel<'a> {
         };
         Some(Unit {
             efficiency: self.architecture.gemm.get(&math)?,
-            peak: FlopsPerSec(self.peak(math).0 * self.architecture.clock(self.device)),
+            peak: FlopsPerSec(self.peak(math).0 * clock),
             bandwidth: self.bandwidth(),
             sm_count: self.sm_count(),
             operand,
@@ -148,10 +151,11 @@ impl<'a> KernelModel<'a> {
         })
     }
 
-    /// How much faster the clock of kernels is that leave the units idle for a third of the time and more
-    /// than that of plain products: the power limit does not reach them.
-    fn relief(&self) -> f64 {
-        self.architecture.sustained.get() / self.architecture.clock(self.device)
+    /// The share of the boost clock that plain products leave to the card. Kernels that have its units idle for
+    /// a third of the time and more, attention and grouped products, run at `sustained`: the power limit of
+    /// the card does not reach them.
+    fn clock(&self) -> f64 {
+        self.architecture.clock(self.device)
     }
 
     /// The peak of the multiprocessors that kernels run on. Fewer of them still stream at the memory's

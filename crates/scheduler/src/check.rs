@@ -356,7 +356,7 @@ fn check_experts(plan: &Plan, model: &Model, errors: &mut Vec<PlanError>) {
     let parts = |stage: &Stage| {
         let layers = 0..model.layer_count();
         stage.chunks.iter().all(|chunk| chunk.is_empty() || layers.contains(&(chunk.end - 1)))
-            && stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part))
+            && stage.has_experts(model)
     };
     let mut stages = plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
     if !plan.sequence_parallel && stages.any(|stage| stage.tensor_parallel() > 1 && parts(stage)) {

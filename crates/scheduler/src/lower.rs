@@ -134,7 +134,7 @@ pub fn lower(
     let mut costs_of: Vec<Option<Costs>> = vec![None; plan.pipelines.len()];
     let mut leaders: Vec<usize> = (0..plan.pipelines.len()).collect();
     if plan.schedule.is_automatic() {
-        leaders = copies.leaders(plan);
+        leaders = copies.leaders(plan, times.model());
         for (p, pipeline) in plan.pipelines.iter().enumerate() {
             let priced: Vec<StageWork> = works[p]
                 .iter()

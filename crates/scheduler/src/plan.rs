@@ -159,6 +159,14 @@ impl Stage {
         }
         parts
     }
+
+    /// Whether some of its layers have experts.
+    ///
+    /// # Panics
+    /// If the model has no such layers.
+    pub fn has_experts(&self, model: &Model) -> bool {
+        self.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part))
+    }
 }
 
 /// How a stage's tensor-parallel groups share out the tokens of each sequence.

@@ -4,6 +4,7 @@ use motley_scheduler::Traffic;
 use motley_units::Time;
 
 use crate::conservation;
+use crate::random_plans;
 use crate::setup::{DEEP, Setup, digest, moved, near, report, scenario, seconds};
 
 /// Eight layers of 64 experts, six of them visited.
@@ -258,4 +259,25 @@ fn unlike_cards_share_experts() {
         let plan = format!("Uniform({plan}, micro_batch_size: 1, sequence_parallel: true)");
         conservation::check(&scenario(&setup(groups, &bank, TRAINING, &plan).text()));
     }
+}
+
+/// A degree means nothing to stages without experts: they meet nobody, and pipelines that begin with
+/// such, of unlike depth, each have an automatic schedule of their own.
+#[test]
+fn stages_without_experts_meet_nobody() {
+    let model = random_plans::experts(false);
+    let seconds_with = |degrees: &str| {
+        let plan = format!(
+            "Explicit(schedule: ZeroBubble(order: Automatic, activations: Stages(2)), pipelines: [
+                (micro_batches: 2, micro_batch_size: 1, stages: [
+                    (gpus: [0], layers: [0..3]{degrees}), (gpus: [1], layers: [3..10])]),
+                (micro_batches: 3, micro_batch_size: 1, stages: [
+                    (gpus: [2], layers: [0..3]{degrees}), (gpus: [3], layers: [3..5]),
+                    (gpus: [4], layers: [5..10])]),
+            ])"
+        );
+        let training = "global_batch: 5, sequence_length: 384, precision: Bf16";
+        seconds(&report(&setup(ONE, &model, training, &plan).scenario()))
+    };
+    assert_eq!(seconds_with("").to_bits(), seconds_with(", ep: 8, etp: 1").to_bits());
 }

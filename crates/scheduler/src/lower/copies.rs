@@ -2,7 +2,7 @@
 
 use motley_job::RankId;
 use motley_topology::{Cluster, GpuId};
-use motley_workload::{ProcessGroup, Shard};
+use motley_workload::{Model, ProcessGroup, Shard};
 
 use super::gradients::Holder;
 use crate::experts::expert_holders;
@@ -94,15 +94,18 @@ impl Copies {
     }
 
     /// By pipeline, the first of those that its passes meet, directly or through others: where every
-    /// micro-batch's gradients are averaged, or where ranks of several pipelines share experts.
-    pub(super) fn leaders(&self, plan: &Plan) -> Vec<usize> {
+    /// micro-batch's gradients are averaged, or where ranks of several pipelines share experts. Stages
+    /// whose layers have none meet nobody, whatever degree they name.
+    pub(super) fn leaders(&self, plan: &Plan, model: &Model) -> Vec<usize> {
         if plan.zero.reduces_each_micro_batch() {
             return vec![0; plan.pipelines.len()];
         }
         let mut leaders: Vec<usize> = (0..plan.pipelines.len()).collect();
         let mut last_of_group: Vec<Option<usize>> = vec![None; self.expert_groups.len()];
         for (p, stages) in self.expert_groups_of.iter().enumerate() {
-            for &group in stages.iter().flatten() {
+            let with_experts = plan.pipelines[p].stages.iter().zip(stages);
+            let with_experts = with_experts.filter(|(stage, _)| stage.has_experts(model));
+            for &group in with_experts.flat_map(|(_, groups)| groups) {
                 if let Some(before) = last_of_group[group].replace(p) {
                     let (one, other) = (leaders[before], leaders[p]);
                     let first = one.min(other);

@@ -60,7 +60,7 @@ pub(super) fn stage_shape(
         stage.context.degree,
         if stage.keeps_tokens() { 1 } else { stage.expert_degrees().0 },
     ];
-    let has_experts = stage.layer_parts(model).iter().any(|&(part, _)| model.has_experts(part));
+    let has_experts = stage.has_experts(model);
     StageShape {
         shard,
         overlap_weight_gradient: plan.overlap_weight_gradient,

@@ -39,4 +39,4 @@ pub use times::{
     RepeatTimes,
 };
 pub use uniform::{LayerSplit, MicroBatchSplit, RankOrder, Speed, UniformPlan};
-pub use zero::{ParameterGather, Sharded, Shares, Zero};
+pub use zero::{ParameterGather, Reduction, Sharded, Shares, Zero};

@@ -29,6 +29,10 @@ pub struct Plan {
     /// What tensor ranks gather and add up around products travels beside these, piece by piece (user
     /// buffers in Transformer Engine). Takes sequence parallelism.
     pub overlap_tensor: bool,
+    /// Without sequence parallelism, each tensor rank sends a part of a micro-batch's activations to the
+    /// next stage, whose ranks gather them (Megatron-LM until 2023, DeepSpeed); else each sends and gets
+    /// all of them.
+    pub scatter_gather: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// What replicas share out instead of keeping a copy each.

@@ -49,6 +49,8 @@ pub struct UniformPlan {
     pub overlap_weight_gradient: bool,
     /// Gather and add up around products piece by piece beside these.
     pub overlap_tensor: bool,
+    /// See [`Plan::scatter_gather`].
+    pub scatter_gather: bool,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// How layers are split over stages.
@@ -143,6 +145,7 @@ impl UniformPlan {
             sequence_parallel: self.sequence_parallel,
             overlap_weight_gradient: self.overlap_weight_gradient,
             overlap_tensor: self.overlap_tensor,
+            scatter_gather: self.scatter_gather,
             gradient_sync: self.gradient_sync,
             zero: self.zero,
         })
@@ -545,6 +548,7 @@ mod tests {
             sequence_parallel: false,
             overlap_weight_gradient: false,
             overlap_tensor: false,
+            scatter_gather: true,
             gradient_sync: GradientSync::AtEnd,
             layers: LayerSplit::Proportional,
             micro_batches: MicroBatchSplit::Equal,

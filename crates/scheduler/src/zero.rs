@@ -20,6 +20,18 @@ pub struct Zero {
     pub group: Option<u32>,
     /// How much each takes.
     pub shares: Shares,
+    /// What becomes of gradients that nobody shares out.
+    pub reduction: Reduction,
+}
+
+/// What replicas that share out optimizer states, but not gradients, get of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Each the sums of its share: reduce-scatter.
+    Scattered,
+    /// All of them all sums: all-reduce. DeepSpeed's `BF16_Optimizer` under pipelines
+    /// (`_bf16_reduce_grads`), its `"reduce_scatter": false`.
+    Whole,
 }
 
 /// What is cut into shards.
@@ -61,7 +73,12 @@ pub enum Shares {
 
 impl Zero {
     /// Every replica keeps all.
-    pub const NONE: Self = Self { sharded: Sharded::Nothing, group: None, shares: Shares::Equal };
+    pub const NONE: Self = Self {
+        sharded: Sharded::Nothing,
+        group: None,
+        shares: Shares::Equal,
+        reduction: Reduction::Scattered,
+    };
 
     /// What is really cut: nothing among groups of one.
     pub fn in_effect(self) -> Sharded {

@@ -110,6 +110,7 @@ mod tests {
             attention_fallback: false,
             optimizer,
             gradient_bytes,
+            reduce_bytes: None,
             master_weights,
             fused_gradient_accumulation: true,
             fusion: Fusion::default(),

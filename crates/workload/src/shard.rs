@@ -361,6 +361,7 @@ mod tests {
             attention_fallback: false,
             optimizer: Optimizer::Sgd,
             gradient_bytes: 4,
+            reduce_bytes: None,
             master_weights: MasterWeights::Fp32,
             fused_gradient_accumulation: true,
             fusion: Fusion::default(),

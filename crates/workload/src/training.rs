@@ -139,8 +139,10 @@ pub struct Training {
     pub flash_version: Option<u8>,
     /// The optimizer.
     pub optimizer: Optimizer,
-    /// Bytes of a gradient in the buffer and in the all-reduce, 2 or 4.
+    /// Bytes of a gradient in the buffer, 2 or 4.
     pub gradient_bytes: u32,
+    /// Bytes of a gradient on its way between replicas, 2 or 4, if not those of the buffer.
+    pub reduce_bytes: Option<u32>,
     /// What the optimizer adds its steps to.
     pub master_weights: MasterWeights,
     /// The weight-gradient product adds to the gradient buffer itself; else a kernel of its own

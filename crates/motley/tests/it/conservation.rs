@@ -7,7 +7,7 @@ use motley::{Prepared, Replays, Scenario};
 use motley_collectives::{Algorithm, CollectiveCall, CollectiveKind, Group, Protocol};
 use motley_job::{Call, CommId, RankId};
 use motley_scheduler::schedule::Position;
-use motley_scheduler::{Pipeline, Stage, Traffic};
+use motley_scheduler::{Pipeline, Reduction, Stage, Traffic};
 use motley_topology::GpuId;
 use motley_units::Time;
 use motley_workload::{Model, ParameterCount, Part, model_flops};
@@ -309,12 +309,14 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
     let mut moved = vec![[Moved::default(); 3]; lowered.places.len()];
     for (c, communicator) in lowered.job.communicators.iter().enumerate() {
         let comm = CommId(c as u32);
+        // Those that share get all sums, and so do those between them: the same calls.
+        let shares = usize::from(zero.stage() > 0 && zero.reduction == Reduction::Scattered);
         let (kind, which) = match (lowered.traffic(comm), names[c]) {
             (Traffic::DataParallel, Some("gradient reduce-scatter")) => {
                 (CollectiveKind::ReduceScatter, 0)
             }
             (Traffic::DataParallel, Some("gradient all-reduce")) => {
-                (CollectiveKind::AllReduce, usize::from(zero.stage() > 0))
+                (CollectiveKind::AllReduce, shares)
             }
             (Traffic::Parameters, Some("parameter all-gather")) => (CollectiveKind::AllGather, 2),
             (Traffic::DataParallel | Traffic::Parameters, name) => {
@@ -328,7 +330,8 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
         let calls = bytes_of_calls(prepared, comm, kind);
         let element = members.iter().map(|&rank| lowered.paths[rank.0 as usize]);
         let element = element.map(|path| path.precision.element_bytes()).max().unwrap();
-        let unit = if which == 2 { element } else { training.gradient_bytes };
+        let reduced = training.reduce_bytes.unwrap_or(training.gradient_bytes);
+        let unit = if which == 2 { element } else { reduced };
         for &rank in members {
             let sum = calls.iter().sum::<f64>() / f64::from(unit);
             moved[rank.0 as usize][which].add(sum, members.len());
@@ -370,7 +373,12 @@ fn check_gradients(prepared: &Prepared<'_>, replays: &Replays) {
                 expected[0].add(trained, sharing);
                 expected[2].add(if zero.stage() == 3 { held[kind] } else { trained }, sharing);
                 if sharing < copies {
-                    expected[1].add(trained / sharing as f64, copies / sharing);
+                    match zero.reduction {
+                        Reduction::Scattered => {
+                            expected[1].add(trained / sharing as f64, copies / sharing);
+                        }
+                        Reduction::Whole => expected[0].add(trained, copies / sharing),
+                    }
                 }
             }
         }

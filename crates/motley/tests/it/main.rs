@@ -23,5 +23,6 @@ mod scaling;
 mod schedules;
 mod setup;
 mod split_backward;
+mod sums;
 mod symmetry;
 mod zero;

@@ -47,6 +47,13 @@ fn bytes_follow_from_those_of_an_all_reduce() {
             near(moved(&scenario, Traffic::Parameters), gathered * half, 1e-9, zero);
         }
     }
+    // Who gets all sums gets them by an all-reduce. Twice the bytes travel where 2 become 4.
+    let whole = with("stage: 1, reduction: Whole", "");
+    near(moved(&whole, Traffic::DataParallel), 2.0 * half, 1e-9, "whole sums");
+    near(moved(&whole, Traffic::Parameters), half, 1e-9, "parameters behind whole sums");
+    let training = format!("{}, reduce_bytes: 4", REPLICAS.training);
+    let wide = Setup { training: &training, ..REPLICAS }.scenario();
+    near(moved(&wide, Traffic::DataParallel), 4.0 * half, 1e-9, "sums in fp32");
     // The head, negligible here, is gathered once for both passes.
     let twice = moved(&with("stage: 3", ""), Traffic::Parameters);
     near(twice, 4.0 * half, 1e-3, "gathered for both passes");

@@ -218,6 +218,7 @@ fn training() -> Training {
         attention_fallback: false,
         optimizer: Optimizer::Adam { fused: true, moments: Moments::Fp32 },
         gradient_bytes: 2,
+        reduce_bytes: None,
         master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
         fusion: Fusion::default(),
@@ -257,6 +258,7 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
         sequence_parallel: false,
         overlap_weight_gradient: false,
         overlap_tensor: false,
+        scatter_gather: true,
         gradient_sync: GradientSync::AtEnd,
         zero: Zero::NONE,
     }

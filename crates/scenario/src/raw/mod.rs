@@ -14,8 +14,8 @@ pub use cluster::{RawCluster, RawFabric, RawGroup};
 pub use indices::{Cards, LayerRanges, Members};
 pub use plan::{
     RawActivations, RawDispatch, RawGradientSync, RawOffload, RawOptimizerStep, RawOrder,
-    RawPipeline, RawPlan, RawRepeat, RawSchedule, RawShares, RawSplit, RawStage, RawZero,
-    RawZeroBubble,
+    RawPipeline, RawPlan, RawReduction, RawRepeat, RawSchedule, RawShares, RawSplit, RawStage,
+    RawZero, RawZeroBubble,
 };
 pub use training::{RawAttention, RawOptimizer, RawTraining};
 

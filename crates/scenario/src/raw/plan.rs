@@ -60,6 +60,9 @@ pub enum RawPlan {
         /// takes `sequence_parallel`.
         #[serde(default, skip_serializing_if = "is_default")]
         overlap_tensor: bool,
+        /// Tensor ranks send parts of activations between stages, which are gathered there; the default.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        scatter_gather: bool,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -88,6 +91,9 @@ pub enum RawPlan {
         /// takes `sequence_parallel`.
         #[serde(default, skip_serializing_if = "is_default")]
         overlap_tensor: bool,
+        /// Tensor ranks send parts of activations between stages, which are gathered there; the default.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        scatter_gather: bool,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -101,6 +107,11 @@ pub enum RawPlan {
 
 fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn nothing() -> Recompute {
@@ -231,6 +242,19 @@ pub struct RawZero {
     /// Stage 3: parameters are let go after the forward pass; the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reshard_after_forward: Option<bool>,
+    /// Stage 1: what each replica gets of the sums of gradients; `Scattered` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<RawReduction>,
+}
+
+/// What replicas that share out optimizer states alone get of the sums of gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Reduction")]
+pub enum RawReduction {
+    /// Each those of its share: reduce-scatter.
+    Scattered,
+    /// All of them all: all-reduce.
+    Whole,
 }
 
 /// How much of a copy each rank takes.

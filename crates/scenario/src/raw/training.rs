@@ -36,10 +36,13 @@ pub struct RawTraining {
     /// The optimizer; fused Adam unless given.
     #[serde(default)]
     pub optimizer: RawOptimizer,
-    /// Bytes of a gradient in the buffer and in the all-reduce: 4, Megatron-LM's choice for bf16,
-    /// unless given; 2 is its choice for fp16.
+    /// Bytes of a gradient in the buffer: 4, Megatron-LM's choice for bf16, unless given; 2 is its
+    /// choice for fp16.
     #[serde(default = "fp32_gradients")]
     pub gradient_bytes: u32,
+    /// Bytes of a gradient on its way between replicas; those of the buffer unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduce_bytes: Option<u32>,
     /// What the optimizer adds its steps to where parameters are stored in 16 bits: fp32 parameters
     /// beside them, unless given.
     #[serde(default, skip_serializing_if = "is_default")]

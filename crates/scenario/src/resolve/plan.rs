@@ -3,7 +3,7 @@
 use motley_scheduler::{
     ActivationLimit, ContextParallel, Dispatch, ExpertParallel, GradientSync, LayerSplit,
     MicroBatchSplit, Offload, OptimizerStep, ParameterGather, Pipeline, Plan, PlanError, PlanPath,
-    RankOrder, Schedule, Sharded, Shares, Speed, Stage, UniformPlan, Zero, ZeroBubble,
+    RankOrder, Reduction, Schedule, Sharded, Shares, Speed, Stage, UniformPlan, Zero, ZeroBubble,
     ZeroBubbleOrder, check_plan, check_precision,
 };
 use motley_topology::{Cluster, GpuId};
@@ -16,8 +16,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::document::Document;
 use crate::raw::{
     RawActivations, RawDispatch, RawGradientSync, RawOffload, RawOptimizerStep, RawOrder,
-    RawPipeline, RawPlan, RawScenario, RawSchedule, RawShares, RawSplit, RawStage, RawZero,
-    RawZeroBubble,
+    RawPipeline, RawPlan, RawReduction, RawScenario, RawSchedule, RawShares, RawSplit, RawStage,
+    RawZero, RawZeroBubble,
 };
 use crate::scenario::PlanChoice;
 use crate::source::SourceFile;
@@ -57,6 +57,7 @@ impl Resolver<'_> {
                 sequence_parallel,
                 overlap_weight_gradient,
                 overlap_tensor,
+                scatter_gather,
                 gradient_sync,
                 layers,
                 micro_batches,
@@ -91,6 +92,7 @@ impl Resolver<'_> {
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
                     overlap_tensor: *overlap_tensor,
+                    scatter_gather: *scatter_gather,
                     gradient_sync: self.gradient_sync(*gradient_sync),
                     layers: match layers {
                         RawSplit::Equal => LayerSplit::Equal,
@@ -113,6 +115,7 @@ impl Resolver<'_> {
                 sequence_parallel,
                 overlap_weight_gradient,
                 overlap_tensor,
+                scatter_gather,
                 gradient_sync,
                 zero,
                 pipelines,
@@ -126,6 +129,7 @@ impl Resolver<'_> {
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
                     overlap_tensor: *overlap_tensor,
+                    scatter_gather: *scatter_gather,
                     gradient_sync,
                     zero: self.zero(*zero),
                 })
@@ -253,6 +257,11 @@ impl Resolver<'_> {
                 raw.reshard_after_forward.is_some() && !whole,
                 "parameters are whole on every rank; they are let go under stage 3",
             ),
+            (
+                "reduction",
+                raw.reduction.is_some() && !matches!(sharded, Sharded::Optimizer(_)),
+                "each replica gets the sums of its share, as it keeps no others",
+            ),
         ];
         for (field, given, help) in useless {
             if given && sharded != Sharded::Nothing {
@@ -272,7 +281,11 @@ impl Resolver<'_> {
             RawShares::Equal => Shares::Equal,
             RawShares::Memory => Shares::Memory,
         };
-        Zero { sharded, group: raw.group, shares }
+        let reduction = match raw.reduction {
+            Some(RawReduction::Whole) => Reduction::Whole,
+            Some(RawReduction::Scattered) | None => Reduction::Scattered,
+        };
+        Zero { sharded, group: raw.group, shares, reduction }
     }
 
     /// The pipelines with repeats written out; stops where the plan has more cards than a cluster

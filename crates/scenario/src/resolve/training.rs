@@ -31,10 +31,14 @@ impl Resolver<'_> {
             let message = format!("`{path}` is {count}, expected up to {limit}");
             self.error(code::OUT_OF_RANGE, &path, message, "Megatron-LM has 1");
         }
-        if !matches!(raw.gradient_bytes, 2 | 4) {
-            let path = path.field("gradient_bytes");
-            let message = format!("`{path}` is {}, expected 2 or 4", raw.gradient_bytes);
-            self.error(code::OUT_OF_RANGE, &path, message, "2 is 16 bits, 4 is fp32");
+        let bytes =
+            [("gradient_bytes", Some(raw.gradient_bytes)), ("reduce_bytes", raw.reduce_bytes)];
+        for (field, bytes) in bytes {
+            if let Some(bytes) = bytes.filter(|bytes| !matches!(bytes, 2 | 4)) {
+                let path = path.field(field);
+                let message = format!("`{path}` is {bytes}, expected 2 or 4");
+                self.error(code::OUT_OF_RANGE, &path, message, "2 is 16 bits, 4 is fp32");
+            }
         }
         if let Some(version) = raw.flash_version.filter(|version| !(1..=4).contains(version)) {
             let path = path.field("flash_version");
@@ -52,6 +56,7 @@ impl Resolver<'_> {
             flash_version: raw.flash_version,
             optimizer: raw.optimizer.into(),
             gradient_bytes: raw.gradient_bytes,
+            reduce_bytes: raw.reduce_bytes,
             master_weights: raw.master_weights,
             fused_gradient_accumulation: raw.fused_gradient_accumulation,
             fusion: raw.fusion,

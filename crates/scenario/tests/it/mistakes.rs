@@ -151,7 +151,11 @@ error[E0206]: `port`: expected a rate with its unit, found `100`
         &[("question", "published: [(what: \"MFU\", value: Mfu(NaN), source: \"x\")], question")],
         &["a published figure must be"],
     );
-    uniform(&[("precision: Fp16", "precision: Fp16, gradient_bytes: 3")], &["expected 2 or 4"]);
+    for field in ["gradient_bytes", "reduce_bytes"] {
+        let bytes = format!("precision: Fp16, {field}: 3");
+        let message = format!("`training.{field}` is 3, expected 2 or 4");
+        uniform(&[("precision: Fp16", &bytes)], &[&message]);
+    }
 }
 
 #[test]

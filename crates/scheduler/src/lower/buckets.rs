@@ -108,12 +108,14 @@ mod tests {
             shards: 1,
             buckets: buckets.iter().map(bucket).collect(),
             shared: false,
+            scattered: false,
             replicated: false,
         };
         StageShape {
             shard: Shard::new(1, false, 1),
             overlap_weight_gradient: false,
             overlap_tensor: false,
+            scatter_gather: true,
             recompute: Recompute::None,
             chunks: chunks.iter().map(chunk).collect(),
             routes: 1,

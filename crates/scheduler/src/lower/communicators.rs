@@ -16,12 +16,13 @@ use super::gradients::{
 };
 use super::passes::NORM_BYTES;
 use super::programs::Programs;
-use super::shape::{NormShape, SlotUse};
+use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::Request;
 use crate::lowered::{Place, Traffic};
-use crate::plan::{Pipeline, Plan};
+use crate::plan::{Pipeline, Plan, Stage};
 use crate::schedule::Placement;
 use crate::times::KernelTimes;
+use crate::zero::Reduction;
 
 /// The stages that average the gradients of a word embedding that lies on several of them, and the
 /// number of shards into which they cut it: none where nobody need.
@@ -47,6 +48,19 @@ pub(super) fn slices(from: &[GpuId], to: &[GpuId]) -> Vec<(GpuId, GpuId)> {
     (0..count)
         .map(|slice| (from[slice * from.len() / count], to[slice * to.len() / count]))
         .collect()
+}
+
+/// Between which cards what lies between two stages travels, and the part of it that each pair does:
+/// slices of it or, if `shape` has it so, to each rank from one all that is its part of the sequence.
+pub(super) fn boundary(shape: &StageShape, from: &Stage, to: &Stage) -> (Vec<(GpuId, GpuId)>, f64) {
+    if shape.scatter_gather || shape.shard.sequence_parallel {
+        let pairs = slices(&from.gpus, &to.gpus);
+        let part = 1.0 / pairs.len() as f64;
+        return (pairs, part);
+    }
+    let (here, there) = (from.gpus.len(), to.gpus.len());
+    let whole = |rank: usize| (from.gpus[rank * here / there], to.gpus[rank]);
+    ((0..there).map(whole).collect(), 1.0 / f64::from(to.context.degree))
 }
 
 /// All communicators of a plan under construction.
@@ -274,13 +288,13 @@ impl<'a> Communicators<'a> {
         p: usize,
         from: usize,
         to: usize,
-        boundary: Extent,
+        extent: Extent,
         job: &mut JobBuilder,
     ) -> Result<CommId, RouteError> {
-        let gpus = |stage: usize| &self.plan.pipelines[p].stages[stage].gpus;
-        let pairs = slices(gpus(from), gpus(to));
-        let bytes = self.stage(p, from).shape.boundary_bytes(boundary, self.times.training());
-        let bytes = bytes / pairs.len() as f64;
+        let stage = |stage: usize| &self.plan.pipelines[p].stages[stage];
+        let shape = &self.stage(p, from).shape;
+        let (pairs, part) = boundary(shape, stage(from), stage(to));
+        let bytes = part * shape.boundary_bytes(extent, self.times.training());
         let laid = self.layouts.send(self.cluster, &pairs, bytes, self.fidelity)?;
         let members = self.ranks(p, from).collect();
         Ok(transfers(members, laid, &[bytes], Traffic::PipelineParallel, job))
@@ -320,7 +334,8 @@ impl<'a> Communicators<'a> {
     pub(super) fn gradients(&mut self, job: &mut JobBuilder) -> Result<(), RouteError> {
         let zero = self.plan.zero;
         let training = self.times.training();
-        let gradient_bytes = f64::from(training.gradient_bytes);
+        let gradient_bytes = f64::from(training.reduce_bytes.unwrap_or(training.gradient_bytes));
+        let whole = zero.reduction == Reduction::Whole;
         // By stage, how many of the groups before it is in: its own numbering counts only these.
         let mut own = vec![0; self.stages.len()];
         for group in self.groups {
@@ -340,7 +355,12 @@ impl<'a> Communicators<'a> {
                 }
                 for sharers in members.chunks(sharing) {
                     if trained {
-                        let requests = calls(CollectiveKind::ReduceScatter, &gradients);
+                        let kind = if whole {
+                            CollectiveKind::AllReduce
+                        } else {
+                            CollectiveKind::ReduceScatter
+                        };
+                        let requests = calls(kind, &gradients);
                         self.shard_group(sharers, &own, &requests, Slots::Gradient, job)?;
                     }
                     let element = sharers.iter().map(|&(rank, _)| self.stage_of(rank));
@@ -354,7 +374,7 @@ impl<'a> Communicators<'a> {
                 }
                 if trained && sharing < members.len() {
                     let requests = calls(CollectiveKind::AllReduce, &|bucket| {
-                        gradients(bucket) / sharing as f64
+                        gradients(bucket) / if whole { 1.0 } else { sharing as f64 }
                     });
                     for first in 0..sharing {
                         let alike: Vec<(RankId, u32)> =

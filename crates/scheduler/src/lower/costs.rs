@@ -8,7 +8,7 @@ use motley_topology::{Cluster, GpuId, RouteError};
 use motley_units::Time;
 use motley_workload::ProcessGroup;
 
-use super::communicators::slices;
+use super::communicators::boundary;
 use super::memory::stage_memory;
 use super::passes::Passes;
 use super::shape::StageShape;
@@ -88,10 +88,10 @@ pub(super) fn costs(
         if from == to {
             return Ok(Time::ZERO);
         }
-        let pairs = slices(&pipeline.stages[from].gpus, &pipeline.stages[to].gpus);
-        let boundary = times.model().before(layer);
-        let bytes = stages[from].shape.boundary_bytes(boundary, times.training());
-        let sent = layouts.send(cluster, &pairs, bytes / pairs.len() as f64, Fidelity::Bundled)?;
+        let shape = stages[from].shape;
+        let (pairs, part) = boundary(shape, &pipeline.stages[from], &pipeline.stages[to]);
+        let bytes = shape.boundary_bytes(times.model().before(layer), times.training());
+        let sent = layouts.send(cluster, &pairs, bytes * part, Fidelity::Bundled)?;
         Ok(Time::from(sent.uncontended(cluster)))
     };
     let (mut forward_hops, mut backward_hops) = (Vec::new(), Vec::new());

@@ -423,7 +423,7 @@ impl<'a> Writer<'a> {
     }
 
     fn gradient_name(&self, group: usize) -> NameId {
-        if self.shape.gradients[group].shared {
+        if self.shape.gradients[group].scattered {
             self.names.gradient_shard
         } else {
             self.names.gradient
@@ -487,6 +487,7 @@ mod tests {
             shard: Shard::new(2, false, 1),
             overlap_weight_gradient: true,
             overlap_tensor: false,
+            scatter_gather: true,
             recompute: Recompute::None,
             chunks: vec![chunk],
             routes: 1,

@@ -20,6 +20,8 @@ pub(super) struct StageShape {
     pub overlap_weight_gradient: bool,
     /// See [`crate::Plan::overlap_tensor`].
     pub overlap_tensor: bool,
+    /// See [`crate::Plan::scatter_gather`].
+    pub scatter_gather: bool,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
     /// How many routes the pipeline's micro-batches take in turn.
@@ -123,6 +125,8 @@ pub(super) struct GradientShape {
     pub buckets: Vec<BucketShape>,
     /// The states of a shard are shared out among those that hold it.
     pub shared: bool,
+    /// Each of them gets the sums of its share only.
+    pub scattered: bool,
     /// Among some of them, which average with the others that hold the same share.
     pub replicated: bool,
 }

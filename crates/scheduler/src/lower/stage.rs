@@ -10,6 +10,7 @@ use super::states::States;
 use crate::plan::{GradientSync, Pipeline, Plan, Stage};
 use crate::schedule::{OptimizerStep, Placement, Position};
 use crate::times::KernelTimes;
+use crate::zero::Reduction;
 
 /// Bytes of an activation element as the cards of a stage exchange it: the widest that one of them
 /// computes in.
@@ -53,6 +54,7 @@ pub(super) fn stage_shape(
             })
             .collect(),
         shared: shared(group),
+        scattered: shared(group) && plan.zero.reduction == Reduction::Scattered,
         replicated: shared(group) && group.sharing(plan.zero.group) < group.copies.len(),
     };
     let degrees = [
@@ -65,6 +67,7 @@ pub(super) fn stage_shape(
         shard,
         overlap_weight_gradient: plan.overlap_weight_gradient,
         overlap_tensor: plan.overlap_tensor,
+        scatter_gather: plan.scatter_gather,
         recompute: stage.recompute,
         chunks: chunks.collect(),
         routes: placement.routes().len() as u32,

@@ -11,13 +11,12 @@ const REDUCE_BUCKET: f64 = 5e8;
 
 /// By software, as its code has it ([`Holds`] says where).
 pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Holds {
-    let source = row.source.name.to_lowercase();
     let words = row.parallel.overlap_words();
     let megatron = Holds::default();
     let reduced = Bytes(REDUCE_BUCKET * f64::from(precision.element_bytes()));
     match software {
         // `loss_fn: fused_crossentropy` is the default of github.com/mosaicml/llm-foundry.
-        Software::PyTorch if source.contains("llm-foundry") || source.contains("mosaic") => {
+        Software::PyTorch if software.is_llm_foundry(row) => {
             Holds { cross_entropy: CrossEntropy::OneKernel, ..megatron }
         }
         Software::EarlyMegatron | Software::Megatron | Software::PyTorch | Software::Other => {
@@ -37,14 +36,12 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
             ..megatron
         },
         // Aleph Alpha's scaling gathers logits before the loss.
-        Software::UnfusedMegatron if source.contains("aleph") || source.contains("hagemann") => {
-            Holds {
-                reduce_buffer: reduced,
-                stage_outputs: StageOutputs::Kept,
-                split_logits: false,
-                ..megatron
-            }
-        }
+        Software::UnfusedMegatron if software.is_scaling(row) => Holds {
+            reduce_buffer: reduced,
+            stage_outputs: StageOutputs::Kept,
+            split_logits: false,
+            ..megatron
+        },
         Software::MegatronDeepSpeed | Software::UnfusedMegatron => Holds {
             reduce_buffer: reduced,
             stage_outputs: StageOutputs::Kept,

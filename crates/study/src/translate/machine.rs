@@ -285,10 +285,13 @@ impl Network {
                 return Err(Unsupported::new(Concern::Hardware, reason));
             }
         };
-        let stated = fabric.gbps_per_node.filter(|rate| *rate > 0.0 && rate.is_finite());
-        let node_rate = if fabric.stated == Some(false) { None } else { stated };
-        if node_rate.is_none() {
-            assumptions.note("rate of the network not stated: that of the node design");
+        let node_rate = fabric.gbps_per_node.filter(|rate| *rate > 0.0 && rate.is_finite());
+        match node_rate {
+            None => assumptions.note("rate of the network not stated: that of the node design"),
+            Some(rate) if fabric.stated == Some(false) => {
+                assumptions.note(format!("rate of the network from memory: {rate} Gb/s a node"));
+            }
+            Some(_) => {}
         }
         Ok(Self {
             technology,

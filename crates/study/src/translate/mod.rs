@@ -67,7 +67,7 @@ pub fn scenario(row: &Row) -> Result<Scenario, Unsupported> {
     let machine = machine::machine(row, &mut assumptions)?;
     let model = model::model(row, software, &degrees, &mut assumptions)?;
     let training = training::training(row, software, &degrees, &mut assumptions)?;
-    let plan = plan::plan(row, software, &degrees, &machine, &mut assumptions)?;
+    let plan = plan::plan(row, software, &degrees, &machine, training.precision, &mut assumptions)?;
     assumptions.note("cards of a type differ in speed by 1.5 %");
     let raw = RawScenario {
         profile: None,

@@ -6,7 +6,7 @@ use motley_scenario::raw::{
     Cards, LayerRanges, RawGradientSync, RawOrder, RawPipeline, RawPlan, RawSchedule, RawSplit,
     RawStage, RawZero,
 };
-use motley_workload::{ContextExchange, Description, Recompute};
+use motley_workload::{ContextExchange, Description, Precision, Recompute};
 
 use super::assumptions::Assumptions;
 use super::cut::cut;
@@ -100,6 +100,7 @@ struct Choices {
     sequence_parallel: bool,
     overlap_weight_gradient: bool,
     overlap_tensor: bool,
+    scatter_gather: bool,
     gradient_sync: RawGradientSync,
     context_exchange: ContextExchange,
     experts: ExpertParallelism,
@@ -136,6 +137,7 @@ pub(super) fn plan(
     software: Software,
     degrees: &Degrees,
     machine: &Machine,
+    precision: Precision,
     assumptions: &mut Assumptions,
 ) -> Result<RawPlan, Unsupported> {
     let group = u64::from(degrees.tp) * u64::from(degrees.cp);
@@ -145,10 +147,6 @@ pub(super) fn plan(
         return Err(Unsupported::new(Concern::Contradiction, reason));
     }
     let whole_sends = row.parallel.overlap_words().contains("scatter/gather p2p off");
-    if whole_sends && degrees.tp > 1 && degrees.pp > 1 {
-        let reason = "sends between stages without scatter and gather are not modelled";
-        return Err(Unsupported::new(Concern::Plan, reason));
-    }
     let gradient_sync = gradient_sync(row, software, degrees, assumptions);
     let overlapped = gradient_sync != RawGradientSync::AtEnd;
     let sequence_parallel = degrees.tp > 1 && row.parallel.sp == Some(true);
@@ -158,13 +156,14 @@ pub(super) fn plan(
         recompute,
         last_recompute: last_recompute(row, recompute, assumptions),
         sequence_parallel,
+        scatter_gather: software.scatters_sends(row) && !whole_sends,
         overlap_tensor: sequence_parallel && row.parallel.overlap_tp == Some(true),
         overlap_weight_gradient: software.overlaps_weight_gradients()
             && row.parallel.overlap_tp != Some(false),
         gradient_sync,
         context_exchange: context::exchange(row, degrees, assumptions),
         experts: experts::experts(row, software, degrees, assumptions),
-        zero: sharding::zero(row, software, degrees, overlapped, assumptions)?,
+        zero: sharding::zero(row, software, degrees, precision, overlapped, assumptions)?,
     };
     if degrees.tp > 1 && row.parallel.sp.is_none() {
         assumptions.note("sequence parallelism not stated: none");
@@ -271,6 +270,7 @@ fn uniform(degrees: &Degrees, counts: Vec<u32>, ahead: bool, choices: Choices) -
         sequence_parallel: choices.sequence_parallel,
         overlap_weight_gradient: choices.overlap_weight_gradient,
         overlap_tensor: choices.overlap_tensor,
+        scatter_gather: choices.scatter_gather,
         gradient_sync: choices.gradient_sync,
         layers: if equal { RawSplit::Equal } else { RawSplit::Counts(counts) },
         micro_batches: RawSplit::Equal,
@@ -310,6 +310,7 @@ fn explicit(choices: Choices, pipelines: Vec<RawPipeline>) -> RawPlan {
         sequence_parallel: choices.sequence_parallel,
         overlap_weight_gradient: choices.overlap_weight_gradient,
         overlap_tensor: choices.overlap_tensor,
+        scatter_gather: choices.scatter_gather,
         gradient_sync: choices.gradient_sync,
         zero: choices.zero,
         pipelines,

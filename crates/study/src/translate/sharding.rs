@@ -1,6 +1,7 @@
 //! ZeRO and FSDP: what data-parallel ranks keep a part of.
 
-use motley_scenario::raw::{RawShares, RawZero};
+use motley_scenario::raw::{RawReduction, RawShares, RawZero};
+use motley_workload::Precision;
 
 use super::assumptions::Assumptions;
 use super::plan::Degrees;
@@ -13,6 +14,7 @@ pub(super) fn zero(
     row: &Row,
     software: Software,
     degrees: &Degrees,
+    precision: Precision,
     overlapped: bool,
     assumptions: &mut Assumptions,
 ) -> Result<Option<RawZero>, Unsupported> {
@@ -33,6 +35,8 @@ pub(super) fn zero(
                 .then_some(true),
             prefetch: None,
             reshard_after_forward: None,
+            reduction: (stage == 1 && software.reduces_whole(row, precision))
+                .then_some(RawReduction::Whole),
         })),
         _ => {
             let reason = format!("there is no ZeRO stage {stage}");

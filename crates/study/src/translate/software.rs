@@ -2,7 +2,7 @@
 
 use motley_scenario::raw::RawGradientSync;
 use motley_units::Bytes;
-use motley_workload::{Fusion, HostLaunch};
+use motley_workload::{Fusion, HostLaunch, Precision};
 
 use super::model::reads_images;
 use crate::runs::Row;
@@ -107,6 +107,33 @@ impl Software {
         matches!(self, Self::MegatronCore | Self::MegatronBridge)
     }
 
+    /// MosaicML's llm-foundry, around PyTorch.
+    pub(super) fn is_llm_foundry(self, row: &Row) -> bool {
+        let name = row.source.name.to_lowercase();
+        let named = ["llm-foundry", "mosaic", "mpt-"].iter().any(|part| name.contains(part));
+        self == Self::PyTorch && named
+    }
+
+    /// Aleph Alpha's trainer (github.com/Aleph-Alpha/scaling).
+    pub(super) fn is_scaling(self, row: &Row) -> bool {
+        let name = row.source.name.to_lowercase();
+        self == Self::UnfusedMegatron
+            && ["aleph", "hagemann"].iter().any(|part| name.contains(part))
+    }
+
+    /// Replicas that share out optimizer states get all sums of gradients: DeepSpeed's pipelines in bf16
+    /// (`_bf16_reduce_grads`), scaling (`allreduce_no_retain`).
+    pub(super) fn reduces_whole(self, row: &Row, precision: Precision) -> bool {
+        self.is_scaling(row) || self == Self::MegatronDeepSpeed && precision == Precision::Bf16
+    }
+
+    /// Tensor ranks send parts of activations between stages: Megatron-LM until its core dropped
+    /// `scatter_gather_tensors_in_pipeline` in 2023, DeepSpeed's `PartitionedTensor`.
+    pub(super) fn scatters_sends(self, row: &Row) -> bool {
+        matches!(self, Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed | Self::Other)
+            || self == Self::UnfusedMegatron && !self.is_scaling(row)
+    }
+
     /// Rows of the vocabulary are padded to a multiple of 128 for each tensor rank
     /// (`--make-vocab-size-divisible-by`).
     pub(super) fn pads_vocabulary(self) -> bool {
@@ -140,13 +167,14 @@ impl Software {
     pub(super) fn bf16_gradient_bytes(self) -> u32 {
         match self {
             // `accumulate_allreduce_grads_in_fp32`, on for bf16; nanotron's `accumulate_grad_in_fp32`.
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronCore | Self::Nanotron => 4,
-            // The parameters' own type; in Megatron-Bridge's recipes `grad_reduce_in_fp32 = False`.
-            Self::MegatronBridge
+            // DeepSpeed's `BF16_Optimizer`.
+            Self::EarlyMegatron
+            | Self::Megatron
+            | Self::MegatronCore
             | Self::MegatronDeepSpeed
-            | Self::UnfusedMegatron
-            | Self::PyTorch
-            | Self::Other => 2,
+            | Self::Nanotron => 4,
+            // The parameters' own type; in Megatron-Bridge's recipes `grad_reduce_in_fp32 = False`.
+            Self::MegatronBridge | Self::UnfusedMegatron | Self::PyTorch | Self::Other => 2,
         }
     }
 
@@ -200,12 +228,18 @@ impl Software {
             | Self::MegatronBridge
             | Self::MegatronDeepSpeed
             | Self::Other => Fusion::default(),
-            // `TritonRMSNorm`, flash-attn's rotary; `GLUActivation` is eager.
-            Self::Nanotron => Fusion { norm: true, rotary: true, ..Fusion::NOTHING },
+            // `TritonRMSNorm`, flash-attn's rotary; `GLUActivation` is eager. `qkv_proj` and
+            // `gate_up_proj` are one product each.
+            Self::Nanotron => {
+                Fusion { norm: true, rotary: true, qkv: true, gate: true, ..Fusion::NOTHING }
+            }
             // AMP's script asks for none of `--bias-gelu-fusion`, `--bias-dropout-fusion`,
             // `--scaled-upper-triang-masked-softmax-fusion`, which Megatron-LM of 2020 wants to be asked
-            // for.
-            Self::UnfusedMegatron | Self::PyTorch => Fusion::NOTHING,
+            // for. Megatron-LM's `query_key_value` is one product, as is Aleph Alpha's; there the gate is a
+            // layer of its own (`ParallelSwiGLUMLP` in github.com/Aleph-Alpha/scaling).
+            Self::UnfusedMegatron => Fusion { qkv: true, ..Fusion::NOTHING },
+            // Hugging Face's models, torchtitan's: a layer for each matrix.
+            Self::PyTorch => Fusion::NOTHING,
         }
     }
 

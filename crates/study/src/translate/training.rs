@@ -40,6 +40,7 @@ pub(super) fn training(
         flash_version: flash_version(row, software, assumptions),
         optimizer: optimizer(row, software, images, assumptions)?,
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
+        reduce_bytes: software.is_scaling(row).then_some(4),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
         communication_multiprocessors: 0,
@@ -117,6 +118,8 @@ fn fusion(row: &Row, software: Software) -> Fusion {
     Fusion {
         norm: stack.norm || words.contains("rms kernel"),
         softmax: stack.softmax || words.contains("kernel variant: fused"),
+        // llm-foundry's `Wqkv`.
+        qkv: stack.qkv || software.is_llm_foundry(row),
         ..stack
     }
 }

@@ -1,7 +1,8 @@
 //! What rows leave open, and what stands for it.
 
 use motley_scenario::raw::{
-    RawAttention, RawDispatch, RawGradientSync, RawPlan, RawScenario, RawSchedule,
+    RawAttention, RawDispatch, RawGradientSync, RawPlan, RawReduction, RawScenario, RawSchedule,
+    RawSplit,
 };
 use motley_study::translate::{Concern, scenario};
 use motley_workload::{Description, Fp8Recipe, Layer, Positions, Precision};
@@ -65,7 +66,6 @@ fn what_motley_cannot_express_is_refused_with_its_concern() {
     check(json!({"parallel": {"schedule": "snake"}}), Concern::Schedule);
     check(json!({"parallel": {"schedule": "interleaved"}}), Concern::NotStated);
     check(json!({"parallel": {"overlap_text": "inference fwd"}}), Concern::NotTraining);
-    check(json!({"parallel": {"overlap_text": "scatter/gather p2p off"}}), Concern::Plan);
     check(json!({"parallel": {"recompute": "some"}}), Concern::Training);
 }
 
@@ -168,12 +168,12 @@ fn machines_by_link_and_rate() {
     check(fabric("roce", 1600.0), "dgx-a100", Some("roce-200"), None);
     check(fabric("efa", 400.0), "p4de.24xlarge", None, None);
     check(fabric("omni-path", 400.0), "dgx-a100", Some("edr"), Some(50.0));
-    // A rate that nobody states is that of the design.
+    // A rate from memory is better than none.
     check(
         json!({"fabric": {"kind": "infiniband", "gbps_per_node": 200, "stated": false}}),
         "dgx-a100",
-        None,
-        None,
+        Some("edr"),
+        Some(25.0),
     );
     check(json!({"device": "h800-sxm"}), "hgx-h800", Some("cx6-hdr"), None);
     check(
@@ -275,6 +275,35 @@ fn part_of_a_node_is_written_out() {
     assert_eq!(second.stages[1].gpus.0.as_slice(), std::slice::from_ref(&(3..4)));
     assert_eq!(second.stages[0].layers.0, [0..6, 12..18]);
     assert_eq!(second.stages[1].layers.0, [6..12, 18..24]);
+}
+
+/// What the code of Aleph Alpha's trainer and of DeepSpeed does with sends, sums and layers.
+#[test]
+fn software_by_its_code() {
+    let check = |source: &str, precision: &str, scatter: bool, whole: bool, gate: bool| {
+        let (raw, _) = changed(json!({
+            "source": {"name": source},
+            "parallel": {"zero": 1, "precision": precision}
+        }))
+        .unwrap();
+        let RawPlan::Uniform { scatter_gather, zero, layers, .. } = raw.plan else { panic!() };
+        assert_eq!(scatter_gather, scatter, "{source}");
+        let reduction = zero.and_then(|zero| zero.reduction);
+        assert_eq!(reduction == Some(RawReduction::Whole), whole, "{source}");
+        assert_eq!(raw.training.fusion.gate, gate, "{source}");
+        (raw.training.gradient_bytes, raw.training.reduce_bytes, layers)
+    };
+    let scaling = check("Hagemann et al.", "bf16", false, true, false);
+    // 24 layers and three more: the first stage has the embedding, the last the norm and the head.
+    assert_eq!(scaling, (2, Some(4), RawSplit::Counts(vec![13, 11])));
+    let deepspeed = check("BLOOM", "bf16", true, true, true);
+    assert_eq!(deepspeed, (4, None, RawSplit::Equal));
+    assert_eq!(check("BLOOM", "fp16", true, false, true).0, 2);
+    check("Megatron-LM", "fp16", true, false, true);
+    check("NeMo", "bf16", false, false, true);
+    let words = json!({"parallel": {"overlap_text": "scatter/gather p2p off"}});
+    let RawPlan::Uniform { scatter_gather, .. } = changed(words).unwrap().0.plan else { panic!() };
+    assert!(!scatter_gather);
 }
 
 #[test]

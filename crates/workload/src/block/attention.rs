@@ -1,6 +1,7 @@
 //! Attention with grouped key and value heads.
 
 use super::core::Core;
+use super::inputs::Inputs;
 use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::{Rows, elementwise};
@@ -14,6 +15,10 @@ const QKV: Names =
     Names { forward: "qkv", input: "qkv input gradient", weight: "qkv weight gradient" };
 const QUERY: Names =
     Names { forward: "query", input: "query input gradient", weight: "query weight gradient" };
+const KEY: Names =
+    Names { forward: "key", input: "key input gradient", weight: "key weight gradient" };
+const VALUE: Names =
+    Names { forward: "value", input: "value input gradient", weight: "value weight gradient" };
 const KEY_VALUE: Names = Names {
     forward: "key, value",
     input: "key, value input gradient",
@@ -22,7 +27,12 @@ const KEY_VALUE: Names = Names {
 
 /// Attention of the stream to itself.
 pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
-    let qkv = Linear::new(rows, QKV, &attention.inputs(rows.hidden));
+    let weights = attention.inputs(rows.hidden);
+    let qkv = if rows.training.fusion.qkv {
+        Inputs::merged(rows, QKV, &weights)
+    } else {
+        Inputs::apart(rows, [QUERY, KEY, VALUE], &weights)
+    };
     let core = Core::within(rows, attention);
     let normed = QkNormed::new(rows, attention);
     let joined = Joined::new(rows, attention);
@@ -33,7 +43,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
         reduced: rows.whole_stream(),
         // Queries, keys and values.
         kept: Kept {
-            split: qkv.kept_inside() + rows.element * rows.tokens as f64 * qkv.outputs as f64,
+            split: qkv.kept_inside() + rows.element * rows.tokens as f64 * qkv.outputs() as f64,
             waiting: qkv.kept_inside() + qkv.waiting_gradient(),
             ..Kept::default()
         },
@@ -50,9 +60,7 @@ pub(super) fn within(rows: &Rows, attention: &Attention) -> Piece {
     piece.backward.extend(rotary(rows, attention));
     normed.backward_into(&mut piece);
     joined.backward_into(&mut piece);
-    piece.backward.extend(qkv.bias_gradient());
-    piece.backward.extend(qkv.input_gradient());
-    piece.deferrable.extend(qkv.weight_gradient());
+    qkv.backward_into(&mut piece);
     piece
 }
 

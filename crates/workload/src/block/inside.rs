@@ -27,6 +27,8 @@ pub enum ExchangeKind {
     AllGather,
     /// Everyone's parts are added up, and everyone gets a part of the sum.
     ReduceScatter,
+    /// Everyone's parts are added up, and everyone gets the sum.
+    AllReduce,
     /// Everyone sends a part to everyone.
     AllToAll,
     /// Tokens travel to their experts, a copy for each.

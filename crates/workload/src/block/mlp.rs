@@ -1,5 +1,6 @@
 //! The MLP.
 
+use super::inputs::Inputs;
 use super::linear::{Linear, Names};
 use super::piece::Piece;
 use super::rows::Rows;
@@ -7,6 +8,11 @@ use super::unfused;
 use crate::activation::Kept;
 use crate::model::Mlp;
 
+const GATE: Names = Names {
+    forward: "mlp gate",
+    input: "mlp gate input gradient",
+    weight: "mlp gate weight gradient",
+};
 const UP: Names =
     Names { forward: "mlp up", input: "mlp up input gradient", weight: "mlp up weight gradient" };
 const DOWN: Names = Names {
@@ -15,9 +21,13 @@ const DOWN: Names = Names {
     weight: "mlp down weight gradient",
 };
 
-/// Gate and input are one product, as implementations run them.
 pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
-    let up = Linear::new(rows, UP, &mlp.up(rows.hidden));
+    let weights = mlp.up(rows.hidden);
+    let up = if mlp.gated && !rows.training.fusion.gate {
+        Inputs::apart(rows, [GATE, UP], &weights)
+    } else {
+        Inputs::merged(rows, UP, &weights)
+    };
     let down = Linear::new(rows, DOWN, &[mlp.down(rows.hidden)]);
     let tokens = rows.tokens as f64;
     let mut piece = Piece {
@@ -31,7 +41,7 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     piece.forward.extend(up.forward());
     let inner = tokens * down.inputs as f64;
     if rows.training.fusion.activation {
-        piece.forward.push(rows.activation(tokens, up.outputs as f64, down.inputs as f64));
+        piece.forward.push(rows.activation(tokens, up.outputs() as f64, down.inputs as f64));
     } else if mlp.gated {
         piece.forward.extend(unfused::gated_activation(rows, inner));
     } else {
@@ -43,14 +53,12 @@ pub(super) fn piece(rows: &Rows, mlp: Mlp) -> Piece {
     if mlp.gated && !rows.training.fusion.activation {
         piece.backward.extend(unfused::gated_activation_gradient(rows, inner));
     } else {
-        let (inputs, outputs) = (up.outputs as f64, down.inputs as f64);
+        let (inputs, outputs) = (up.outputs() as f64, down.inputs as f64);
         piece.backward.push(rows.activation_gradient(tokens, inputs, outputs));
     }
-    piece.backward.extend(up.bias_gradient());
-    piece.backward.extend(up.input_gradient());
-    piece.deferrable.extend(up.weight_gradient());
+    up.backward_into(&mut piece);
 
-    let widest = tokens * up.outputs as f64;
+    let widest = tokens * up.outputs() as f64;
     // Kernel by kernel, the activated gate is kept for the product's gradient, too.
     let gate = if mlp.gated && !rows.training.fusion.activation { inner } else { 0.0 };
     piece.kept = Kept {

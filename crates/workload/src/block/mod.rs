@@ -16,6 +16,7 @@ mod core;
 mod embedding;
 mod experts;
 mod head;
+mod inputs;
 mod inside;
 mod latent;
 mod linear;

@@ -21,6 +21,7 @@ pub(crate) fn training(sequence_length: u32) -> Training {
         attention_fallback: true,
         optimizer: Optimizer::Adam { fused: true, moments: Moments::Fp32 },
         gradient_bytes: 4,
+        reduce_bytes: None,
         master_weights: MasterWeights::Fp32,
         fused_gradient_accumulation: true,
         fusion: Fusion::default(),

@@ -53,6 +53,15 @@ fn chains_move_what_their_operations_do() {
     let residual = Fusion { residual: false, ..all };
     check("llama-2-7b", flash, residual, [(0, 0.0), (0, 0.0)], "residual");
 
+    // A product more reads the input once more, and so does its gradient, whose products are three; the
+    // sums of input gradients move three times the stream.
+    let gate = Fusion { gate: false, ..all };
+    let expected = [(1, 2.0 * hidden), (3, 2.0 * (1.0 + 1.0 + 3.0) * hidden)];
+    check("llama-2-7b", flash, gate, expected, "gate");
+    let qkv = Fusion { qkv: false, ..all };
+    let expected = [(2, 4.0 * hidden), (6, 4.0 * (1.0 + 1.0 + 3.0) * hidden)];
+    check("llama-2-7b", flash, qkv, expected, "queries, keys and values");
+
     // GPT-3 175B's layers have dropout, and layer norm is one kernel.
     let unfused = AttentionKernel::Unfused;
     let (hidden, scores) = (tokens * 12288.0, tokens * tokens * 96.0);

@@ -23,6 +23,7 @@ impl Builder<'_> {
         let kind = match kind {
             ExchangeKind::AllGather => CollectiveKind::AllGather,
             ExchangeKind::ReduceScatter => CollectiveKind::ReduceScatter,
+            ExchangeKind::AllReduce => CollectiveKind::AllReduce,
             ExchangeKind::AllToAll => CollectiveKind::AllToAll,
             ExchangeKind::Shift => CollectiveKind::Shift,
             ExchangeKind::Dispatch(spread) | ExchangeKind::Combine(spread) => {
@@ -51,7 +52,8 @@ impl Builder<'_> {
         // Each tensor rank receives its part of the activations (scatter/gather optimisation,
         // Narayanan et al. 2021, section 4.1); with sequence parallelism a part is all it needs.
         let shard = self.shape.shard;
-        if shard.tensor_parallel > 1 && !shard.sequence_parallel {
+        let parts = self.shape.scatter_gather && !shard.sequence_parallel;
+        if shard.tensor_parallel > 1 && parts {
             let boundary = self.times.model().before(layer);
             let bytes = self.shape.boundary_bytes(boundary, self.times.training());
             let bytes = bytes / f64::from(shard.context_parallel);

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Validate(Validate),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
     Catalog(Catalog),
-    /// Read a model from a format of the field and print it as a scenario writes it
+    /// Read a model or measurements from a format of the field and print them as scenarios use them
     #[command(subcommand)]
     Import(Import),
     /// Write a scenario in another form
@@ -161,6 +161,37 @@ pub(crate) enum Import {
         #[arg(short, long, value_name = "FILE.ron")]
         output: Option<PathBuf>,
     },
+    /// Measured collectives from the output of nccl-tests, as a profile that scenarios name
+    NcclTests(NcclTests),
+}
+
+/// What nccl-tests measured, where its output does not say.
+#[derive(Debug, Args)]
+pub(crate) struct NcclTests {
+    /// What the programs printed, or the JSON that they wrote under -J
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Which collective, such as `all_reduce`, if the files lack the line "Collective test starting"
+    #[arg(long, value_name = "NAME")]
+    pub collective: Option<String>,
+    /// The catalogue id of the cards, if CUDA's name for them is not known
+    #[arg(long, value_name = "ID")]
+    pub card: Option<String>,
+    /// The catalogue id of the nodes' design: times then count for this design alone
+    #[arg(long, value_name = "ID")]
+    pub design: Option<String>,
+    /// How many nodes, if the files lack the lines "Rank"
+    #[arg(long, value_name = "COUNT")]
+    pub nodes: Option<u32>,
+    /// Ranks on each node, if the files lack the lines "Rank"
+    #[arg(long, value_name = "COUNT")]
+    pub ranks_per_node: Option<u32>,
+    /// Take the times in place instead of those out of place
+    #[arg(long)]
+    pub in_place: bool,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE.ron")]
+    pub output: Option<PathBuf>,
 }
 
 /// `motley export`.
@@ -179,6 +210,15 @@ pub(crate) enum Export {
     },
     /// The kernels that the scenario runs and how long each takes, as a profile to be filled in
     Kernels {
+        #[command(flatten)]
+        scenario: ScenarioArguments,
+        /// Write to a file instead of standard output
+        #[arg(short, long, value_name = "FILE.ron")]
+        output: Option<PathBuf>,
+    },
+    /// The collectives that the scenario calls and how long each takes on idle links, as a profile to be
+    /// filled in
+    Collectives {
         #[command(flatten)]
         scenario: ScenarioArguments,
         /// Write to a file instead of standard output

@@ -1,7 +1,7 @@
 //! `motley check`.
 
 use motley::{load, prepare};
-use motley_report::KernelTimesSummary;
+use motley_report::{CollectiveTimesSummary, KernelTimesSummary, time_sources};
 
 use crate::args::Check;
 use crate::exit::{CommandFailure, Exit, color, print, remark};
@@ -16,12 +16,13 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
                     remark(scenario.warnings.render(&scenario.source, color()).trim_end());
                 }
                 let prepared = prepare(&scenario)?;
-                let kernel_times = KernelTimesSummary::new(&prepared.lowered.kernel_sources);
-                Ok((prepared.out_of_memory(), kernel_times))
+                let kernels = KernelTimesSummary::new(&prepared.lowered.kernel_sources);
+                let collectives = CollectiveTimesSummary::new(&prepared.lowered.collective_sources);
+                Ok((prepared.out_of_memory(), time_sources(&kernels, &collectives)))
             });
         let exit = match verdict {
-            Ok((short, kernel_times)) if short.is_empty() => {
-                print(&format!("{}: ok; {}\n", path.display(), kernel_times.text()))?;
+            Ok((short, times)) if short.is_empty() => {
+                print(&format!("{}: ok; {}\n", path.display(), times))?;
                 Exit::Ok
             }
             Ok((short, _)) => {

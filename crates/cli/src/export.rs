@@ -19,8 +19,13 @@ pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
         Export::Kernels { scenario, output } => {
             let scenario = load(&scenario.scenario, &scenario.set)?;
             let prepared = prepare(&scenario)?;
-            let source = Some(format!("motley {}", env!("CARGO_PKG_VERSION")));
-            let profile = Profile { source, kernels: prepared.kernels, layers: Vec::new() };
+            let profile = Profile { kernels: prepared.kernels, ..own_profile() };
+            (profile.to_ron(), output)
+        }
+        Export::Collectives { scenario, output } => {
+            let scenario = load(&scenario.scenario, &scenario.set)?;
+            let prepared = prepare(&scenario)?;
+            let profile = Profile { collectives: prepared.collectives, ..own_profile() };
             (profile.to_ron(), output)
         }
         Export::Schedule { scenario, format, times, pipeline, width, output } => {
@@ -34,6 +39,12 @@ pub(crate) fn export(arguments: &Export) -> Result<Exit, CommandFailure> {
     };
     hand_over(&drawing, output.as_deref())?;
     Ok(Exit::Ok)
+}
+
+/// A profile of what motley predicts.
+fn own_profile() -> Profile {
+    let source = Some(format!("motley {}", env!("CARGO_PKG_VERSION")));
+    Profile { source, ..Profile::default() }
 }
 
 fn schedule(

@@ -183,13 +183,31 @@ impl Group {
 
     /// How long a call takes when nothing else moves.
     pub fn uncontended(&self, call: &CollectiveCall) -> Seconds {
+        self.idle_time(&call.call)
+    }
+
+    pub(crate) fn idle_time(&self, call: &Call) -> Seconds {
         let idle = self
             .algorithms
-            .get(usize::from(call.call.footprint))
+            .get(usize::from(call.footprint))
             .map_or(f64::INFINITY, |laid| laid.plan.idle_rate);
-        let rate = idle.min(call.call.rate_cap);
-        let moving = if call.call.bytes > 0.0 { call.call.bytes / rate } else { 0.0 };
-        Seconds(call.call.latency.as_secs_f64() + moving)
+        let rate = idle.min(call.rate_cap);
+        let moving = if call.bytes > 0.0 { call.bytes / rate } else { 0.0 };
+        Seconds(call.latency.as_secs_f64() + moving)
+    }
+
+    /// The same call, but as long as `time`, which was measured when nothing else moved: what comes before
+    /// the first byte and what each connection moves are stretched by one factor. So a collective that
+    /// takes twice as long as predicted also fills its links twice as long, and what shares them with it
+    /// waits as if they had half the bandwidth that they were thought to have.
+    #[must_use]
+    pub fn lasting(&self, call: Call, time: Seconds) -> Call {
+        let predicted = self.idle_time(&call);
+        if predicted.0 <= 0.0 || predicted == time {
+            return call;
+        }
+        let factor = time.0 / predicted.0;
+        Call { bytes: call.bytes * factor, latency: call.latency.scale(factor), ..call }
     }
 
     /// The bandwidth of the rings when nothing else moves, all channels together, bytes per

@@ -186,9 +186,14 @@ impl Placed {
         self.group.call(kind, bytes).call
     }
 
-    /// How long a collective takes when nothing else moves.
-    pub fn uncontended(&self, kind: CollectiveKind, bytes: f64) -> Seconds {
-        self.group.uncontended(&self.group.call(kind, bytes))
+    /// How long a call takes when nothing else moves.
+    pub fn uncontended(&self, call: &Call) -> Seconds {
+        self.group.idle_time(call)
+    }
+
+    /// As [`Group::lasting`].
+    pub fn lasting(&self, call: Call, time: Seconds) -> Call {
+        self.group.lasting(call, time)
     }
 
     /// The links that a call crosses, by its number of a footprint.

@@ -10,7 +10,7 @@ use motley_job::{Op, RankId};
 use motley_scenario::{Pace, PlanChoice, Scenario};
 use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
 use motley_topology::Cluster;
-use motley_workload::ProfiledKernel;
+use motley_workload::{ProfiledCollective, ProfiledKernel};
 
 use crate::SimulateError;
 
@@ -27,6 +27,9 @@ pub struct Prepared<'a> {
     pub lowered: Lowered,
     /// The kernels that the job is made of, each card, precision and shape once, with their times.
     pub kernels: Vec<ProfiledKernel>,
+    /// The collectives that it calls, each kind, communicator and size once, with their times when
+    /// nothing else moves; without those that no profile can have.
+    pub collectives: Vec<ProfiledCollective>,
     /// See [`Prepared::fold`].
     fold: OnceLock<Option<Fold>>,
 }
@@ -74,8 +77,9 @@ pub(crate) fn prepare_with<'s>(
         .map_err(reject)?;
     let mut lowered = lower(&plan, &cluster, &times, layouts, scenario.fidelity)?;
     slow_down(&mut lowered, &cluster, scenario);
-    let kernels = times.into_asked();
-    Ok(Prepared { scenario, cluster, plan, lowered, kernels, fold: OnceLock::new() })
+    let (kernels, collectives) = times.into_asked();
+    let fold = OnceLock::new();
+    Ok(Prepared { scenario, cluster, plan, lowered, kernels, collectives, fold })
 }
 
 /// Gives each rank the speed of its card.

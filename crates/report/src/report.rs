@@ -6,8 +6,9 @@ use thiserror::Error;
 
 use crate::plan_summary::Classes;
 use crate::{
-    Breakdown, CardType, ClusterSummary, Comparison, Efficiency, Imbalance, IterationTime,
-    JobSummary, KernelTimesSummary, LinkLoad, OutOfMemory, PlanSummary, Run, StageRow, Subject,
+    Breakdown, CardType, ClusterSummary, CollectiveTimesSummary, Comparison, Efficiency, Imbalance,
+    IterationTime, JobSummary, KernelTimesSummary, LinkLoad, OutOfMemory, PlanSummary, Run,
+    StageRow, Subject,
 };
 
 /// What replays of one job say. Serialises to the report's JSON; every number's name ends in its
@@ -54,6 +55,8 @@ pub struct Report {
     pub published: Vec<Comparison>,
     /// Whose kernel times were simulated.
     pub kernel_times: KernelTimesSummary,
+    /// Whose times of collectives were simulated.
+    pub collective_times: CollectiveTimesSummary,
     /// What the replays did.
     pub simulated: Simulated,
 }
@@ -147,6 +150,7 @@ impl Report {
                 .map(|published| Comparison::new(published, &iteration_time, &efficiency))
                 .collect(),
             kernel_times: KernelTimesSummary::new(&subject.lowered.kernel_sources),
+            collective_times: CollectiveTimesSummary::new(&subject.lowered.collective_sources),
             simulated: Simulated {
                 operation_count: total(|run| run.outcome.operations),
                 instance_count: total(|run| run.outcome.instances),

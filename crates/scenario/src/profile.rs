@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path as FilePath;
 
 use motley_hardware::Catalog;
-use motley_workload::Profile;
+use motley_workload::{Profile, ProfiledCollective};
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -61,23 +61,9 @@ fn check(profile: Profile, own: &SourceFile, catalog: &Catalog) -> Result<Profil
     let layers = Path::ROOT.field("layers");
     let mut known: HashMap<String, Path> = HashMap::new();
     let mut entry = |path: Path, card: &str, key: String| {
-        if catalog.device(card).is_none() {
-            let label = like_in_catalogue(card, catalog.devices.keys().map(String::as_str));
-            let message = format!("unknown card \"{card}\"");
-            let place = document.place(&path.field("card"));
-            wrong.push(
-                Diagnostic::error(code::UNKNOWN_NAME, message)
-                    .label(place, label)
-                    .help("`motley catalog devices` lists every card"),
-            );
-        }
+        wrong.extend(unknown_card(card, &path, &document, catalog));
         if let Some(first) = known.get(&key) {
-            wrong.push(
-                Diagnostic::error(code::PROFILE, "the profile has two times of one thing")
-                    .label(document.place(&path), "again here")
-                    .label(document.place(first), "first here")
-                    .help("keep one of the two"),
-            );
+            wrong.push(twice(&document, &path, first));
         } else {
             known.insert(key, path);
         }
@@ -95,5 +81,90 @@ fn check(profile: Profile, own: &SourceFile, catalog: &Catalog) -> Result<Profil
             wrong.push(Diagnostic::error(code::OUT_OF_RANGE, message).label(place, "too short"));
         }
     }
+    let collectives = Path::ROOT.field("collectives");
+    let at = |index: usize| collectives.index(index);
+    let mut sizes: HashMap<String, Path> = HashMap::new();
+    for (index, collective) in profile.collectives.iter().enumerate() {
+        check_collective(collective, &at(index), &document, catalog, &mut wrong);
+        if let Some(first) = sizes.get(&collective.key()) {
+            wrong.push(twice(&document, &at(index), first));
+        } else {
+            sizes.insert(collective.key(), at(index));
+        }
+    }
     if wrong.is_empty() { Ok(profile) } else { Err(wrong) }
+}
+
+fn check_collective(
+    collective: &ProfiledCollective,
+    path: &Path,
+    document: &Document,
+    catalog: &Catalog,
+    wrong: &mut Diagnostics,
+) {
+    let mut refuse = |path: &Path, message: &str, label: &str, help: &str| {
+        let place = document.place(path);
+        wrong.push(Diagnostic::error(code::OUT_OF_RANGE, message).label(place, label).help(help));
+    };
+    if collective.bytes.0 <= 0.0 {
+        let help = "leave out what moves nothing: its time is of no size";
+        refuse(&path.field("bytes"), "a measured collective moves something", "too small", help);
+    }
+    if collective.time.0 <= 0.0 {
+        let help = "a time of zero is one that was not measured: leave the entry out";
+        refuse(&path.field("time"), "a collective takes longer than no time", "too short", help);
+    }
+    let members = path.field("members");
+    let mut ranks: u64 = 0;
+    for (index, nodes) in collective.members.iter().enumerate() {
+        let here = members.index(index);
+        ranks += u64::from(nodes.nodes) * u64::from(nodes.ranks_per_node);
+        for (field, count) in [("nodes", nodes.nodes), ("ranks_per_node", nodes.ranks_per_node)] {
+            if count == 0 {
+                let help = "leave out nodes that have no part in it";
+                refuse(&here.field(field), "a communicator has no empty nodes", "zero", help);
+            }
+        }
+    }
+    if ranks < 2 && collective.members.iter().all(|of| of.nodes > 0 && of.ranks_per_node > 0) {
+        let help = "for example members: [(card: \"a100-sxm-80\", nodes: 2, ranks_per_node: 8)]";
+        refuse(&members, "a collective is of two ranks or more", "fewer than two ranks", help);
+    }
+    for (index, nodes) in collective.members.iter().enumerate() {
+        let here = members.index(index);
+        wrong.extend(unknown_card(&nodes.card, &here, document, catalog));
+        let Some(design) = &nodes.design else { continue };
+        if catalog.node(design).is_none() {
+            let label = like_in_catalogue(design, catalog.nodes.keys().map(String::as_str));
+            let message = format!("unknown node design \"{design}\"");
+            wrong.push(
+                Diagnostic::error(code::UNKNOWN_NAME, message)
+                    .label(document.place(&here.field("design")), label)
+                    .help("`motley catalog nodes` lists every node design"),
+            );
+        }
+    }
+}
+
+fn unknown_card(
+    card: &str,
+    entry: &Path,
+    document: &Document,
+    catalog: &Catalog,
+) -> Option<Diagnostic> {
+    if catalog.device(card).is_some() {
+        return None;
+    }
+    let label = like_in_catalogue(card, catalog.devices.keys().map(String::as_str));
+    let message = format!("unknown card \"{card}\"");
+    let place = document.place(&entry.field("card"));
+    let diagnostic = Diagnostic::error(code::UNKNOWN_NAME, message).label(place, label);
+    Some(diagnostic.help("`motley catalog devices` lists every card"))
+}
+
+fn twice(document: &Document, again: &Path, first: &Path) -> Diagnostic {
+    Diagnostic::error(code::PROFILE, "the profile has two times of one thing")
+        .label(document.place(again), "again here")
+        .label(document.place(first), "first here")
+        .help("keep one of the two")
 }

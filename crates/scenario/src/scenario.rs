@@ -30,7 +30,7 @@ pub struct Scenario {
     pub global_batch: u32,
     /// Who does what.
     pub plan: PlanChoice,
-    /// Measured kernel times that count instead of predicted ones.
+    /// Measured times that count instead of predicted ones.
     pub profile: Option<Profile>,
     /// How finely communication is simulated.
     pub fidelity: Fidelity,

@@ -8,6 +8,7 @@
 //! [`motley_job::Job`] and never sees the engine that replays it.
 
 mod check;
+mod collective_times;
 mod compute;
 mod error;
 mod experts;
@@ -23,6 +24,7 @@ mod uniform;
 mod zero;
 
 pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
+pub use collective_times::CollectiveSources;
 pub use compute::Activity;
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;

@@ -15,6 +15,7 @@ mod flops;
 mod gathers;
 mod gradients;
 mod launches;
+mod measured_share;
 mod memory;
 mod names;
 mod passes;
@@ -38,12 +39,14 @@ use self::copies::Copies;
 use self::costs::{RankWork, StageWork, costs};
 use self::flops::stage_flops;
 use self::gradients::{GradientGroup, StageParameters, gradient_groups, groups_of_stages};
+use self::measured_share::measured_share;
 use self::names::{Names, streams};
 use self::portions::Portions;
 use self::programs::{PassesId, Programs};
 use self::shape::{SlotUse, StageShape};
 use self::stage::stage_shape;
 use self::states::States;
+use crate::collective_times::CollectiveSources;
 use crate::lowered::{Lowered, Place};
 use crate::measured::KernelSources;
 use crate::plan::{Plan, Stage};
@@ -86,6 +89,7 @@ pub fn lower(
         courses: Vec::new(),
         paths: Vec::new(),
         kernel_sources: KernelSources::default(),
+        collective_sources: CollectiveSources::default(),
         fidelity,
         orders: Vec::new(),
     };
@@ -207,10 +211,12 @@ pub fn lower(
     communicators.hosts(&programs, &mut job)?;
     communicators.launches(&programs, &mut job);
     communicators.gradients(&mut job)?;
-    communicators.enter_ranks(&mut job);
+    let timed = communicators.enter_ranks(&mut job);
     lowered.courses = programs.into_courses();
     lowered.job = job.finish();
     lowered.kernel_sources = times.sources();
+    lowered.collective_sources = times.collectives().sources(cluster);
+    lowered.collective_sources.measured_time_ratio = measured_share(&lowered.job, &timed);
     lowered.orders = classes.orders;
     Ok(lowered)
 }

@@ -5,6 +5,7 @@ use motley_job::{CommId, Job, RankId};
 use motley_topology::GpuId;
 use motley_workload::{CardPath, MemoryUse};
 
+use crate::collective_times::CollectiveSources;
 use crate::measured::KernelSources;
 use crate::memory_course::{MemoryCourse, Moment, PassMemory};
 use crate::schedule::{Order, Turn};
@@ -93,6 +94,8 @@ pub struct Lowered {
     pub paths: Vec<CardPath>,
     /// Where kernel times came from.
     pub kernel_sources: KernelSources,
+    /// Where the times of collectives came from.
+    pub collective_sources: CollectiveSources,
     /// What has a rate of its own.
     pub fidelity: Fidelity,
     /// The orders of passes that stages follow.

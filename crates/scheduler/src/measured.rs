@@ -11,7 +11,7 @@ use motley_workload::{
 /// Where kernel times came from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KernelSources {
-    /// Whether a profile was given.
+    /// Whether a profile with kernels or layers was given.
     pub profiled: bool,
     /// Kernels, each card, precision and shape once, whose time the profile has.
     pub measured_kernels: u32,
@@ -133,7 +133,9 @@ impl<'a> Measured<'a> {
             predicted().map(|of| format!("{} {}", of.card, of.operator)).collect();
         let predicted_kernels = predicted().count() as u32;
         KernelSources {
-            profiled: self.profile.is_some(),
+            profiled: self.profile.is_some_and(|of| {
+                !(of.kernels.is_empty() && of.layers.is_empty()) || of.collectives.is_empty()
+            }),
             measured_kernels: asked.len() as u32 - predicted_kernels,
             measured_layers: self.layers.borrow().len() as u32,
             predicted_kernels,

@@ -10,11 +10,12 @@ use motley_topology::{Cluster, GpuId};
 use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
     Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operands,
-    Operator, Part, Pass, Profile, ProfiledKernel, Recompute, Repeat, Shard, Training, Work,
-    blocks, card_path, flops, host_optimizer_step, optimizer_step,
+    Operator, Part, Pass, Profile, ProfiledCollective, ProfiledKernel, Recompute, Repeat, Shard,
+    Training, Work, blocks, card_path, flops, host_optimizer_step, optimizer_step,
 };
 
 use crate::check::check_precision;
+use crate::collective_times::CollectiveTimes;
 use crate::error::PlanError;
 use crate::measured::{KernelSources, LayerTimes, Measured, scaled};
 use crate::uniform::Speed;
@@ -211,6 +212,7 @@ pub struct KernelTimes<'a> {
     kind_of_group: Vec<Option<CardKind>>,
     cluster: &'a Cluster,
     measured: Measured<'a>,
+    collectives: CollectiveTimes,
     cache: RefCell<HashMap<(CardKind, Shard, Part), Rc<PartTimes>>>,
 }
 
@@ -235,6 +237,7 @@ impl<'a> KernelTimes<'a> {
             kind_of_group: vec![None; cluster.spec().groups.len()],
             cluster,
             measured: Measured::new(profile),
+            collectives: CollectiveTimes::new(profile),
             cache: RefCell::default(),
         };
         let gpus: Vec<GpuId> = gpus.into_iter().collect();
@@ -397,9 +400,15 @@ impl<'a> KernelTimes<'a> {
         self.measured.sources()
     }
 
-    /// Every kernel whose time was asked for, with the time, in a fixed order.
-    pub fn into_asked(self) -> Vec<ProfiledKernel> {
-        self.measured.into_asked()
+    /// The times of collectives.
+    pub(crate) fn collectives(&self) -> &CollectiveTimes {
+        &self.collectives
+    }
+
+    /// Every kernel and every collective whose time was asked for, with the time, in a fixed order. Those
+    /// that no profile can have are left out.
+    pub fn into_asked(self) -> (Vec<ProfiledKernel>, Vec<ProfiledCollective>) {
+        (self.measured.into_asked(), self.collectives.asked(self.cluster))
     }
 
     /// Time of the optimizer step on so many parameters of one card by the processors of its node, which

@@ -1,12 +1,18 @@
 //! A user's measured times, which count instead of what the kernel model predicts.
 
+mod collective;
+
 use motley_units::Seconds;
 use serde::{Deserialize, Serialize};
 
+pub use self::collective::{
+    CollectiveCurve, ProfiledCollective, ProfiledCollectiveKind, ProfiledNodes, Reach,
+};
 use crate::{Operands, Operator, Part, Precision, RON_EXTENSIONS, Shard, Work};
 
-/// Measured times of kernels and of layers. A kernel or layer that is not in it is predicted as without
-/// it; nothing is interpolated.
+/// Measured times of kernels, of layers and of collectives. What is not in it is predicted as without
+/// it. Kernels and layers are found as they were measured and not interpolated; collectives are, over
+/// their size.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -19,6 +25,9 @@ pub struct Profile {
     /// Whole layers by tensor-parallel degree and micro-batch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<ProfiledLayer>,
+    /// Collectives by communicator and size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collectives: Vec<ProfiledCollective>,
 }
 
 /// The measured time of one kernel.

@@ -28,7 +28,7 @@ fn exported(folder: &TempDir) -> String {
 /// The report without what says where it came from.
 fn result(report: &Value) -> Value {
     let mut report = report.clone();
-    for key in ["kernel_times", "scenario_hash"] {
+    for key in ["kernel_times", "collective_times", "scenario_hash"] {
         report.as_object_mut().unwrap().remove(key);
     }
     report
@@ -52,6 +52,37 @@ fn exported_times_are_a_profile_and_change_nothing() {
     // Under a profile the same kernels are asked for, with the profile's times.
     let again = answer(folder.path(), &["export", "kernels", "it.ron"]);
     assert_eq!(again, profile);
+}
+
+#[test]
+fn exported_collectives_are_a_profile_and_change_nothing() {
+    // Of nodes with switches: in those of a mesh, communicators of as many cards are unlike.
+    let plain = changed(MIXED, &[("dgx1-v100", "dgx-a100"), ("dgx1-p100", "dgx-h100")]);
+    let folder = folder_with("plain.ron", &plain);
+    let named = changed(&plain, &[("cluster: (", &format!("{PROFILED}\n    cluster: ("))]);
+    std::fs::write(folder.path().join("it.ron"), named).unwrap();
+    let profile = answer(folder.path(), &["export", "collectives", "plain.ron"]);
+    std::fs::write(folder.path().join("profile.ron"), &profile).unwrap();
+    let (spec, profiled) = (report(&folder, "plain.ron"), report(&folder, "it.ron"));
+    assert_eq!(result(&spec), result(&profiled));
+    assert_eq!(spec["collective_times"]["mode"], "spec");
+    let count = profile.matches("collective:").count();
+    assert!(count > 1);
+    let times = &profiled["collective_times"];
+    assert_eq!(
+        (&times["mode"], &times["measured_collective_count"]),
+        (&"profile".into(), &count.into())
+    );
+    assert_eq!(
+        (&times["predicted_collective_count"], &times["measured_time_ratio"]),
+        (&0.into(), &1.0.into())
+    );
+    assert_eq!(profiled["kernel_times"]["mode"], "spec");
+    assert_eq!(answer(folder.path(), &["export", "collectives", "it.ron"]), profile);
+    let said = format!(
+        "kernel times: spec; collective times: profile ({count} of {count}, 100 % of time)"
+    );
+    assert!(answer(folder.path(), &["check", "it.ron"]).contains(&said));
 }
 
 #[test]
@@ -84,7 +115,7 @@ fn what_was_measured_counts_and_what_was_not_is_named() {
     let part = format!("kernel times: profile ({} of ", norms.len());
     assert!(answer(folder.path(), &["run", "it.ron"]).contains(&part));
     assert!(answer(folder.path(), &["check", "it.ron"]).contains(&part));
-    assert!(answer(folder.path(), &["check", "plain.ron"]).contains("ok; kernel times: spec"));
+    assert!(answer(folder.path(), &["check", "plain.ron"]).contains("ok; all times: spec"));
 }
 
 /// Layers that take a hundred times as long as anything else make an iteration of their number: each
@@ -151,6 +182,25 @@ fn mistakes_are_shown_at_their_places_in_the_profile() {
             kernel.replace("1.0))", "0.0))").replace("time: Us(1.0)", "time: Us(0)")
         ),
         &[("profile.ron:1:", &["longer than no time"])],
+    );
+    let collective = r#"(collective: AllReduce, members: [(card: "v100-sxm2-32", nodes: 2, ranks_per_node: 8)], bytes: KiB(1), time: Us(30))"#;
+    let one = |from: &str, to: &str, place: &str, parts: &[&str]| {
+        check(&format!("(collectives: [\n{}\n])", collective.replace(from, to)), &[(place, parts)]);
+    };
+    one("v100", "w100", "profile.ron:2:42", &["unknown card", "did you mean \"v100-sxm2-32\""]);
+    one("nodes:", "design: \"dgx-v1000\", nodes:", "profile.ron:2:", &["unknown node design"]);
+    one(
+        "nodes: 2, ranks_per_node: 8",
+        "ranks_per_node: 1",
+        "profile.ron:2:",
+        &["two ranks or more"],
+    );
+    one("KiB(1)", "B(0)", "profile.ron:2:", &["moves something"]);
+    one("Us(30)", "Us(0)", "profile.ron:2:", &["longer than no time"]);
+    one("AllReduce", "AllReduse", "profile.ron:2:14", &["AllReduce"]);
+    check(
+        &format!("(collectives: [\n{collective},\n{}])", collective.replace("Us(30)", "Us(31)")),
+        &[("profile.ron:3:1", &["two times of one thing", "first here"])],
     );
     check("(kernels: [", &[("profile.ron:1:", &[])]);
     check("(kernel: [])", &[("profile.ron:1:2", &["kernels"])]);

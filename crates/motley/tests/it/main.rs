@@ -11,6 +11,7 @@ mod families;
 mod fidelity;
 mod folding;
 mod launches;
+mod measured_collectives;
 mod megatron;
 mod memory;
 mod mixing;

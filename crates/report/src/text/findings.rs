@@ -2,7 +2,7 @@
 
 use super::wrap::{INDENT, clip, labelled};
 use super::{WIDTH, number};
-use crate::{CardType, Figures, Report};
+use crate::{CardType, Figures, Report, time_sources};
 
 /// Rows of the table of cards.
 const MOST_CARDS: usize = 5;
@@ -199,7 +199,7 @@ pub(super) fn simulated(report: &Report) -> Vec<String> {
         "{} operations, {} transfers{fidelity}; {}",
         number::count(done.operation_count),
         number::count(done.instance_count),
-        report.kernel_times.text(),
+        time_sources(&report.kernel_times, &report.collective_times),
     );
     labelled("Simulated", &text)
 }

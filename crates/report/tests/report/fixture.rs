@@ -8,8 +8,8 @@ use motley_job::{
 };
 use motley_report::{Account, Published, Run, Subject};
 use motley_scheduler::{
-    ContextParallel, ExpertParallel, Fidelity, GradientSync, KernelSources, Lowered, MemoryCourse,
-    Moment, Offload, Pipeline, Place, Plan, Schedule, Stage, Traffic, Zero,
+    CollectiveSources, ContextParallel, ExpertParallel, Fidelity, GradientSync, KernelSources,
+    Lowered, MemoryCourse, Moment, Offload, Pipeline, Place, Plan, Schedule, Stage, Traffic, Zero,
 };
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
@@ -90,6 +90,7 @@ impl Fixture {
             paths,
             orders,
             kernel_sources: KernelSources::default(),
+            collective_sources: CollectiveSources::default(),
             fidelity: Fidelity::Bundled,
         };
         Self {

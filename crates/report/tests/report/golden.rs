@@ -8,6 +8,8 @@ use motley_report::{
     Provenance, Published, PublishedValue, Report, Run, balanced_slowness, json, text,
 };
 
+use motley_scheduler::{CollectiveSources, KernelSources};
+
 use crate::fixture::{Fixture, memory, mixed, run};
 
 fn check(name: &str, found: &str) {
@@ -77,6 +79,41 @@ fn out_of_memory_and_several_iterations() {
     let page = text(&report);
     check_page(&page);
     check("out_of_memory.txt", &page);
+}
+
+/// Text and JSON say whose times were simulated.
+#[test]
+fn measured_times() {
+    let mut fixture = asked();
+    fixture.published.clear();
+    fixture.lowered.kernel_sources = KernelSources {
+        profiled: true,
+        measured_kernels: 38,
+        measured_layers: 2,
+        predicted_kernels: 4,
+        predicted_operators: vec!["s10 softmax".to_owned()],
+        unused_kernels: 1,
+    };
+    fixture.lowered.collective_sources = CollectiveSources {
+        profiled: true,
+        measured: 3,
+        below: 1,
+        beyond: 2,
+        predicted: 2,
+        predicted_collectives: vec!["AllReduce of 1 x 2 f100 + 1 x 2 s10".to_owned()],
+        measured_time_ratio: 0.875,
+        unused: 1,
+    };
+    let report = report(&fixture, &[fixture.run()]);
+    let page = text(&report);
+    check_page(&page);
+    check("measured.txt", &page);
+    let provenance = Provenance { tool_version: "0.0.0", scenario_hash: "0123abcd", seed: 1 };
+    let document: serde_json::Value =
+        serde_json::from_str(&json(&report, &provenance).unwrap()).unwrap();
+    let times = ["kernel_times", "collective_times"].map(|key| (key, &document[key]));
+    let times: std::collections::BTreeMap<_, _> = times.into_iter().collect();
+    check("measured_times.json", &(serde_json::to_string_pretty(&times).unwrap() + "\n"));
 }
 
 #[test]

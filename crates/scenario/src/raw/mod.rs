@@ -51,7 +51,7 @@ pub struct RawScenario {
     pub training: RawTraining,
     /// Who does what.
     pub plan: RawPlan,
-    /// A file of measured kernel times that count instead of predicted ones, from the folder of the
+    /// A file of measured times that count instead of predicted ones, from the folder of the
     /// scenario file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,

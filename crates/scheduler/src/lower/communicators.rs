@@ -14,10 +14,12 @@ use super::copies::Copies;
 use super::gradients::{
     Bucket, GradientGroup, least_common_multiple, words_exchanged, words_trained,
 };
+use super::measured_share::{TimedCalls, remembered};
 use super::passes::NORM_BYTES;
 use super::programs::Programs;
 use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::Request;
+use crate::collective_times::{Spread, TimedCall};
 use crate::lowered::{Place, Traffic};
 use crate::plan::{Pipeline, Plan, Stage};
 use crate::schedule::Placement;
@@ -78,6 +80,8 @@ pub(super) struct Communicators<'a> {
     first_stage: Vec<usize>,
     /// By rank and slot.
     slots: Vec<Vec<Option<CommId>>>,
+    /// Under a profile with collectives.
+    timed: TimedCalls,
 }
 
 impl<'a> Communicators<'a> {
@@ -113,6 +117,7 @@ impl<'a> Communicators<'a> {
             places,
             first_stage,
             slots,
+            timed: TimedCalls::new(),
         }
     }
 
@@ -420,8 +425,9 @@ impl<'a> Communicators<'a> {
         Ok(())
     }
 
-    /// Enters all ranks with their slots into the job.
-    pub(super) fn enter_ranks(self, job: &mut JobBuilder) {
+    /// Enters all ranks with their slots into the job; how long calls take, under a profile with
+    /// collectives.
+    pub(super) fn enter_ranks(self, job: &mut JobBuilder) -> TimedCalls {
         let programs = self.stages.iter().flat_map(|stage| stage.programs.iter().copied());
         let stages = self.plan.pipelines.iter().flat_map(|pipeline| &pipeline.stages);
         let gpus = stages.flat_map(|stage| stage.gpus.iter().copied());
@@ -434,6 +440,7 @@ impl<'a> Communicators<'a> {
             let processors = f64::from(*self.cluster.device(gpu).sm_count.get()) - kept;
             job.rank(Rank { program, slowness: 1.0, processors, slots });
         }
+        self.timed
     }
 
     /// Processors of each card that only communication uses.
@@ -480,10 +487,17 @@ impl<'a> Communicators<'a> {
         let group = self.layouts.group(self.cluster, &gpus, kinds, self.fidelity)?;
         // Only the footprints that some call crosses are kept: there are many groups.
         let mut crossed: Vec<u8> = Vec::new();
+        let place = (&group, &Spread::of(self.cluster, &gpus));
+        let time = |request: &Request| {
+            let asked = (request.kind, request.bytes);
+            self.times.collectives().call(self.cluster, place, asked)
+        };
+        let timed: Vec<TimedCall> = requests.iter().map(time).collect();
         let calls = requests
             .iter()
-            .map(|request| {
-                let call = group.call(request.kind, request.bytes);
+            .zip(&timed)
+            .map(|(request, timed)| {
+                let call = timed.call;
                 let known = crossed.iter().position(|&footprint| footprint == call.footprint);
                 let footprint = known.unwrap_or_else(|| {
                     crossed.push(call.footprint);
@@ -499,7 +513,12 @@ impl<'a> Communicators<'a> {
         let calls = job.call_set(CallSet { calls });
         let mut members = ranks.to_vec();
         members.sort_unstable();
-        Ok(job.communicator(Communicator { members, calls, footprints, class: traffic.class() }))
+        let class = traffic.class();
+        let comm = job.communicator(Communicator { members, calls, footprints, class });
+        if self.times.collectives().is_profiled() {
+            self.timed.push((comm, remembered(&timed)));
+        }
+        Ok(comm)
     }
 
     /// All ranks of a pipeline agree on the gradient norm.

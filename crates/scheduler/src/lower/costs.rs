@@ -13,6 +13,7 @@ use super::memory::stage_memory;
 use super::passes::Passes;
 use super::shape::StageShape;
 use super::strand::{Piece, Request, Strand};
+use crate::collective_times::Spread;
 use crate::memory_course::{ChunkCourse, MemoryCourse};
 use crate::plan::Pipeline;
 use crate::schedule::{
@@ -60,8 +61,11 @@ pub(super) fn costs(
                 let kinds = requests.iter().map(|request| request.kind);
                 let members = &work.groups[group as usize];
                 let laid = layouts.group(cluster, members, kinds, Fidelity::Bundled)?;
-                let call =
-                    |request: &Request| Time::from(laid.uncontended(request.kind, request.bytes));
+                let place = (&laid, &Spread::of(cluster, members));
+                let call = |request: &Request| {
+                    let asked = (request.kind, request.bytes);
+                    Time::from(times.collectives().call(cluster, place, asked).time)
+                };
                 calls[group as usize] = requests.iter().map(call).collect();
             }
         }

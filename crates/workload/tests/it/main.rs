@@ -3,6 +3,7 @@
 mod adapters;
 mod attention;
 mod card_paths;
+mod collective_curves;
 mod common;
 mod convolutions;
 mod descriptions;

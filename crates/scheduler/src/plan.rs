@@ -9,6 +9,7 @@ use std::ops::Range;
 use motley_topology::GpuId;
 use motley_units::Bytes;
 use motley_workload::{ContextExchange, Model, Part, Recompute, Shard};
+use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Placement, Position, Schedule};
 use crate::zero::Zero;
@@ -29,10 +30,24 @@ pub struct Plan {
     /// What tensor ranks gather and add up around products travels beside these, piece by piece (user
     /// buffers in Transformer Engine). Takes sequence parallelism.
     pub overlap_tensor: bool,
+    /// When a stage sends on what a forward pass has computed.
+    pub activation_sends: ActivationSends,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// What replicas share out instead of keeping a copy each.
     pub zero: Zero,
+}
+
+/// When a stage sends on what a forward pass has computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivationSends {
+    /// When the pass is over.
+    #[default]
+    AtOnce,
+    /// In the steady state of 1F1B after the gradient that the backward pass behind it begins with has
+    /// been received: `DeepSpeed`'s pipelines, whose stages go through steps of one exchange and one pass
+    /// each (`TrainSchedule`, runtime/pipe/schedule.py).
+    AfterGradient,
 }
 
 /// One replica of the model.

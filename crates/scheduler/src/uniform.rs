@@ -12,7 +12,8 @@ use motley_workload::{Model, Part, Recompute, Shard};
 
 use crate::error::{PlanError, PlanPath};
 use crate::plan::{
-    ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,
+    ActivationSends, ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline,
+    Plan, Stage,
 };
 use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
@@ -49,6 +50,8 @@ pub struct UniformPlan {
     pub overlap_weight_gradient: bool,
     /// Gather and add up around products piece by piece beside these.
     pub overlap_tensor: bool,
+    /// When a stage sends on what a forward pass has computed.
+    pub activation_sends: ActivationSends,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// How layers are split over stages.
@@ -143,6 +146,7 @@ impl UniformPlan {
             sequence_parallel: self.sequence_parallel,
             overlap_weight_gradient: self.overlap_weight_gradient,
             overlap_tensor: self.overlap_tensor,
+            activation_sends: self.activation_sends,
             gradient_sync: self.gradient_sync,
             zero: self.zero,
         })
@@ -545,6 +549,7 @@ mod tests {
             sequence_parallel: false,
             overlap_weight_gradient: false,
             overlap_tensor: false,
+            activation_sends: ActivationSends::AtOnce,
             gradient_sync: GradientSync::AtEnd,
             layers: LayerSplit::Proportional,
             micro_batches: MicroBatchSplit::Equal,

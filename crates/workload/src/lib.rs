@@ -65,7 +65,7 @@ pub use operator::{
 };
 pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
-pub use profile::{Profile, ProfiledKernel, ProfiledLayer, ProfiledPart};
+pub use profile::{Profile, ProfiledKernel, ProfiledLayer, ProfiledPart, TensorExchange};
 pub use quantisation::Quantisation;
 pub use recompute::{Recompute, RecomputeModule, RecomputeModules};
 pub use shard::{ContextExchange, Shard, ShardError, sequence_limits, shard_limits};

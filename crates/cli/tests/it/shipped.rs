@@ -23,7 +23,10 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, found);
+            // Measured times, which scenarios name.
+            if !path.ends_with("profiles") {
+                collect(&path, found);
+            }
         } else if path.extension().is_some_and(|extension| extension == "ron") {
             found.push(path);
         }

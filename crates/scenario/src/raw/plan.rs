@@ -1,5 +1,6 @@
 //! Who does what: Megatron-LM's shorthand, or every pipeline written out.
 
+use motley_scheduler::ActivationSends;
 use motley_units::Bytes;
 use motley_workload::{ContextExchange, Recompute};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ pub enum RawPlan {
         /// takes `sequence_parallel`.
         #[serde(default, skip_serializing_if = "is_default")]
         overlap_tensor: bool,
+        /// When a stage sends on what a forward pass has computed; `AtOnce` unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        activation_sends: ActivationSends,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -88,6 +92,9 @@ pub enum RawPlan {
         /// takes `sequence_parallel`.
         #[serde(default, skip_serializing_if = "is_default")]
         overlap_tensor: bool,
+        /// When a stage sends on what a forward pass has computed; `AtOnce` unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        activation_sends: ActivationSends,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,

@@ -57,6 +57,7 @@ impl Resolver<'_> {
                 sequence_parallel,
                 overlap_weight_gradient,
                 overlap_tensor,
+                activation_sends,
                 gradient_sync,
                 layers,
                 micro_batches,
@@ -91,6 +92,7 @@ impl Resolver<'_> {
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
                     overlap_tensor: *overlap_tensor,
+                    activation_sends: *activation_sends,
                     gradient_sync: self.gradient_sync(*gradient_sync),
                     layers: match layers {
                         RawSplit::Equal => LayerSplit::Equal,
@@ -113,6 +115,7 @@ impl Resolver<'_> {
                 sequence_parallel,
                 overlap_weight_gradient,
                 overlap_tensor,
+                activation_sends,
                 gradient_sync,
                 zero,
                 pipelines,
@@ -126,6 +129,7 @@ impl Resolver<'_> {
                     sequence_parallel: *sequence_parallel,
                     overlap_weight_gradient: *overlap_weight_gradient,
                     overlap_tensor: *overlap_tensor,
+                    activation_sends: *activation_sends,
                     gradient_sync,
                     zero: self.zero(*zero),
                 })

@@ -114,6 +114,7 @@ mod tests {
             shard: Shard::new(1, false, 1),
             overlap_weight_gradient: false,
             overlap_tensor: false,
+            sends_after: None,
             recompute: Recompute::None,
             chunks: chunks.iter().map(chunk).collect(),
             routes: 1,

@@ -20,6 +20,9 @@ pub(super) struct StageShape {
     pub overlap_weight_gradient: bool,
     /// See [`crate::Plan::overlap_tensor`].
     pub overlap_tensor: bool,
+    /// A forward pass so many micro-batches ahead of the backward pass behind it sends after what that
+    /// one receives; see [`crate::ActivationSends::AfterGradient`].
+    pub sends_after: Option<u32>,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
     /// How many routes the pipeline's micro-batches take in turn.

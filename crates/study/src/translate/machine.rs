@@ -340,7 +340,11 @@ impl Network {
                 group.nic = Some(nic.id.clone());
             }
             let rate = nic.rate.get().0;
-            if self.node_rate.is_some() && !same(rate, wanted) {
+            // What such a NIC achieves of its rate was measured.
+            let achieved = wanted < rate && wanted >= rate * nic.achieved.get() * (1.0 - SAME_RATE);
+            if self.node_rate.is_some() && achieved {
+                assumptions.note(format!("NICs of {}: what {} achieves", design.id, nic.name));
+            } else if self.node_rate.is_some() && !same(rate, wanted) {
                 let gigabits = rate.min(wanted) * 8.0 / 1e9;
                 assumptions.note(format!("NICs of {}: {nics} at {gigabits} Gb/s", design.id));
                 if rate > wanted {

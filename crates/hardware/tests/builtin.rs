@@ -94,10 +94,11 @@ fn fits_are_of_the_catalogue() {
 fn peaks_follow_from_clock_and_multiprocessors() {
     fn per_clock(architecture: &str, path: MathPath) -> f64 {
         let (fp32, tensor16) = match architecture {
+            "kepler" => (384.0, 0.0),
             "pascal" => (128.0, 0.0),
             "volta" | "turing" => (128.0, 1024.0),
             "ampere" => (128.0, 2048.0),
-            "ada" => (256.0, 1024.0),
+            "ada" | "cdna2" => (256.0, 1024.0),
             "cdna3" => (256.0, 2048.0),
             "davinci" => (0.0, 8192.0),
             "hopper" => (256.0, 4096.0),
@@ -116,7 +117,7 @@ fn peaks_follow_from_clock_and_multiprocessors() {
     }
     for device in Catalog::builtin().devices.values() {
         // Of these neither units nor clock are known.
-        if matches!(device.architecture.as_str(), "mlu" | "xpu") {
+        if matches!(device.architecture.as_str(), "mlu" | "xpu" | "dcu" | "musa") {
             continue;
         }
         let clocks = f64::from(*device.sm_count.get()) * device.boost_clock.get().0;
@@ -128,14 +129,21 @@ fn peaks_follow_from_clock_and_multiprocessors() {
                 ("a10" | "rtx3090", MathPath::Fp32) => 1.97..=2.01,
                 ("a10", _) => 0.49..=0.51,
                 ("rtx3090", _) => 0.245..=0.255,
-                ("rtx2080ti" | "rtx4090", path) if path != MathPath::Fp32 => 0.49..=0.51,
+                ("rtx2080" | "rtx2080ti" | "rtx4090", path) if path != MathPath::Fp32 => {
+                    0.49..=0.51
+                }
+                // A multiprocessor of twice the lanes of the P100's.
+                ("p40", MathPath::Fp32) => 1.99..=2.01,
                 // Cut for export.
                 ("h20-96", MathPath::Fp32) => 1.1..=1.12,
                 ("h20-96", _) => 0.23..=0.24,
+                ("l20", path) if path != MathPath::Fp32 => 0.5..=0.51,
                 // Blackwell Ultra has half as many fp4 units more.
                 ("b300" | "gb300", MathPath::Fp4Tensor) => 1.3..=1.51,
-                // Its clock is held down by a lower power limit.
-                ("h100-sxm-96", path) if path != MathPath::Fp32 => 0.85..=0.9,
+                // Clocks held down by a lower power limit.
+                ("h100-sxm-96" | "h100-nvl" | "h200-nvl", path) if path != MathPath::Fp32 => {
+                    0.85..=0.9
+                }
                 (_, path) if below_boost && path != MathPath::Fp32 => 0.9..=1.01,
                 _ => 0.985..=1.01,
             };
@@ -160,6 +168,7 @@ fn cards_have_the_paths_of_their_architecture() {
                 }
                 continue;
             }
+            37 | 61 => &[Fp32],
             60 => &[Fp32, Fp16Vector],
             70 | 75 => &[Fp32, Fp16Tensor],
             80 | 86 => &[Fp32, Tf32, Fp16Tensor, Bf16Tensor],
@@ -318,7 +327,7 @@ fn sockets_hold_equal_shares_in_index_order() {
 fn releases_are_months() {
     for device in Catalog::builtin().devices.values() {
         let (year, month) = device.release.split_once('-').unwrap();
-        assert!((2016..=2030).contains(&year.parse().unwrap()), "{}", device.id);
+        assert!((2014..=2030).contains(&year.parse().unwrap()), "{}", device.id);
         assert!(month.len() == 2 && (1..=12).contains(&month.parse().unwrap()), "{}", device.id);
     }
 }

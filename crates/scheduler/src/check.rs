@@ -15,7 +15,7 @@ use self::recompute::check_recompute;
 use crate::error::{PlanError, PlanPath};
 use crate::experts::expert_holders;
 use crate::lower::uneven_copies;
-use crate::plan::{Pipeline, Plan, Stage};
+use crate::plan::{ActivationSends, Pipeline, Plan, Stage};
 use crate::schedule::{Placement, Refused, Schedule};
 
 /// No pipeline has more micro-batches: their numbers must fit timelines' 16-bit tags.
@@ -65,6 +65,17 @@ pub fn check_plan(
                 "without sequence parallelism there is nothing to gather or to reduce piece by piece",
             )
             .help("set sequence_parallel: true"),
+        );
+    }
+    if plan.activation_sends == ActivationSends::AfterGradient
+        && plan.schedule != Schedule::OneFOneB
+    {
+        errors.push(
+            PlanError::new(
+                PlanPath::Field("activation_sends"),
+                "other schedules have no gradient to wait for before they send",
+            )
+            .help("set schedule: OneFOneB, or leave activation_sends out"),
         );
     }
     check_cards(plan, cluster, &mut errors);

@@ -33,7 +33,8 @@ pub use measured::KernelSources;
 pub use memory_course::{ChunkCourse, Fullest, MemoryCourse, Moment, PassMemory};
 pub use motley_collectives::Fidelity;
 pub use plan::{
-    ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,
+    ActivationSends, ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline,
+    Plan, Stage,
 };
 pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
 pub use times::{

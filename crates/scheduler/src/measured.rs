@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use motley_units::{Seconds, Time};
 use motley_workload::{
-    KernelModel, Model, Operator, Part, Profile, ProfiledKernel, ProfiledLayer, Shard, Training,
+    KernelModel, Model, Operator, Part, Profile, ProfiledKernel, ProfiledLayer, Shard,
+    TensorExchange, Training,
 };
 
 /// Where kernel times came from.
@@ -38,11 +39,12 @@ pub(crate) struct Measured<'a> {
     in_layer: Cell<bool>,
 }
 
-/// What the passes of a part were measured to take, as shares of what its kernels are predicted to.
+/// What the passes of a part were measured to take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerTimes {
     pub(crate) forward: Seconds,
     pub(crate) backward: Seconds,
+    pub(crate) tensor_exchange: TensorExchange,
 }
 
 impl<'a> Measured<'a> {
@@ -86,7 +88,11 @@ impl<'a> Measured<'a> {
         let (card, precision) = (&model.device().id, model.path().precision);
         let layer = self.all_layers().iter().find(|l| l.is(card, precision, shard, part))?;
         self.layers.borrow_mut().insert(layer.key());
-        Some(LayerTimes { forward: layer.forward, backward: layer.backward })
+        Some(LayerTimes {
+            forward: layer.forward,
+            backward: layer.backward,
+            tensor_exchange: layer.tensor_exchange,
+        })
     }
 
     /// Runs `work`, whose kernels belong to a layer that was measured as a whole.

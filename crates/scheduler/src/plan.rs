@@ -9,11 +9,13 @@ use std::ops::Range;
 use motley_topology::GpuId;
 use motley_units::Bytes;
 use motley_workload::{ContextExchange, Model, Part, Recompute, Shard};
+use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Placement, Position, Schedule};
 use crate::zero::Zero;
 
 /// One iteration's division of labour.
+#[expect(clippy::struct_excessive_bools, reason = "independent choices of a software stack")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Data-parallel replicas of the model, each with its own stages and micro-batches. Gradients
@@ -33,10 +35,24 @@ pub struct Plan {
     /// next stage, whose ranks gather them (Megatron-LM until 2023, DeepSpeed); else each sends and gets
     /// all of them.
     pub scatter_gather: bool,
+    /// When a stage sends on what a forward pass has computed.
+    pub activation_sends: ActivationSends,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// What replicas share out instead of keeping a copy each.
     pub zero: Zero,
+}
+
+/// When a stage sends on what a forward pass has computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActivationSends {
+    /// When the pass is over.
+    #[default]
+    AtOnce,
+    /// In the steady state of 1F1B after the gradient that the backward pass behind it begins with has
+    /// been received: `DeepSpeed`'s pipelines, whose stages go through steps of one exchange and one pass
+    /// each (`TrainSchedule`, runtime/pipe/schedule.py).
+    AfterGradient,
 }
 
 /// One replica of the model.

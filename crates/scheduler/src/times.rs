@@ -11,7 +11,7 @@ use motley_units::{Bytes, Seconds, Time};
 use motley_workload::{
     Activations, Block, CardPath, Deferral, Exchange, InnerExchange, KernelModel, Model, Operands,
     Operator, Part, Pass, Profile, ProfiledCollective, ProfiledKernel, Recompute, Repeat, Shard,
-    Training, Work, blocks, card_path, flops, host_optimizer_step, optimizer_step,
+    TensorExchange, Training, Work, blocks, card_path, flops, host_optimizer_step, optimizer_step,
 };
 
 use crate::check::check_precision;
@@ -146,6 +146,8 @@ pub struct CardKind(pub u32);
 pub struct PartTimes {
     /// Its blocks, in the order of the forward pass.
     pub blocks: Vec<BlockTimes>,
+    /// Tensor-parallel ranks exchange something beside its kernels: their times do not hold it.
+    pub exchanges: bool,
     /// What it keeps for the backward pass.
     pub activations: Activations,
     /// Its floating-point operations for one sample, by all ranks together, forward and backward by
@@ -176,6 +178,14 @@ pub struct RepeatTimes {
 }
 
 impl BlockTimes {
+    /// Takes away what tensor-parallel ranks exchange around it.
+    fn exchange_nothing(&mut self) {
+        self.exchange = Exchange { gathered: 0.0, reduced: 0.0 };
+        for RepeatTimes { repeat, .. } in &mut self.repeats {
+            repeat.exchange = self.exchange;
+        }
+    }
+
     /// What its backward pass begins with.
     pub(crate) fn repeats(&self, recompute: Recompute) -> impl Iterator<Item = &RepeatTimes> {
         let modules = recompute.modules();
@@ -315,8 +325,13 @@ impl<'a> KernelTimes<'a> {
         if let Some(layer) = layer {
             take_as_measured(&mut blocks, layer);
         }
+        let exchanges = layer.is_none_or(|layer| layer.tensor_exchange == TensorExchange::Excluded);
+        if !exchanges {
+            blocks.iter_mut().for_each(BlockTimes::exchange_nothing);
+        }
         let times = Rc::new(PartTimes {
             blocks,
+            exchanges,
             activations: Activations::of(self.model, part, self.training, path, &shard, &list),
             flops: flops(self.model, part, self.training, Pass::Forward).0
                 + flops(self.model, part, self.training, Pass::Backward).0,

@@ -12,13 +12,15 @@ use motley_workload::{Model, Part, Recompute, Shard};
 
 use crate::error::{PlanError, PlanPath};
 use crate::plan::{
-    ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline, Plan, Stage,
+    ActivationSends, ContextParallel, Dispatch, ExpertParallel, GradientSync, Offload, Pipeline,
+    Plan, Stage,
 };
 use crate::schedule::{Placement, Position, Schedule};
 use crate::split::{cut, deal};
 use crate::zero::Zero;
 
 /// Megatron-LM's shorthand: `dp * tp * cp * pp` ranks, laid over the cards in rank order.
+#[expect(clippy::struct_excessive_bools, reason = "independent choices of a software stack")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct UniformPlan {
     /// Data-parallel degree: the number of pipelines.
@@ -51,6 +53,8 @@ pub struct UniformPlan {
     pub overlap_tensor: bool,
     /// See [`Plan::scatter_gather`].
     pub scatter_gather: bool,
+    /// When a stage sends on what a forward pass has computed.
+    pub activation_sends: ActivationSends,
     /// When gradients are averaged.
     pub gradient_sync: GradientSync,
     /// How layers are split over stages.
@@ -146,6 +150,7 @@ impl UniformPlan {
             overlap_weight_gradient: self.overlap_weight_gradient,
             overlap_tensor: self.overlap_tensor,
             scatter_gather: self.scatter_gather,
+            activation_sends: self.activation_sends,
             gradient_sync: self.gradient_sync,
             zero: self.zero,
         })
@@ -549,6 +554,7 @@ mod tests {
             overlap_weight_gradient: false,
             overlap_tensor: false,
             scatter_gather: true,
+            activation_sends: ActivationSends::AtOnce,
             gradient_sync: GradientSync::AtEnd,
             layers: LayerSplit::Proportional,
             micro_batches: MicroBatchSplit::Equal,

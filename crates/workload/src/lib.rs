@@ -67,7 +67,7 @@ pub use optimizer::{host_optimizer_step, optimizer_step};
 pub use preset::{ActiveCount, Preset, PublishedCount};
 pub use profile::{
     CollectiveCurve, Profile, ProfiledCollective, ProfiledCollectiveKind, ProfiledKernel,
-    ProfiledLayer, ProfiledNodes, ProfiledPart, Reach,
+    ProfiledLayer, ProfiledNodes, ProfiledPart, Reach, TensorExchange,
 };
 pub use quantisation::Quantisation;
 pub use recompute::{Recompute, RecomputeModule, RecomputeModules};

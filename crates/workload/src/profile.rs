@@ -53,8 +53,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The measured times of one layer, or of what is before or behind the stack, on one rank, by the
-/// rank's compute alone.
+/// The measured times of one layer, or of what is before or behind the stack, on one rank.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfiledLayer {
@@ -69,6 +68,9 @@ pub struct ProfiledLayer {
     /// Which part of the model; a layer of the stack unless given.
     #[serde(default)]
     pub part: ProfiledPart,
+    /// Whether the times hold what tensor-parallel ranks exchange.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tensor_exchange: TensorExchange,
     /// The forward pass.
     pub forward: Seconds,
     /// The backward pass, nothing computed again.
@@ -76,6 +78,16 @@ pub struct ProfiledLayer {
     /// The optimizer step on the part's parameters on one rank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update: Option<Seconds>,
+}
+
+/// What a layer's times hold of what tensor-parallel ranks exchange in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TensorExchange {
+    /// Nothing: the times are those of the rank's kernels, and the exchange comes on top.
+    #[default]
+    Excluded,
+    /// All of it, as hooks around modules measure.
+    Included,
 }
 
 /// A part of a model, as profiles name it.

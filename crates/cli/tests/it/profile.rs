@@ -148,6 +148,90 @@ fn whole_layers_count_by_degree_and_micro_batch() {
     assert!(update > base + 1000.0, "{update} {base}");
 }
 
+/// Two stages of one and three layers on nodes that meet over 1 Gb/s; only the layers take time.
+fn two_stages(plan: &str, micro_batches: u32) -> String {
+    format!(
+        r#"(
+            cluster: (
+                groups: [(design: "g4dn.12xlarge", count: 2, nic: "eth-1")],
+                fabric: (technology: Ethernet),
+            ),
+            model: Shape(name: "m", layers: 4, hidden: 1024, heads: 16, vocab: 1024, positions: Rotary, dropout: false),
+            training: (global_batch: {micro_batches}, sequence_length: 1024, precision: Fp16),
+            plan: Explicit({plan} pipelines: [(micro_batches: {micro_batches}, micro_batch_size: 1, stages: [
+                (gpus: 0..1, layers: 0..1), (gpus: 4..5, layers: 1..4),
+            ])]),
+            profile: "profile.ron",
+        )"#
+    )
+}
+
+/// The last stage has twice the work of the first, so it sets the pace: by its work where activations
+/// come before they are needed, by its work and two transfers where each activation waits for the gradient
+/// before it.
+#[test]
+fn activations_that_wait_for_gradients_cost_two_transfers() {
+    let part = |part: &str, forward: u32, backward: u32| {
+        format!(
+            r#"(card: "t4", precision: Fp16, tp: 1, micro_batch: 1, part: {part},
+            forward: Ms({forward}), backward: Ms({backward})),"#
+        )
+    };
+    let profile = [part("Embedding", 0, 0), part("Layer", 20, 40), part("Head", 0, 0)].concat();
+    let folder = folder(&format!("(layers: [{profile}])"));
+    let pace = |plan: &str| {
+        let time = |micro_batches| {
+            let text = two_stages(plan, micro_batches);
+            std::fs::write(folder.path().join("two.ron"), text).unwrap();
+            report(&folder, "two.ron")["iteration_time"]["mean_s"].as_f64().unwrap()
+        };
+        (time(24) - time(16)) / 8.0
+    };
+    let transfer = 1024.0 * 1024.0 * 2.0 / (0.924 * 1e9 / 8.0);
+    let check = |plan: &str, expected: f64| {
+        let pace = pace(plan);
+        assert!((pace / expected - 1.0).abs() < 0.01, "{plan}: {pace} s, expected {expected} s");
+    };
+    check("", 0.180);
+    check("activation_sends: AfterGradient,", 0.180 + 2.0 * transfer);
+    let text = two_stages("schedule: GPipe, activation_sends: AfterGradient,", 8);
+    std::fs::write(folder.path().join("two.ron"), text).unwrap();
+    let ran = motley(folder.path(), &["check", "two.ron"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("activation_sends"), "{}", ran.stderr);
+}
+
+/// Where the times hold what tensor ranks exchange, a pass takes what its parts were measured to.
+#[test]
+fn exchanges_are_in_the_times_or_come_on_top() {
+    let profile = |exchange: &str| {
+        let parts = ["Embedding", "Layer", "Head"].map(|part| {
+            format!(
+                r#"(card: "t4", precision: Fp16, tp: 2, micro_batch: 1, part: {part}, {exchange}
+                forward: Ms(1), backward: Ms(2), update: Ms(0)),"#
+            )
+        });
+        format!("(layers: [{}])", parts.concat())
+    };
+    let folder = folder("()");
+    let scenario = r#"(
+        cluster: (groups: [(design: "g4dn.12xlarge", count: 1)]),
+        model: Shape(name: "m", layers: 4, hidden: 1024, heads: 16, vocab: 1024, positions: Rotary, dropout: false),
+        training: (global_batch: 8, sequence_length: 1024, precision: Fp16),
+        plan: Explicit(pipelines: [(micro_batches: 8, micro_batch_size: 1, stages: [(gpus: 0..2, layers: 0..4)])]),
+        profile: "profile.ron",
+    )"#;
+    std::fs::write(folder.path().join("two.ron"), scenario).unwrap();
+    let time = |exchange: &str| {
+        std::fs::write(folder.path().join("profile.ron"), profile(exchange)).unwrap();
+        report(&folder, "two.ron")["iteration_time"]["mean_s"].as_f64().unwrap()
+    };
+    let (included, excluded) = (time("tensor_exchange: Included,"), time(""));
+    let expected = 8.0 * 6.0 * 3e-3;
+    assert!((included / expected - 1.0).abs() < 1e-3, "{included} s, expected {expected} s");
+    assert!(excluded > 1.1 * expected, "{excluded} s");
+}
+
 #[test]
 fn mistakes_are_shown_at_their_places_in_the_profile() {
     let check = |profile: &str, places: &[(&str, &[&str])]| {

@@ -8,8 +8,9 @@ use motley_job::{
 };
 use motley_report::{Account, Published, Run, Subject};
 use motley_scheduler::{
-    CollectiveSources, ContextParallel, ExpertParallel, Fidelity, GradientSync, KernelSources,
-    Lowered, MemoryCourse, Moment, Offload, Pipeline, Place, Plan, Schedule, Stage, Traffic, Zero,
+    ActivationSends, CollectiveSources, ContextParallel, ExpertParallel, Fidelity, GradientSync,
+    KernelSources, Lowered, MemoryCourse, Moment, Offload, Pipeline, Place, Plan, Schedule, Stage,
+    Traffic, Zero,
 };
 use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
 use motley_units::{Bytes, Time};
@@ -260,6 +261,7 @@ pub(crate) fn plan(pipelines: &[(u32, Stages)]) -> Plan {
         overlap_weight_gradient: false,
         overlap_tensor: false,
         scatter_gather: true,
+        activation_sends: ActivationSends::AtOnce,
         gradient_sync: GradientSync::AtEnd,
         zero: Zero::NONE,
     }

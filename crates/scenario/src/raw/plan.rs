@@ -1,5 +1,6 @@
 //! Who does what: Megatron-LM's shorthand, or every pipeline written out.
 
+use motley_scheduler::ActivationSends;
 use motley_units::Bytes;
 use motley_workload::{ContextExchange, Recompute};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,9 @@ pub enum RawPlan {
         /// Tensor ranks send parts of activations between stages, which are gathered there; the default.
         #[serde(default = "yes", skip_serializing_if = "is_yes")]
         scatter_gather: bool,
+        /// When a stage sends on what a forward pass has computed; `AtOnce` unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        activation_sends: ActivationSends,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,
@@ -94,6 +98,9 @@ pub enum RawPlan {
         /// Tensor ranks send parts of activations between stages, which are gathered there; the default.
         #[serde(default = "yes", skip_serializing_if = "is_yes")]
         scatter_gather: bool,
+        /// When a stage sends on what a forward pass has computed; `AtOnce` unless given.
+        #[serde(default, skip_serializing_if = "is_default")]
+        activation_sends: ActivationSends,
         /// When gradients are averaged; `AtEnd` unless given.
         #[serde(default)]
         gradient_sync: RawGradientSync,

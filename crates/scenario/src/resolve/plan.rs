@@ -58,6 +58,7 @@ impl Resolver<'_> {
                 overlap_weight_gradient,
                 overlap_tensor,
                 scatter_gather,
+                activation_sends,
                 gradient_sync,
                 layers,
                 micro_batches,
@@ -93,6 +94,7 @@ impl Resolver<'_> {
                     overlap_weight_gradient: *overlap_weight_gradient,
                     overlap_tensor: *overlap_tensor,
                     scatter_gather: *scatter_gather,
+                    activation_sends: *activation_sends,
                     gradient_sync: self.gradient_sync(*gradient_sync),
                     layers: match layers {
                         RawSplit::Equal => LayerSplit::Equal,
@@ -116,6 +118,7 @@ impl Resolver<'_> {
                 overlap_weight_gradient,
                 overlap_tensor,
                 scatter_gather,
+                activation_sends,
                 gradient_sync,
                 zero,
                 pipelines,
@@ -130,6 +133,7 @@ impl Resolver<'_> {
                     overlap_weight_gradient: *overlap_weight_gradient,
                     overlap_tensor: *overlap_tensor,
                     scatter_gather: *scatter_gather,
+                    activation_sends: *activation_sends,
                     gradient_sync,
                     zero: self.zero(*zero),
                 })

@@ -167,7 +167,7 @@ error[E0401]: unknown device \"p100-pcie\"
  --> test.ron:7:72
   |
 7 |             (name: \"old\", design: \"pcie8-dual-root\", count: 2, device: \"p100-pcie\", nic: \"edr\"),
-  |                                                                        ^^^^^^^^^^^ did you mean \"p100-pcie-16\"?
+  |                                                                        ^^^^^^^^^^^ did you mean \"p100-pcie-12\"?
   |
   = help: `motley catalog` lists every device"],
     );

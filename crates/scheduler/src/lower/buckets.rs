@@ -116,6 +116,7 @@ mod tests {
             overlap_weight_gradient: false,
             overlap_tensor: false,
             scatter_gather: true,
+            sends_after: None,
             recompute: Recompute::None,
             chunks: chunks.iter().map(chunk).collect(),
             routes: 1,

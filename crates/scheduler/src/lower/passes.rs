@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
                 self.strand.push(Piece::Copy { direction: HostCopy::ToHost, call });
             }
         }
-        if chunk.head {
+        if chunk.head && self.part(Part::Head).exchanges {
             self.loss_exchange();
         }
         self.strand.push(Piece::Launched);

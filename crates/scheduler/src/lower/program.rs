@@ -15,7 +15,7 @@ use super::passes::Passes;
 use super::shape::{NormShape, SlotUse, StageShape};
 use super::strand::Piece;
 use super::walk::{Instance, LastContributions, Walk};
-use crate::schedule::{Step, Turn, steps};
+use crate::schedule::{Pass, Step, Turn, steps};
 use crate::times::{CardKind, KernelRun, KernelTimes};
 use crate::zero::{ParameterGather, Sharded};
 
@@ -51,6 +51,8 @@ struct Writer<'a> {
     buckets: Buckets<'a>,
     gathers: Gathers<'a>,
     ops: Vec<Op>,
+    /// What a pass sends after what the next one receives.
+    held_send: Option<(Tag, Slot, Stream)>,
     /// Calls of each process group so far.
     instances: [u32; ProcessGroup::ALL.len()],
     /// Copies to the host and to the card so far.
@@ -73,6 +75,7 @@ impl<'a> Writer<'a> {
             buckets: Buckets::new(shape, model_layers),
             gathers: Gathers::new(shape, &passes.parameter_copies),
             ops: Vec::new(),
+            held_send: None,
             instances: Default::default(),
             copies: Default::default(),
             awaited_copies: 0,
@@ -87,15 +90,28 @@ impl<'a> Writer<'a> {
         if self.shape.is_alone() {
             self.launch_ahead(passes, order);
         }
-        for &turn in order {
+        for (place, &turn) in order.iter().enumerate() {
             let walk = |step: Step| Walk::new(passes.strand(step), step, self.shape.routes, &last);
             match turn {
-                Turn::Alone(step) => self.alone(walk(step)),
+                Turn::Alone(step) => {
+                    let sends_late = self.sends_late(step, order.get(place + 1).copied());
+                    self.alone(Walk { sends_late, ..walk(step) });
+                }
                 Turn::Overlapped { forward, backward } => {
                     self.together(walk(forward), walk(backward));
                 }
             }
         }
+    }
+
+    /// Whether a forward pass sends after what the turn behind it receives: a backward pass that is as far
+    /// behind as passes are in the steady state.
+    fn sends_late(&self, step: Step, next: Option<Turn>) -> bool {
+        let Some(Turn::Alone(next)) = next else { return false };
+        self.shape.sends_after.is_some_and(|ahead| {
+            (step.pass, next.pass) == (Pass::Forward, Pass::Backward)
+                && step.micro_batch == next.micro_batch + ahead
+        })
     }
 
     /// The host launches all passes, one after the other.
@@ -173,6 +189,12 @@ impl<'a> Writer<'a> {
             Piece::Receive { name, slot } => {
                 let sequence = walk.sequence;
                 self.ops.push(Op::Await { tag: tagged(name), slot, sequence });
+                if let Some((tag, slot, stream)) = self.held_send.take() {
+                    self.issue(tag, slot, 0, stream);
+                }
+            }
+            Piece::Send { name, slot, stream } if walk.sends_late => {
+                self.held_send = Some((tagged(name), slot, stream));
             }
             Piece::Send { name, slot, stream } => self.issue(tagged(name), slot, 0, stream),
             Piece::Copy { direction, call } => self.copy(direction, call, walk.index),
@@ -488,6 +510,7 @@ mod tests {
             overlap_weight_gradient: true,
             overlap_tensor: false,
             scatter_gather: true,
+            sends_after: None,
             recompute: Recompute::None,
             chunks: vec![chunk],
             routes: 1,

@@ -13,6 +13,7 @@ use crate::schedule::{Placement, Position};
 use crate::zero::{ParameterGather, Sharded};
 
 /// The shape of one stage.
+#[expect(clippy::struct_excessive_bools, reason = "independent choices of a software stack")]
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct StageShape {
     /// What one card works on.
@@ -22,6 +23,9 @@ pub(super) struct StageShape {
     pub overlap_tensor: bool,
     /// See [`crate::Plan::scatter_gather`].
     pub scatter_gather: bool,
+    /// A forward pass so many micro-batches ahead of the backward pass behind it sends after what that
+    /// one receives; see [`crate::ActivationSends::AfterGradient`].
+    pub sends_after: Option<u32>,
     pub recompute: Recompute,
     pub chunks: Vec<ChunkShape>,
     /// How many routes the pipeline's micro-batches take in turn.

@@ -7,7 +7,7 @@ use super::copies::Copies;
 use super::gradients::{GradientGroup, Holder, StageParameters};
 use super::shape::{BucketShape, ChunkShape, GradientShape, NormShape, Routing, StageShape};
 use super::states::States;
-use crate::plan::{GradientSync, Pipeline, Plan, Stage};
+use crate::plan::{ActivationSends, GradientSync, Pipeline, Plan, Stage};
 use crate::schedule::{OptimizerStep, Placement, Position};
 use crate::times::KernelTimes;
 use crate::zero::Reduction;
@@ -68,6 +68,8 @@ pub(super) fn stage_shape(
         overlap_weight_gradient: plan.overlap_weight_gradient,
         overlap_tensor: plan.overlap_tensor,
         scatter_gather: plan.scatter_gather,
+        sends_after: (plan.activation_sends == ActivationSends::AfterGradient)
+            .then(|| pipeline.stages.len() as u32 - 1 - s as u32),
         recompute: stage.recompute,
         chunks: chunks.collect(),
         routes: placement.routes().len() as u32,

@@ -54,6 +54,8 @@ pub(super) struct Walk<'a> {
     pub sequence: u32,
     /// The gradients of the pass are complete with it.
     pub completes: bool,
+    /// The pass sends after what the pass behind it receives.
+    pub sends_late: bool,
     /// What the strand has begun.
     pub begun: Vec<Instance>,
     /// Sections that the host launches, and how many of them have been waited for.
@@ -75,6 +77,7 @@ impl<'a> Walk<'a> {
             index: step.micro_batch as u16,
             sequence: step.micro_batch / routes,
             completes: last.is(step),
+            sends_late: false,
             begun: Vec::new(),
             launches: Vec::new(),
             launched: 0,

@@ -31,7 +31,7 @@ pub(super) fn cut(
         return nanotron(&row.model, stages, layers, assumptions);
     }
     if software.is_scaling(row) {
-        return scaling(stages, layers, assumptions);
+        return Ok(scaling(stages, layers, assumptions));
     }
     let each = layers / stages;
     if layers.is_multiple_of(stages) {
@@ -50,18 +50,14 @@ pub(super) fn cut(
 
 /// Aleph Alpha's scaling deals out embedding, layers, final norm and head alike, and the first stages get
 /// what is over (`pipe_partition_uniform`).
-fn scaling(
-    stages: u32,
-    layers: u32,
-    assumptions: &mut Assumptions,
-) -> Result<Vec<u32>, Unsupported> {
+fn scaling(stages: u32, layers: u32, assumptions: &mut Assumptions) -> Vec<u32> {
     assumptions.note("cut not stated: embedding, final norm and head count as a layer each");
     let slots = layers + 3;
     let mut partition: Vec<u32> =
         (0..stages).map(|stage| slots / stages + u32::from(stage < slots % stages)).collect();
     take(partition.iter_mut(), 1);
     take(partition.iter_mut().rev(), 2);
-    Ok(partition)
+    partition
 }
 
 /// Numbers of layers, or the bounds between stages from 0 on. Slots beyond the layers are those of

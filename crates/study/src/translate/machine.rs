@@ -14,6 +14,9 @@ use crate::runs::{Fabric, Hardware, Row};
 /// Rates closer than this are the same.
 const SAME_RATE: f64 = 0.01;
 
+/// What rows call cards without links of their own.
+const PCIE: &str = "pcie";
+
 /// Nodes below a leaf of an oversubscribed fabric whose shape is not stated, and its spines.
 const NODES_PER_LEAF: u32 = 16;
 const SPINES: u32 = 8;
@@ -194,7 +197,7 @@ fn design(
     let link = hardware.gpu_link.as_deref().filter(|_| joined);
     let slots = nodes.used.max(hardware.gpus_per_node.filter(|_| link.is_some()).unwrap_or(0));
     let fits = |design: &&NodeDesign| {
-        takes(catalog, design, device)
+        (takes(catalog, design, device) || link == Some(PCIE) && holds(design, device))
             && design.gpus >= nodes.used
             && link.is_none_or(|link| joins(design.scale_up.get(), link))
     };
@@ -207,7 +210,9 @@ fn design(
         let off = network
             .and_then(|network| network.node_rate)
             .map_or(0.0, |wanted| (rate / wanted).ln().abs());
-        (design.device != device.id, other_network, design.gpus.abs_diff(slots), off)
+        let strange = !takes(catalog, design, device);
+        let own = design.device == device.id;
+        ((strange, !own), other_network, design.gpus.abs_diff(slots), off)
     };
     let best = catalog.nodes.values().filter(fits).min_by(|a, b| {
         let (a, b) = (mismatch(a), mismatch(b));
@@ -240,10 +245,17 @@ fn takes(catalog: &Catalog, design: &NodeDesign, device: &Device) -> bool {
     })
 }
 
+/// Whether a design without links of its own has slots for a card of any architecture: a row that says
+/// `pcie` of cards that could have links says that these have none.
+fn holds(design: &NodeDesign, device: &Device) -> bool {
+    *design.scale_up.get() == ScaleUp::None
+        && design.pcie.get().generation == device.pcie.generation
+}
+
 /// Whether cards that are joined so are what a row says.
 fn joins(scale_up: &ScaleUp, link: &str) -> bool {
     match scale_up {
-        ScaleUp::None => link == "pcie",
+        ScaleUp::None => link == PCIE,
         ScaleUp::NvSwitch { .. } => link == "nvswitch" || link == rack::LINK,
         ScaleUp::Mesh(links) => {
             let full = links
@@ -331,7 +343,11 @@ impl Network {
                 group.nic = Some(nic.id.clone());
             }
             let rate = nic.rate.get().0;
-            if self.node_rate.is_some() && !same(rate, wanted) {
+            // What such a NIC achieves of its rate was measured.
+            let achieved = wanted < rate && wanted >= rate * nic.achieved.get() * (1.0 - SAME_RATE);
+            if self.node_rate.is_some() && achieved {
+                assumptions.note(format!("NICs of {}: what {} achieves", design.id, nic.name));
+            } else if self.node_rate.is_some() && !same(rate, wanted) {
                 let gigabits = rate.min(wanted) * 8.0 / 1e9;
                 assumptions.note(format!("NICs of {}: {nics} at {gigabits} Gb/s", design.id));
                 if rate > wanted {

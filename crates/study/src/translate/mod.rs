@@ -7,6 +7,7 @@
 
 mod assumptions;
 mod context;
+mod corrections;
 mod cut;
 mod experts;
 mod holds;
@@ -58,6 +59,7 @@ pub struct Scenario {
 /// Why no scenario stands for it.
 pub fn scenario(row: &Row) -> Result<Scenario, Unsupported> {
     let mut assumptions = Assumptions::default();
+    let row = &*corrections::corrected(row, &mut assumptions);
     let software = Software::of(row);
     if row.parallel.overlap_words().contains("inference") {
         let reason = "the run is a forward pass, not an iteration of training";

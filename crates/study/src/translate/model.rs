@@ -133,7 +133,11 @@ fn stack(
     let tied = tied && !apart;
     let dropout = match family {
         Family::Gpt | Family::Bert => {
-            software.drops_out() && !row.source.name.contains("MLPerf") || family == Family::Bert
+            // MLPerf's rules; Sailor's OPT, whose layers leave their dropout out (`opt_model.py`).
+            let source = &row.source.name;
+            let opt = model.name.as_deref().is_some_and(|name| name.starts_with("OPT"));
+            let without = source.contains("MLPerf") || source.contains("Sailor") && opt;
+            software.drops_out() && !without || family == Family::Bert
         }
         Family::GptWithoutBias | Family::Llama => false,
     };

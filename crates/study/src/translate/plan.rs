@@ -6,6 +6,7 @@ use motley_scenario::raw::{
     Cards, LayerRanges, RawGradientSync, RawOrder, RawPipeline, RawPlan, RawSchedule, RawSplit,
     RawStage, RawZero,
 };
+use motley_scheduler::ActivationSends;
 use motley_workload::{ContextExchange, Description, Precision, Recompute};
 
 use super::assumptions::Assumptions;
@@ -92,6 +93,7 @@ impl Degrees {
 
 /// What both forms of a plan say.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent choices of a software stack")]
 struct Choices {
     schedule: RawSchedule,
     recompute: Recompute,
@@ -101,6 +103,7 @@ struct Choices {
     overlap_weight_gradient: bool,
     overlap_tensor: bool,
     scatter_gather: bool,
+    activation_sends: ActivationSends,
     gradient_sync: RawGradientSync,
     context_exchange: ContextExchange,
     experts: ExpertParallelism,
@@ -151,13 +154,19 @@ pub(super) fn plan(
     let overlapped = gradient_sync != RawGradientSync::AtEnd;
     let sequence_parallel = degrees.tp > 1 && row.parallel.sp == Some(true);
     let recompute = recompute(row, software, assumptions)?;
+    let schedule = schedule(row, software, degrees, assumptions)?;
     let choices = Choices {
-        schedule: schedule(row, software, degrees, assumptions)?,
+        schedule,
         recompute,
         last_recompute: last_recompute(row, recompute, assumptions),
         sequence_parallel,
         scatter_gather: software.scatters_sends(row) && !whole_sends,
         overlap_tensor: sequence_parallel && row.parallel.overlap_tp == Some(true),
+        activation_sends: if schedule == RawSchedule::OneFOneB {
+            software.activation_sends(row)
+        } else {
+            ActivationSends::AtOnce
+        },
         overlap_weight_gradient: software.overlaps_weight_gradients()
             && row.parallel.overlap_tp != Some(false),
         gradient_sync,
@@ -271,6 +280,7 @@ fn uniform(degrees: &Degrees, counts: Vec<u32>, ahead: bool, choices: Choices) -
         overlap_weight_gradient: choices.overlap_weight_gradient,
         overlap_tensor: choices.overlap_tensor,
         scatter_gather: choices.scatter_gather,
+        activation_sends: choices.activation_sends,
         gradient_sync: choices.gradient_sync,
         layers: if equal { RawSplit::Equal } else { RawSplit::Counts(counts) },
         micro_batches: RawSplit::Equal,
@@ -311,6 +321,7 @@ fn explicit(choices: Choices, pipelines: Vec<RawPipeline>) -> RawPlan {
         overlap_weight_gradient: choices.overlap_weight_gradient,
         overlap_tensor: choices.overlap_tensor,
         scatter_gather: choices.scatter_gather,
+        activation_sends: choices.activation_sends,
         gradient_sync: choices.gradient_sync,
         zero: choices.zero,
         pipelines,

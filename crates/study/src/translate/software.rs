@@ -1,6 +1,7 @@
 //! Software stacks, and what each does unless it is told otherwise.
 
 use motley_scenario::raw::RawGradientSync;
+use motley_scheduler::ActivationSends;
 use motley_units::Bytes;
 use motley_workload::{Fusion, HostLaunch, Precision};
 
@@ -161,6 +162,17 @@ impl Software {
     /// Weight gradients are computed while input gradients are all-reduced.
     pub(super) fn overlaps_weight_gradients(self) -> bool {
         matches!(self, Self::Megatron | Self::Nanotron) || self.is_megatron_core()
+    }
+
+    /// When a stage sends on what a forward pass has computed: `DeepSpeed`'s pipelines first receive what
+    /// the next backward pass begins with; scaling's, made after them, send first
+    /// (`PipelineScheduleTrain`).
+    pub(super) fn activation_sends(self, row: &Row) -> ActivationSends {
+        match self {
+            _ if self.is_scaling(row) => ActivationSends::AtOnce,
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron => ActivationSends::AfterGradient,
+            _ => ActivationSends::AtOnce,
+        }
     }
 
     /// Bytes of a gradient of bf16 training; fp16 has 2 everywhere but where 4 are stated.

@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Simulate a scenario and say how fast it is and where the time goes
     Run(Run),
+    /// Say what is lost between the ideal iteration and the simulated one, and to what
+    Losses(Losses),
     /// Check scenarios without simulating them: every mistake at once, and whether they fit
     Check(Check),
     /// Predict measured runs and say how far the predictions are off
@@ -68,6 +70,20 @@ pub(crate) struct Run {
     /// Add wall-clock figures to the JSON
     #[arg(long)]
     pub timings: bool,
+}
+
+/// `motley losses`.
+#[derive(Debug, Args)]
+pub(crate) struct Losses {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// Give each cause its mean gain over all orders in which causes can be taken away, instead of its
+    /// gain in one order; takes a replay for each set of causes
+    #[arg(long)]
+    pub shapley: bool,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `motley check`.

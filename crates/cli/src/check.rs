@@ -4,7 +4,7 @@ use motley::{load, prepare};
 use motley_report::{CollectiveTimesSummary, KernelTimesSummary, time_sources};
 
 use crate::args::Check;
-use crate::exit::{CommandFailure, Exit, color, print, remark};
+use crate::exit::{CommandFailure, Exit, print, warn};
 
 /// Checks every scenario, whatever the others are like; the worst of them sets the exit code.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
@@ -12,9 +12,7 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
     for path in &arguments.scenarios {
         let verdict =
             load(path, &arguments.set).map_err(CommandFailure::from).and_then(|scenario| {
-                if !scenario.warnings.is_empty() {
-                    remark(scenario.warnings.render(&scenario.source, color()).trim_end());
-                }
+                warn(&scenario);
                 let prepared = prepare(&scenario)?;
                 let kernels = KernelTimesSummary::new(&prepared.lowered.kernel_sources);
                 let collectives = CollectiveTimesSummary::new(&prepared.lowered.collective_sources);

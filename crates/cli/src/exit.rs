@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use motley::{Failure, SimulateError};
+use motley::{Failure, Provenance, Scenario, SimulateError};
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +107,22 @@ pub(crate) fn print(text: &str) -> Result<(), CommandFailure> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Says on standard error what is legal and perhaps not meant.
+pub(crate) fn warn(scenario: &Scenario) {
+    if !scenario.warnings.is_empty() {
+        remark(scenario.warnings.render(&scenario.source, color()).trim_end());
+    }
+}
+
+/// What an answer is made from and by.
+pub(crate) fn provenance(scenario: &Scenario) -> Provenance<'_> {
+    Provenance {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        scenario_hash: &scenario.hash,
+        seed: scenario.seed,
     }
 }
 

@@ -7,6 +7,7 @@ mod exit;
 mod export;
 mod files;
 mod import;
+mod losses;
 mod progress;
 mod run;
 mod validate;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = std::panic::catch_unwind(|| match arguments.command {
         Command::Run(run) => run::run(&run),
+        Command::Losses(losses) => losses::losses(&losses),
         Command::Check(check) => check::check(&check),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),

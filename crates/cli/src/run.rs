@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use motley::{MemoryTimeline, Provenance, TraceLimits, json, load, prepare, text};
+use motley::{MemoryTimeline, TraceLimits, json, load, prepare, text};
 
 use crate::args::{Format, Run};
-use crate::exit::{CommandFailure, Exit, color, print, remark};
+use crate::exit::{CommandFailure, Exit, print, provenance, remark, warn};
 use crate::files::PendingFile;
 use crate::progress::Progress;
 
@@ -18,9 +18,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
     overrides.extend(arguments.seed.map(|seed| format!("seed={seed}")));
     overrides.extend(arguments.iterations.map(|count| format!("iterations={count}")));
     let scenario = load(&arguments.scenario.scenario, &overrides)?;
-    if !scenario.warnings.is_empty() {
-        remark(scenario.warnings.render(&scenario.source, color()).trim_end());
-    }
+    warn(&scenario);
     let prepared = prepare(&scenario)?;
     let prepared_at = start.elapsed();
 
@@ -77,12 +75,7 @@ pub(crate) fn run(arguments: &Run) -> Result<Exit, CommandFailure> {
             ));
         }
         Format::Json => {
-            let provenance = Provenance {
-                tool_version: env!("CARGO_PKG_VERSION"),
-                scenario_hash: &scenario.hash,
-                seed: scenario.seed,
-            };
-            let document = json(&report, &provenance).map_err(anyhow::Error::from)?;
+            let document = json(&report, &provenance(&scenario)).map_err(anyhow::Error::from)?;
             let document = if arguments.timings {
                 with_timings(&document, prepared_at, wall)?
             } else {

@@ -64,6 +64,11 @@ impl Fold {
         &self.job
     }
 
+    /// The folded job alone.
+    pub fn into_job(self) -> Job {
+        self.job
+    }
+
     /// The rank of the folded job that stands for a rank of the job.
     pub fn rank(&self, rank: RankId) -> RankId {
         RankId(self.classes.rank.of[rank.0 as usize])

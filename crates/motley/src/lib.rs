@@ -21,14 +21,17 @@
 //! ```
 //!
 //! [`prepare`] does everything up to the replay: cluster, plan, job. [`Prepared::replay`] replays it
-//! and [`Prepared::report`] concludes. Who evaluates many scenarios asks an [`Evaluator`]. Steps
+//! and [`Prepared::report`] concludes. Who asks what would be if replays altered jobs
+//! ([`Prepared::replay_altered`]). Who evaluates many scenarios asks an [`Evaluator`]. Steps
 //! between can be had from the crates that own them.
 
+mod altered;
 mod error;
 mod evaluator;
 mod prepare;
 mod simulate;
 
+pub use altered::Altered;
 pub use error::SimulateError;
 pub use evaluator::Evaluator;
 pub use motley_report::{MemoryTimeline, Provenance, Report, Trace, TraceLimits, json, text};

@@ -1,6 +1,6 @@
 //! From a job to its replays and to the report on them.
 
-use motley_engine::{Engine, Fold, Jitter, Law, Observer, Options, Silent, replay};
+use motley_engine::{Engine, Fold, Observer, Options, Silent, replay};
 use motley_job::RankId;
 use motley_report::{
     Account, MemoryTimeline, OutOfMemory, Published, PublishedValue, Report, Run, Subject, Trace,
@@ -65,10 +65,7 @@ impl Prepared<'_> {
         let fold = if observer.tells_ranks_apart() { None } else { self.fold() };
         let job = fold.map_or(&self.lowered.job, Fold::job);
         let engine = Engine::new(job)?;
-        let jitter = (scenario.noise.kernel_jitter > 0.0).then_some(Jitter {
-            relative_deviation: scenario.noise.kernel_jitter,
-            law: Law::default(),
-        });
+        let jitter = self.jitter();
         let nominal = Options { seed: scenario.seed, ..Options::default() };
         let starts = self.starts(&engine, &nominal)?;
         let options =
@@ -130,7 +127,7 @@ impl Prepared<'_> {
     /// When the iteration begins on each rank, where it does so as soon as the rank is done with
     /// the one before: replays follow one another until all ranks take the same time from one to
     /// the next. None where all ranks begin together.
-    fn starts(
+    pub(crate) fn starts(
         &self,
         engine: &Engine,
         options: &Options,

@@ -1,8 +1,6 @@
-//! The report as JSON.
+//! Answers as JSON.
 
 use serde::Serialize;
-
-use crate::Report;
 
 /// The version of the JSON's shape: it grows when a key is renamed, removed or changes meaning.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -19,21 +17,21 @@ pub struct Provenance<'a> {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct Document<'a, A> {
     schema_version: u32,
     #[serde(flatten)]
     provenance: Provenance<'a>,
     #[serde(flatten)]
-    report: &'a Report,
+    answer: &'a A,
 }
 
-/// The report as JSON, keys in fixed order, with a newline at the end. Equal reports give equal
-/// bytes; there is no wall-clock figure in it.
+/// An answer, such as a [`crate::Report`], as JSON, keys in fixed order, with a newline at the end. Equal
+/// answers give equal bytes; there is no wall-clock figure in it.
 ///
 /// # Errors
-/// None that a report could cause; the serialiser's interface has them.
-pub fn json(report: &Report, provenance: &Provenance) -> Result<String, serde_json::Error> {
-    let document = Document { schema_version: SCHEMA_VERSION, provenance: *provenance, report };
+/// None that an answer of this crate could cause; the serialiser's interface has them.
+pub fn json(answer: &impl Serialize, provenance: &Provenance) -> Result<String, serde_json::Error> {
+    let document = Document { schema_version: SCHEMA_VERSION, provenance: *provenance, answer };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     Ok(text)

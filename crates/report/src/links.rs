@@ -153,27 +153,11 @@ fn load(cluster: &Cluster, traffic: &LinkTraffic, kind: LinkKind, sum: Sum) -> L
     LinkLoad {
         link: cluster.link_name(sum.busiest),
         kind: kind.to_string(),
-        traffic: traffic_name(most),
+        traffic: most.name(),
         moved_bytes: traffic.bytes(sum.busiest),
         capacity_bytes_per_s: cluster.capacity(sum.busiest).0,
         utilisation_ratio: sum.utilisation,
         mean_utilisation_ratio: sum.total / f64::from(sum.links),
         link_count: sum.links,
-    }
-}
-
-/// What a class of traffic is called.
-pub(crate) fn traffic_name(class: Traffic) -> &'static str {
-    match class {
-        Traffic::TensorParallel => "tensor-parallel",
-        Traffic::ContextParallel => "context-parallel",
-        Traffic::ExpertParallel => "expert-parallel",
-        Traffic::PipelineParallel => "pipeline-parallel",
-        Traffic::DataParallel => "data-parallel",
-        Traffic::Parameters => "parameter gather",
-        Traffic::Host => "host copies",
-        Traffic::TiedEmbedding => "tied-embedding",
-        Traffic::GradientNorm => "gradient-norm",
-        Traffic::Launches => "launch",
     }
 }

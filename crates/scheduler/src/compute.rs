@@ -48,6 +48,10 @@ impl Activity {
     }
 }
 
+/// What copying gradients into the order of shards is called, where copies of the same parameters are
+/// cut in unlike ways.
+pub const RESHARDING: &str = "reshard gradients";
+
 const CHUNK: &str = ", chunk ";
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ mod zero;
 
 pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
 pub use collective_times::CollectiveSources;
-pub use compute::Activity;
+pub use compute::{Activity, RESHARDING};
 pub use error::{PlanError, PlanPath};
 pub use lower::lower;
 pub use lowered::{Lowered, Place, Traffic};

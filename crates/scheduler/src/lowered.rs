@@ -50,6 +50,22 @@ impl Traffic {
         Self::Launches,
     ];
 
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TensorParallel => "tensor-parallel",
+            Self::ContextParallel => "context-parallel",
+            Self::ExpertParallel => "expert-parallel",
+            Self::PipelineParallel => "pipeline-parallel",
+            Self::DataParallel => "data-parallel",
+            Self::Parameters => "parameter gather",
+            Self::Host => "host copies",
+            Self::TiedEmbedding => "tied-embedding",
+            Self::GradientNorm => "gradient-norm",
+            Self::Launches => "launch",
+        }
+    }
+
     /// The number by which communicators carry it as their class.
     pub fn class(self) -> u8 {
         self as u8

@@ -275,6 +275,17 @@ impl<'a> KernelTimes<'a> {
         Ok(times)
     }
 
+    /// The same as if all cards were of the kind that this one is of.
+    ///
+    /// # Panics
+    /// As [`KernelTimes::kind`].
+    #[must_use]
+    pub fn all_as(mut self, gpu: GpuId) -> Self {
+        let kind = self.kind(gpu);
+        self.kind_of_group.iter_mut().flatten().for_each(|known| *known = kind);
+        self
+    }
+
     /// The model.
     pub fn model(&self) -> &'a Model {
         self.model

@@ -3,13 +3,13 @@
 mod bar;
 mod findings;
 mod headings;
-pub(crate) mod number;
-pub(crate) mod wrap;
+pub mod number;
+pub mod wrap;
 
 use crate::Report;
 
 /// Columns of a line at most.
-const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 
 /// Lines of the page at most: a terminal window of the usual size shows all of it.
 const HEIGHT: usize = 24;

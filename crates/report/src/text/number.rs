@@ -3,7 +3,7 @@
 use motley_units::Seconds;
 
 /// A count with thousands set apart.
-pub(super) fn count(value: u64) -> String {
+pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -16,7 +16,7 @@ pub(super) fn count(value: u64) -> String {
 }
 
 /// Four significant digits, thousands set apart.
-pub(super) fn four_digits(value: f64) -> String {
+pub fn four_digits(value: f64) -> String {
     if !value.is_finite() {
         return "unknown".to_owned();
     }
@@ -32,7 +32,7 @@ pub(super) fn four_digits(value: f64) -> String {
 }
 
 /// A duration with four significant digits.
-pub(crate) fn seconds(value: f64) -> String {
+pub fn seconds(value: f64) -> String {
     let (factor, unit) = [(1.0, "s"), (1e-3, "ms"), (1e-6, "us")]
         .into_iter()
         .find(|&(factor, _)| value >= factor)
@@ -44,17 +44,17 @@ pub(crate) fn seconds(value: f64) -> String {
 }
 
 /// A share, with one decimal.
-pub(crate) fn percent(ratio: f64) -> String {
+pub fn percent(ratio: f64) -> String {
     format!("{:.1} %", 100.0 * ratio)
 }
 
 /// A share that an error is, with its sign.
-pub(super) fn signed_percent(ratio: f64) -> String {
+pub fn signed_percent(ratio: f64) -> String {
     format!("{:+.1} %", 100.0 * ratio)
 }
 
 /// GiB without the unit: one decimal, but for very small sizes three and for large ones none.
-pub(super) fn gib(bytes: f64) -> String {
+pub fn gib(bytes: f64) -> String {
     let gib = bytes / (1024.0 * 1024.0 * 1024.0);
     if gib >= 99_999.5 {
         return format!("{gib:.1e}");
@@ -70,7 +70,7 @@ pub(super) fn gib(bytes: f64) -> String {
 }
 
 /// Parameters: `2.53B`.
-pub(super) fn parameters(value: f64) -> String {
+pub fn parameters(value: f64) -> String {
     let (factor, unit) = [(1e12, "T"), (1e9, "B"), (1e6, "M")]
         .into_iter()
         .find(|&(factor, _)| value >= factor)
@@ -87,7 +87,7 @@ pub(super) fn parameters(value: f64) -> String {
 }
 
 /// `4`, or `4 to 12` if they differ; empty of nothing.
-pub(super) fn span(values: impl IntoIterator<Item = u32> + Clone) -> String {
+pub fn span(values: impl IntoIterator<Item = u32> + Clone) -> String {
     let (least, most) = (values.clone().into_iter().min(), values.into_iter().max());
     match (least, most) {
         (Some(least), Some(most)) if least != most => format!("{least} to {most}"),

@@ -3,18 +3,18 @@
 use super::WIDTH;
 
 /// Columns of the label.
-pub(super) const INDENT: usize = 11;
+pub const INDENT: usize = 11;
 
 const DOTS: &str = "...";
 
 /// `label` and `text` in as many lines as they need.
-pub(super) fn labelled(label: &str, text: &str) -> Vec<String> {
+pub fn labelled(label: &str, text: &str) -> Vec<String> {
     let lines = wrapped(text, WIDTH - INDENT).into_iter().enumerate();
     lines.map(|(i, line)| format!("{:<INDENT$}{line}", if i == 0 { label } else { "" })).collect()
 }
 
 /// `text` in as many lines of at most `room` columns as it needs, at least one.
-pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     // What a file says must not steer the terminal.
@@ -34,7 +34,7 @@ pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
 }
 
 /// `text` in at most so many columns, cut with dots.
-pub(super) fn clip(text: &str, room: usize) -> String {
+pub fn clip(text: &str, room: usize) -> String {
     if columns(text) <= room {
         return text.to_owned();
     }
@@ -43,7 +43,7 @@ pub(super) fn clip(text: &str, room: usize) -> String {
 }
 
 /// A line after which something was left out.
-pub(super) fn elide(line: &str) -> String {
+pub fn elide(line: &str) -> String {
     if line.ends_with(DOTS) {
         return line.to_owned();
     }

@@ -3,7 +3,7 @@
 use motley_job::{JobBuilder, NameId};
 use motley_workload::ProcessGroup;
 
-use crate::compute::Activity;
+use crate::compute::{Activity, RESHARDING};
 
 /// The communication streams of a rank.
 pub(super) mod streams {
@@ -111,7 +111,7 @@ impl Names {
         Self {
             chunks: (0..chunks.max(1)).map(chunk).collect(),
             optimizer: job.name("optimizer"),
-            reshard: job.name("reshard gradients"),
+            reshard: job.name(RESHARDING),
             tensor_parallel: job.name("tensor-parallel collective"),
             context_parallel: job.name("context-parallel exchange"),
             expert_parallel: job.name("expert-parallel exchange"),

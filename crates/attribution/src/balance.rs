@@ -1,0 +1,138 @@
+//! How compute is spread over cards, by kernel times alone.
+
+use std::collections::BTreeMap;
+
+use motley::{Prepared, SimulateError};
+use motley_job::Job;
+use motley_topology::GpuId;
+use motley_units::Time;
+use serde::Serialize;
+
+use crate::Picos;
+use crate::counterfactual::computed;
+
+/// How long cards compute, and how long they would if compute moved freely.
+#[derive(Clone, Debug)]
+pub(crate) struct Balance {
+    /// The card that computes longest.
+    pub(crate) busiest: Picos,
+    /// The mean over the cards of the pipeline in which it is highest.
+    pub(crate) busiest_pipeline: Picos,
+    /// The mean over all cards.
+    pub(crate) mean: Picos,
+    /// All cards if work moved freely, each card at the efficiency of its type.
+    pub(crate) ideal: Picos,
+    pub(crate) pipelines: Vec<PipelineBalance>,
+}
+
+/// How compute is spread over pipelines that are alike.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PipelineBalance {
+    /// The first of them.
+    pub pipeline_index: u32,
+    /// How many follow one another.
+    pub pipeline_count: u32,
+    /// Cards of each.
+    pub card_count: u32,
+    /// Mean compute of its cards.
+    #[serde(rename = "mean_compute_s")]
+    pub mean: Picos,
+    /// Compute of its busiest card.
+    #[serde(rename = "max_compute_s")]
+    pub max: Picos,
+    /// 1 - mean / max.
+    pub stage_imbalance_ratio: f64,
+}
+
+/// Compute of a number of cards.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    picos: u128,
+    cards: u32,
+    max: Time,
+}
+
+impl Sum {
+    fn add(&mut self, time: Time) {
+        self.picos += u128::from(time.as_picos());
+        self.cards += 1;
+        self.max = self.max.max(time);
+    }
+
+    /// Rounded to the nearest.
+    fn mean(self) -> Picos {
+        let cards = u128::from(self.cards.max(1));
+        Picos(((self.picos + cards / 2) / cards) as i64)
+    }
+}
+
+impl Balance {
+    pub(crate) fn new(prepared: &Prepared) -> Result<Self, SimulateError> {
+        let lowered = &prepared.lowered;
+        let mut all = Sum::default();
+        let mut by_pipeline: BTreeMap<u32, Sum> = BTreeMap::new();
+        for (place, time) in lowered.places.iter().zip(by_rank(&lowered.job)) {
+            all.add(time);
+            by_pipeline.entry(place.pipeline).or_default().add(time);
+        }
+        let means = by_pipeline.values().map(|sum| sum.mean());
+        Ok(Self {
+            busiest: all.max.into(),
+            busiest_pipeline: means.max().unwrap_or_default(),
+            mean: all.mean(),
+            ideal: ideal(prepared, all)?,
+            pipelines: alike(&by_pipeline),
+        })
+    }
+}
+
+fn by_rank(job: &Job) -> impl Iterator<Item = Time> + '_ {
+    let of_program = computed(job);
+    job.ranks.iter().map(move |rank| of_program[rank.program.0 as usize])
+}
+
+/// What the iteration's work takes if it moves freely: if all of it took W_k card-seconds on cards of
+/// type k, n_k cards of each type are through with it after 1 / sum(n_k / W_k).
+///
+/// W_k is the compute of the same plan as if every card were of type k, so a type counts with the
+/// efficiency that it has on these operators, in these shapes, in its precision. On one type alone this is
+/// the mean.
+fn ideal(prepared: &Prepared, all: Sum) -> Result<Picos, SimulateError> {
+    let mut types: BTreeMap<&str, (GpuId, u32)> = BTreeMap::new();
+    for place in &prepared.lowered.places {
+        let device = prepared.cluster.device(place.gpu);
+        types.entry(&device.id).or_insert((place.gpu, 0)).1 += 1;
+    }
+    if types.len() <= 1 || all.picos == 0 {
+        return Ok(all.mean());
+    }
+    let mut rate = 0.0;
+    for &(gpu, cards) in types.values() {
+        let lowered = prepared.lowered_as_if(gpu)?;
+        let work: u128 = by_rank(&lowered.job).map(|time| u128::from(time.as_picos())).sum();
+        rate += f64::from(cards) / work as f64;
+    }
+    Ok(Picos((1.0 / rate).round() as i64))
+}
+
+/// Pipelines that follow one another and do not differ are listed once.
+fn alike(pipelines: &BTreeMap<u32, Sum>) -> Vec<PipelineBalance> {
+    let mut list: Vec<PipelineBalance> = Vec::new();
+    for (&pipeline_index, sum) in pipelines {
+        let (mean, max) = (sum.mean(), Picos::from(sum.max));
+        match list.last_mut() {
+            Some(last) if (last.mean, last.max, last.card_count) == (mean, max, sum.cards) => {
+                last.pipeline_count += 1;
+            }
+            _ => list.push(PipelineBalance {
+                pipeline_index,
+                pipeline_count: 1,
+                card_count: sum.cards,
+                mean,
+                max,
+                stage_imbalance_ratio: (max - mean).share_of(max),
+            }),
+        }
+    }
+    list
+}

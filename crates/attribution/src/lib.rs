@@ -3,6 +3,7 @@
 //! | question | answer |
 //! |---|---|
 //! | what is lost between the ideal and the simulated iteration, and to what | [`Losses`], a [`Waterfall`] |
+//! | which chain of compute and transfers is as long as the iteration | [`explain`], an [`Explanation`] |
 //! | what a job would be without one cause of loss | [`Switch`], [`Switches`] |
 //!
 //! Everything here asks the engine: a cause counts for what the iteration gains when the same job is
@@ -11,17 +12,22 @@
 mod balance;
 mod card_types;
 mod counterfactual;
+mod critical_path;
+mod explanation;
+mod joins;
 mod links;
 mod losses;
 mod picos;
+mod recording;
 mod shapley;
 mod text;
 mod waterfall;
 
 pub use card_types::CardSeconds;
 pub use counterfactual::{Switch, Switches, without};
+pub use explanation::{Explanation, PathCard, PathShare, explain};
 pub use links::LinkGain;
 pub use losses::{Losses, losses};
 pub use picos::Picos;
-pub use text::losses_text;
+pub use text::{explanation_text, losses_text};
 pub use waterfall::{Order, Part, Waterfall, WaterfallPart};

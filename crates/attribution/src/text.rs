@@ -1,10 +1,12 @@
 //! Answers as pages of text, as wide as the report's.
 
+mod explanation;
 mod losses;
 
+pub use explanation::explanation_text;
 pub use losses::losses_text;
 
-use motley_report::number;
+use motley_report::{WIDTH, number, wrap};
 
 use crate::Picos;
 
@@ -12,6 +14,13 @@ use crate::Picos;
 fn time(picos: Picos) -> String {
     let seconds = number::seconds(picos.as_secs_f64().abs());
     if picos.0 < 0 { format!("-{seconds}") } else { seconds }
+}
+
+/// A scenario's question, with an empty line behind it.
+fn title(title: Option<&str>) -> Vec<String> {
+    let lines = title.map(|title| wrap::wrapped(title, WIDTH)).into_iter().flatten();
+    let blank = title.map(|_| String::new());
+    lines.chain(blank).collect()
 }
 
 /// Lines as a page.

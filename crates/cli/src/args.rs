@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Say what is lost between the ideal iteration and the simulated one, and to what
     Losses(Losses),
+    /// Tell the critical path of an iteration in words, with its shares
+    Explain(Explain),
     /// Check scenarios without simulating them: every mistake at once, and whether they fit
     Check(Check),
     /// Predict measured runs and say how far the predictions are off
@@ -81,6 +83,16 @@ pub(crate) struct Losses {
     /// gain in one order; takes a replay for each set of causes
     #[arg(long)]
     pub shapley: bool,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -4,6 +4,7 @@ mod args;
 mod catalog;
 mod check;
 mod exit;
+mod explain;
 mod export;
 mod files;
 mod import;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = std::panic::catch_unwind(|| match arguments.command {
         Command::Run(run) => run::run(&run),
         Command::Losses(losses) => losses::losses(&losses),
+        Command::Explain(explain) => explain::explain(&explain),
         Command::Check(check) => check::check(&check),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),

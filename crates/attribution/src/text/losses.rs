@@ -3,7 +3,7 @@
 use motley_report::{WIDTH, number, wrap};
 use motley_scheduler::Traffic;
 
-use super::{page, time};
+use super::{page, time, title};
 use crate::{CardSeconds, LinkGain, Losses, Order, Picos, Waterfall};
 
 /// Types of cards beside each other.
@@ -14,8 +14,7 @@ const FIGURES: usize = 41;
 
 /// The losses as lines of at most 80 columns, without colour.
 pub fn losses_text(losses: &Losses) -> String {
-    let mut lines = losses.title.iter().flat_map(|title| wrap::wrapped(title, WIDTH)).collect();
-    blank(&mut lines);
+    let mut lines = title(losses.title.as_deref());
     lines.extend(ends(losses));
     lines.push(String::new());
     lines.extend(parts(&losses.waterfall));
@@ -25,13 +24,6 @@ pub fn losses_text(losses: &Losses) -> String {
     }
     lines.extend(links(losses));
     page(&lines)
-}
-
-/// An empty line, if there is something before it.
-fn blank(lines: &mut Vec<String>) {
-    if !lines.is_empty() {
-        lines.push(String::new());
-    }
 }
 
 fn ends(losses: &Losses) -> Vec<String> {

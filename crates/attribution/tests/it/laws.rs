@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use motley::{load_text, prepare};
-use motley_attribution::{Order, Part, Picos, Switch, Switches, Waterfall, without};
-use motley_engine::Engine;
+use motley::{Prepared, load_text, prepare};
+use motley_attribution::{Order, Part, Picos, Switch, Switches, Waterfall, explain, without};
+use motley_engine::{Engine, Silent};
 use motley_job::RankId;
 use motley_report::Account;
 use motley_scheduler::Traffic;
@@ -100,11 +100,23 @@ fn check(text: &str) -> bool {
         assert!(off <= 24, "{}: {off} ps", card.id);
     }
     silent_jobs_move_nothing(&prepared);
+    check_path(&prepared);
     true
 }
 
+/// The critical path is as long as the iteration, whoever is taken as one.
+fn check_path(prepared: &Prepared) {
+    let explanation = explain(prepared).unwrap();
+    let replays = prepared.replay(&mut Silent, &|| {}).unwrap();
+    assert_eq!(explanation.iteration, Picos::from(replays.runs[0].outcome.end));
+    let shares: Picos = explanation.shares.iter().map(|share| share.time).sum();
+    assert_eq!(shares, explanation.iteration, "{:?}", explanation.sentences);
+    let cards: Picos = explanation.card_types.iter().map(|card| card.time).sum();
+    assert_eq!(cards, explanation.iteration);
+}
+
 /// Without all causes the job still meets, and nothing moves.
-fn silent_jobs_move_nothing(prepared: &motley::Prepared) {
+fn silent_jobs_move_nothing(prepared: &Prepared) {
     let off: Switches = Switch::ALL.into_iter().collect();
     let job = without(&prepared.lowered.job, off);
     Engine::new(&job).unwrap();

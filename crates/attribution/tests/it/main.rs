@@ -4,4 +4,5 @@
 
 mod closed_forms;
 mod laws;
+mod paths;
 mod setup;

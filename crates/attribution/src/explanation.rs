@@ -1,0 +1,286 @@
+//! The critical path in figures and words.
+
+use std::collections::BTreeMap;
+
+use motley::{Prepared, SimulateError};
+use motley_engine::Fold;
+use motley_job::{Job, RankId};
+use motley_report::number;
+use motley_scheduler::{Activity, Place, Traffic};
+use serde::Serialize;
+
+use crate::Picos;
+use crate::critical_path::{Kind, Piece, Recorded, critical_path};
+use crate::recording::Recording;
+
+/// What the iteration's end waited for. Serialises to JSON; every number's name ends in its unit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The question that the scenario asks.
+    pub title: Option<String>,
+    /// Time of the iteration whose path it is: the first.
+    #[serde(rename = "iteration_time_s")]
+    pub iteration: Picos,
+    /// The path in words.
+    pub sentences: Vec<String>,
+    /// By stage, type of card and kind, the largest share first. Parts sum to the iteration time.
+    pub shares: Vec<PathShare>,
+    /// By type of card, the largest share first.
+    pub card_types: Vec<PathCard>,
+    /// How often the path goes over from one rank to another.
+    pub hop_count: u64,
+    /// What shares are of.
+    pub baseline: &'static str,
+}
+
+/// A part of the path.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PathShare {
+    /// The stage that did it or waited for it.
+    pub stage_index: u32,
+    /// The catalogue id of its card.
+    pub card_id: String,
+    /// What it is.
+    pub kind: String,
+    /// `compute`, `slow-down` or `transfer`.
+    pub sort: &'static str,
+    /// How much of the path.
+    #[serde(rename = "path_s")]
+    pub time: Picos,
+    /// As a share of the iteration time.
+    pub path_ratio: f64,
+}
+
+/// What a type of card has of the path.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PathCard {
+    /// The catalogue id.
+    pub card_id: String,
+    /// The vendor's name for it.
+    pub name: String,
+    /// How much of the path its cards compute or wait for transfers.
+    #[serde(rename = "path_s")]
+    pub time: Picos,
+    /// As a share of the iteration time.
+    pub path_ratio: f64,
+    /// Its share of the cards of the plan.
+    pub card_ratio: f64,
+}
+
+/// Smaller shares are not put in words.
+const TOLD: f64 = 0.001;
+
+const BASELINE: &str = "the first iteration as simulated, jitter and spread included";
+
+/// What the end of the first iteration waited for.
+///
+/// # Errors
+/// As [`Prepared::replay_altered`].
+pub fn explain(prepared: &Prepared) -> Result<Explanation, SimulateError> {
+    let fold = prepared.fold();
+    let job = fold.map_or(&prepared.lowered.job, Fold::job);
+    let mut recording = Recording::new(job);
+    let played = prepared.replay_altered(job, prepared.jitter(), &mut recording)?;
+    let pieces = critical_path(&Recorded {
+        job,
+        recording: &recording,
+        starts: &played.starts,
+        finish: &played.finish,
+        end: played.end,
+        iteration: played.iteration,
+    });
+    let iteration = Picos::from(played.iteration);
+    let path = Path { prepared, job, places: places(prepared, fold), pieces };
+    let shares = path.shares(iteration);
+    let card_types = path.card_types(iteration);
+    let sentences = sentences(&path, iteration, &shares, &card_types);
+    Ok(Explanation {
+        title: prepared.scenario.question.clone(),
+        iteration,
+        sentences,
+        shares,
+        card_types,
+        hop_count: path.pieces.windows(2).filter(|pair| pair[0].rank != pair[1].rank).count()
+            as u64,
+        baseline: BASELINE,
+    })
+}
+
+/// By rank of the replayed job, where it sits: of several taken as one, where the first does.
+fn places(prepared: &Prepared, fold: Option<&Fold>) -> Vec<Place> {
+    let all = &prepared.lowered.places;
+    let Some(fold) = fold else { return all.clone() };
+    let mut places: Vec<Option<Place>> = vec![None; fold.job().ranks.len()];
+    for (rank, &place) in (0..).map(RankId).zip(all) {
+        places[fold.rank(rank).0 as usize].get_or_insert(place);
+    }
+    places.into_iter().flatten().collect()
+}
+
+struct Path<'a> {
+    prepared: &'a Prepared<'a>,
+    job: &'a Job,
+    places: Vec<Place>,
+    /// The last first.
+    pieces: Vec<Piece>,
+}
+
+impl Path<'_> {
+    fn place(&self, rank: RankId) -> Place {
+        self.places[rank.0 as usize]
+    }
+
+    fn card(&self, rank: RankId) -> &str {
+        &self.prepared.cluster.device(self.place(rank).gpu).id
+    }
+
+    fn kind(&self, kind: Kind) -> (&'static str, String) {
+        match kind {
+            Kind::Compute(name) => {
+                let name = self.job.name(name);
+                let whole = Activity::of_name(name).map(|(activity, _)| activity.name(0));
+                ("compute", whole.unwrap_or_else(|| name.to_owned()))
+            }
+            Kind::SlowDown => ("slow-down", "overlap slow-down".to_owned()),
+            Kind::Transfer(comm) => {
+                let class = self.job.communicators[comm.0 as usize].class;
+                match Traffic::ALL[usize::from(class)] {
+                    Traffic::Launches => ("transfer", "launches by the host".to_owned()),
+                    traffic => ("transfer", format!("{} transfer", traffic.name())),
+                }
+            }
+        }
+    }
+
+    fn shares(&self, iteration: Picos) -> Vec<PathShare> {
+        let mut sums: BTreeMap<(u32, &str, &'static str, String), Picos> = BTreeMap::new();
+        for piece in &self.pieces {
+            let (sort, kind) = self.kind(piece.kind);
+            let key = (self.place(piece.rank).stage, self.card(piece.rank), sort, kind);
+            *sums.entry(key).or_default() += piece.length.into();
+        }
+        let mut shares: Vec<PathShare> = sums
+            .into_iter()
+            .map(|((stage_index, card, sort, kind), time)| PathShare {
+                stage_index,
+                card_id: card.to_owned(),
+                kind,
+                sort,
+                time,
+                path_ratio: time.share_of(iteration),
+            })
+            .collect();
+        shares.sort_by_key(|share| std::cmp::Reverse(share.time));
+        shares
+    }
+
+    fn card_types(&self, iteration: Picos) -> Vec<PathCard> {
+        let cluster = &self.prepared.cluster;
+        let all = &self.prepared.lowered.places;
+        let mut types: BTreeMap<&str, (&str, u32, Picos)> = BTreeMap::new();
+        for place in all {
+            let device = cluster.device(place.gpu);
+            types.entry(&device.id).or_insert((&device.name, 0, Picos::default())).1 += 1;
+        }
+        for piece in &self.pieces {
+            if let Some(row) = types.get_mut(self.card(piece.rank)) {
+                row.2 += piece.length.into();
+            }
+        }
+        let mut types: Vec<PathCard> = types
+            .into_iter()
+            .map(|(id, (name, cards, time))| PathCard {
+                card_id: id.to_owned(),
+                name: name.to_owned(),
+                time,
+                path_ratio: time.share_of(iteration),
+                card_ratio: f64::from(cards) / all.len() as f64,
+            })
+            .collect();
+        types.sort_by_key(|row| std::cmp::Reverse(row.time));
+        types
+    }
+}
+
+/// What there is to say, one thought each.
+fn sentences(
+    path: &Path,
+    iteration: Picos,
+    shares: &[PathShare],
+    cards: &[PathCard],
+) -> Vec<String> {
+    let mut sentences = vec![by_sort(iteration, shares)];
+    if let Some(last) = path.pieces.first() {
+        let (place, (_, kind)) = (path.place(last.rank), path.kind(last.kind));
+        sentences.push(format!(
+            "What ends last is {kind} on stage {} of pipeline {} ({}).",
+            place.stage,
+            place.pipeline,
+            path.prepared.cluster.device(place.gpu).name,
+        ));
+    }
+    if cards.len() > 1 {
+        sentences.extend(cards.iter().map(by_card));
+    }
+    let stages = by_stage(shares);
+    if stages.len() > 1
+        && let Some(&(stage, time)) = stages.first()
+    {
+        let own = shares.iter().find(|share| share.stage_index == stage);
+        let what = own.map_or(String::new(), |share| {
+            format!(", {} of it {}", number::percent(share.time.share_of(time)), share.kind)
+        });
+        sentences.push(format!(
+            "Stage {stage} has most of it, {}{what}.",
+            number::percent(time.share_of(iteration))
+        ));
+    }
+    sentences
+}
+
+/// Compute against transfers, the largest of these by name.
+fn by_sort(iteration: Picos, shares: &[PathShare]) -> String {
+    let mut transfers: BTreeMap<&str, Picos> = BTreeMap::new();
+    for share in shares.iter().filter(|share| share.sort == "transfer") {
+        *transfers.entry(&share.kind).or_default() += share.time;
+    }
+    let of = |sort: &str| -> Picos {
+        shares.iter().filter(|share| share.sort == sort).map(|share| share.time).sum()
+    };
+    let percent = |time: Picos| number::percent(time.share_of(iteration));
+    let mut parts = vec![format!("{} is compute", percent(of("compute")))];
+    if of("slow-down").share_of(iteration) >= TOLD {
+        parts.push(format!("{} its slow-down beside communication", percent(of("slow-down"))));
+    }
+    let mut transfers: Vec<(&str, Picos)> = transfers.into_iter().collect();
+    transfers.sort_by_key(|&(_, time)| std::cmp::Reverse(time));
+    transfers.retain(|(_, time)| time.share_of(iteration) >= TOLD);
+    parts.extend(transfers.into_iter().map(|(kind, time)| format!("{} {kind}", percent(time))));
+    let last = parts.pop().unwrap_or_default();
+    let list = if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) };
+    format!("Of the critical path {list}.")
+}
+
+/// Whether a type has more of the path than of the cards.
+fn by_card(card: &PathCard) -> String {
+    let (path, own) = (number::percent(card.path_ratio), number::percent(card.card_ratio));
+    let verdict = if card.path_ratio > 1.2 * card.card_ratio {
+        "; the others wait for it"
+    } else if card.path_ratio < 0.8 * card.card_ratio {
+        "; it waits for the others"
+    } else {
+        ""
+    };
+    format!("{} is {own} of the cards and has {path} of the path{verdict}.", card.name)
+}
+
+/// The path's time by stage, the longest first.
+fn by_stage(shares: &[PathShare]) -> Vec<(u32, Picos)> {
+    let mut stages: BTreeMap<u32, Picos> = BTreeMap::new();
+    for share in shares {
+        *stages.entry(share.stage_index).or_default() += share.time;
+    }
+    let mut stages: Vec<(u32, Picos)> = stages.into_iter().collect();
+    stages.sort_by_key(|&(_, time)| std::cmp::Reverse(time));
+    stages
+}

@@ -1,0 +1,21 @@
+//! `motley explain`.
+
+use motley::{json, load, prepare};
+use motley_attribution::{explain as explanation_of, explanation_text};
+
+use crate::args::{Explain, Format};
+use crate::exit::{CommandFailure, Exit, print, provenance, warn};
+
+pub(crate) fn explain(arguments: &Explain) -> Result<Exit, CommandFailure> {
+    let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
+    warn(&scenario);
+    let prepared = prepare(&scenario)?;
+    let explanation = explanation_of(&prepared)?;
+    match arguments.format {
+        Format::Text => print(&explanation_text(&explanation))?,
+        Format::Json => {
+            print(&json(&explanation, &provenance(&scenario)).map_err(anyhow::Error::from)?)?;
+        }
+    }
+    Ok(if prepared.out_of_memory().is_empty() { Exit::Ok } else { Exit::Gate })
+}

@@ -91,27 +91,47 @@ fn by_rank(job: &Job) -> impl Iterator<Item = Time> + '_ {
     job.ranks.iter().map(move |rank| of_program[rank.program.0 as usize])
 }
 
-/// What the iteration's work takes if it moves freely: if all of it took W_k card-seconds on cards of
-/// type k, n_k cards of each type are through with it after 1 / sum(n_k / W_k).
-///
-/// W_k is the compute of the same plan as if every card were of type k, so a type counts with the
-/// efficiency that it has on these operators, in these shapes, in its precision. On one type alone this is
-/// the mean.
-fn ideal(prepared: &Prepared, all: Sum) -> Result<Picos, SimulateError> {
+/// What the whole iteration's work takes on one type of card.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    /// The catalogue id of the type.
+    pub(crate) id: String,
+    /// Cards of it in the plan.
+    cards: u32,
+    /// In picoseconds of one card, were there no other.
+    pub(crate) card_seconds: u128,
+}
+
+/// By type of card in the plan, what the whole work takes on it: the compute of the same plan as if every
+/// card were of the type.
+pub(crate) fn work_by_type(prepared: &Prepared) -> Result<Vec<Work>, SimulateError> {
     let mut types: BTreeMap<&str, (GpuId, u32)> = BTreeMap::new();
     for place in &prepared.lowered.places {
         let device = prepared.cluster.device(place.gpu);
         types.entry(&device.id).or_insert((place.gpu, 0)).1 += 1;
     }
-    if types.len() <= 1 || all.picos == 0 {
+    let alone = types.len() == 1;
+    let work = |(id, (gpu, cards)): (&str, (GpuId, u32))| {
+        let sum = |job: &Job| by_rank(job).map(|time| u128::from(time.as_picos())).sum();
+        let card_seconds =
+            if alone { sum(&prepared.lowered.job) } else { sum(&prepared.lowered_as_if(gpu)?.job) };
+        Ok(Work { id: id.to_owned(), cards, card_seconds })
+    };
+    types.into_iter().map(work).collect()
+}
+
+/// What the iteration's work takes if it moves freely: if all of it took W_k card-seconds on cards of
+/// type k, n_k cards of each type are through with it after 1 / sum(n_k / W_k).
+///
+/// For W_k see [`work_by_type`]: a type counts with the
+/// efficiency that it has on these operators, in these shapes, in its precision. On one type alone this is
+/// the mean.
+fn ideal(prepared: &Prepared, all: Sum) -> Result<Picos, SimulateError> {
+    let works = work_by_type(prepared)?;
+    if works.len() <= 1 || all.picos == 0 {
         return Ok(all.mean());
     }
-    let mut rate = 0.0;
-    for &(gpu, cards) in types.values() {
-        let lowered = prepared.lowered_as_if(gpu)?;
-        let work: u128 = by_rank(&lowered.job).map(|time| u128::from(time.as_picos())).sum();
-        rate += f64::from(cards) / work as f64;
-    }
+    let rate: f64 = works.iter().map(|work| f64::from(work.cards) / work.card_seconds as f64).sum();
     Ok(Picos((1.0 / rate).round() as i64))
 }
 

@@ -31,7 +31,28 @@ pub struct Losses {
     pub links: Vec<LinkGain>,
 }
 
-/// What an iteration loses.
+/// What an iteration loses, to what.
+pub(crate) struct Divided {
+    pub(crate) waterfall: Waterfall,
+    balance: Balance,
+    /// The iteration without jitter and spread.
+    even: Picos,
+}
+
+pub(crate) fn divided(
+    prepared: &Prepared,
+    replays: &Replays,
+    order: Order,
+) -> Result<Divided, SimulateError> {
+    let job = nominal(prepared);
+    let even = Picos::from(prepared.replay_altered(&job, None, &mut Silent)?.iteration);
+    let balance = Balance::new(prepared)?;
+    let simulated = mean(&replays.runs);
+    let waterfall = Waterfall::new(simulated, (prepared, &job), even, &balance, order)?;
+    Ok(Divided { waterfall, balance, even })
+}
+
+/// What an iteration loses, to what, and where.
 ///
 /// # Errors
 /// As [`Prepared::replay_altered`].
@@ -40,19 +61,12 @@ pub fn losses(
     replays: &Replays,
     order: Order,
 ) -> Result<Losses, SimulateError> {
-    let simulated = mean(&replays.runs);
-    let job = nominal(prepared);
-    let even = Picos::from(prepared.replay_altered(&job, None, &mut Silent)?.iteration);
-    let balance = Balance::new(prepared)?;
-    let waterfall = Waterfall::new(simulated, (prepared, &job), even, &balance, order)?;
+    let Divided { waterfall, balance, even } = divided(prepared, replays, order)?;
+    let (simulated, ideal) = (waterfall.simulated, waterfall.ideal);
     let bubble = waterfall.loss_of(Part::Bubble);
     Ok(Losses {
         title: prepared.scenario.question.clone(),
-        slowdown_ratio: if waterfall.ideal.0 == 0 {
-            1.0
-        } else {
-            simulated.share_of(waterfall.ideal)
-        },
+        slowdown_ratio: if ideal.0 == 0 { 1.0 } else { simulated.share_of(ideal) },
         waste_ratio: waterfall.loss().share_of(simulated),
         bubble_ratio: bubble.share_of(waterfall.compute_only),
         pipelines: balance.pipelines,

@@ -1,10 +1,14 @@
 //! Answers as pages of text, as wide as the report's.
 
+mod compare;
 mod explanation;
 mod losses;
+mod whatif;
 
+pub use compare::comparison_text;
 pub use explanation::explanation_text;
 pub use losses::losses_text;
+pub use whatif::whatif_text;
 
 use motley_report::{WIDTH, number, wrap};
 

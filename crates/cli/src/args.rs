@@ -25,6 +25,10 @@ pub(crate) enum Command {
     Losses(Losses),
     /// Tell the critical path of an iteration in words, with its shares
     Explain(Explain),
+    /// Change one thing at a time and rank what each change gains
+    Whatif(WhatIf),
+    /// Hold one scenario against another: by how much they differ, and why
+    Compare(Compare),
     /// Check scenarios without simulating them: every mistake at once, and whether they fit
     Check(Check),
     /// Predict measured runs and say how far the predictions are off
@@ -93,6 +97,43 @@ pub(crate) struct Losses {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub scenario: ScenarioArguments,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley whatif`.
+#[derive(Debug, Args)]
+pub(crate) struct WhatIf {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// Also put one card in place of another, such as --swap v100-sxm2-32=a100-sxm-80
+    #[arg(long, value_name = "CARD=CARD")]
+    pub swap: Vec<String>,
+    /// Also give all nodes this NIC
+    #[arg(long, value_name = "NIC")]
+    pub nic: Vec<String>,
+    /// Also override fields, written as for --set; several that belong together with `;` between them
+    #[arg(long = "try", value_name = "PATH=VALUE[;...]")]
+    pub others: Vec<String>,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley compare`.
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The first scenario file
+    pub first: PathBuf,
+    /// The one that is held against it
+    pub second: PathBuf,
+    /// Override a field with RON text, in both scenarios
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Divide losses by Shapley values instead of in one order
+    #[arg(long)]
+    pub shapley: bool,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

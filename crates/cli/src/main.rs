@@ -3,6 +3,7 @@
 mod args;
 mod catalog;
 mod check;
+mod compare;
 mod exit;
 mod explain;
 mod export;
@@ -12,6 +13,7 @@ mod losses;
 mod progress;
 mod run;
 mod validate;
+mod whatif;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run),
         Command::Losses(losses) => losses::losses(&losses),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Whatif(whatif) => whatif::whatif(&whatif),
+        Command::Compare(compare) => compare::compare(&compare),
         Command::Check(check) => check::check(&check),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),

@@ -138,7 +138,9 @@ fn batches(scenario: &Scenario) -> Vec<Change> {
             *batch = batch.checked_mul(2).ok_or("the global batch is too large")?;
             match &mut raw.plan {
                 RawPlan::Uniform { micro_batches: RawSplit::Counts(counts), .. } => {
-                    counts.iter_mut().for_each(|count| *count = count.saturating_mul(2));
+                    for count in counts {
+                        *count = count.saturating_mul(2);
+                    }
                 }
                 RawPlan::Uniform { .. } => {}
                 RawPlan::Explicit { pipelines, .. } => {

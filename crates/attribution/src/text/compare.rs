@@ -53,18 +53,18 @@ fn asked(comparison: &Comparison) -> Vec<String> {
         .collect()
 }
 
-fn row(name: &str, cells: [String; 3]) -> String {
+fn row(name: &str, cells: &[String; 3]) -> String {
     cells.iter().fold(format!("{name:<22}"), |line, cell| format!("{line}{cell:>CELL$}"))
 }
 
 fn figures(first: &Figures, second: &Figures) -> Vec<String> {
     let both = [first, second];
-    let mut lines = vec![row("", ["first", "second", "second to first"].map(str::to_owned))];
+    let mut lines = vec![row("", &["first", "second", "second to first"].map(str::to_owned))];
     let mut add = |name: &str, text: &dyn Fn(&Figures) -> String, of: &dyn Fn(&Figures) -> f64| {
         let [one, other] = both.map(of);
         let change =
             if one > 0.0 { number::signed_percent(other / one - 1.0) } else { String::new() };
-        lines.push(row(name, [text(first), text(second), change]));
+        lines.push(row(name, &[text(first), text(second), change]));
     };
     add("iteration", &|it| time(it.iteration), &|it| it.iteration.as_secs_f64());
     if both.iter().all(|it| it.tokens_per_s.is_some()) {
@@ -86,15 +86,15 @@ fn figures(first: &Figures, second: &Figures) -> Vec<String> {
 
 fn parts(comparison: &Comparison) -> Vec<String> {
     let mut lines =
-        vec![row("Time of an iteration", ["first", "second", "difference"].map(str::to_owned))];
+        vec![row("Time of an iteration", &["first", "second", "difference"].map(str::to_owned))];
     let told = comparison.parts.iter().filter(|part| part.first.0 != 0 || part.second.0 != 0);
     for part in told {
         let cells = [time(part.first), time(part.second), signed(part.difference)];
-        lines.push(row(part.name, cells));
+        lines.push(row(part.name, &cells));
     }
     let (first, second) = (&comparison.first.figures, &comparison.second.figures);
     let cells = [time(first.iteration), time(second.iteration), signed(comparison.difference)];
-    lines.push(row("all", cells));
+    lines.push(row("all", &cells));
     lines
 }
 

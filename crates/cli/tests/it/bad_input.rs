@@ -32,7 +32,15 @@ fn is_calm(stderr: &str) {
 fn check(content: impl AsRef<[u8]>, mistakes: &[Mistake<'_>]) {
     let text = String::from_utf8_lossy(content.as_ref()).into_owned();
     let folder = folder_with("it.ron", content);
-    for arguments in [&["run", "it.ron"][..], &["check", "it.ron"], &["export", "dot", "it.ron"]] {
+    for arguments in [
+        &["run", "it.ron"][..],
+        &["check", "it.ron"],
+        &["losses", "it.ron"],
+        &["explain", "it.ron"],
+        &["whatif", "it.ron"],
+        &["compare", "it.ron", "it.ron"],
+        &["export", "dot", "it.ron"],
+    ] {
         let ran = motley(folder.path(), arguments);
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{arguments:?}");

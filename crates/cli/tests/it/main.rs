@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, with the value in the message")]
 
+mod attribution;
 mod bad_input;
 mod catalog;
 mod command;

@@ -132,6 +132,15 @@ pub fn without(job: &Job, switches: Switches) -> Job {
     job
 }
 
+/// The job with every card as fast as its type.
+pub(crate) fn even(job: &Job) -> Job {
+    let mut job = job.clone();
+    for rank in &mut job.ranks {
+        rank.slowness = 1.0;
+    }
+    job
+}
+
 /// Gives the communicators of traffic that is switched off calls that are over at once.
 fn silence(job: &mut Job, switches: Switches) {
     let off = |class: u8| {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use motley::{Prepared, SimulateError};
-use motley_engine::Fold;
-use motley_job::{Job, RankId};
+use motley_engine::{Fold, Jitter};
+use motley_job::{Job, Op, RankId};
 use motley_report::number;
 use motley_scheduler::{Activity, Place, Traffic};
 use serde::Serialize;
 
 use crate::Picos;
+use crate::counterfactual::even;
 use crate::critical_path::{Kind, Piece, Recorded, critical_path};
 use crate::recording::Recording;
 
@@ -72,15 +73,71 @@ const TOLD: f64 = 0.001;
 
 const BASELINE: &str = "the first iteration as simulated, jitter and spread included";
 
-/// What the end of the first iteration waited for.
+const BASELINE_EVEN: &str =
+    "the iteration without jitter and spread; with them it has too many steps to be kept";
+
+/// Why there is no explanation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExplainError {
+    /// The scenario cannot be simulated.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// What happens in an iteration is too much to be kept.
+    #[error(
+        "an iteration has {steps} steps, more than the {most} that are kept to find the critical path; ask with fewer replicas"
+    )]
+    TooLong {
+        /// Computations and waits of all ranks that have to be told apart.
+        steps: u64,
+        /// How many are kept.
+        most: u64,
+    },
+}
+
+/// Steps that are kept: 24 bytes each, so 2.4 GB.
+const KEPT: u64 = 100_000_000;
+
+/// What the end of the first iteration waited for. Where its ranks are too many to be told apart, that of
+/// the iteration without jitter and spread.
 ///
 /// # Errors
-/// As [`Prepared::replay_altered`].
-pub fn explain(prepared: &Prepared) -> Result<Explanation, SimulateError> {
+/// If that, too, is too much to be kept; else as [`Prepared::replay_altered`].
+pub fn explain(prepared: &Prepared) -> Result<Explanation, ExplainError> {
+    explain_within(prepared, KEPT)
+}
+
+fn explain_within(prepared: &Prepared, most: u64) -> Result<Explanation, ExplainError> {
     let fold = prepared.fold();
     let job = fold.map_or(&prepared.lowered.job, Fold::job);
+    if steps(job) <= most {
+        return Ok(path_of(prepared, (job, fold), prepared.jitter(), BASELINE)?);
+    }
+    let even = even(&prepared.lowered.job);
+    let fold = Fold::of(&even);
+    let job = fold.as_ref().map_or(&even, Fold::job);
+    let steps = steps(job);
+    if steps > most {
+        return Err(ExplainError::TooLong { steps, most });
+    }
+    Ok(path_of(prepared, (job, fold.as_ref()), None, BASELINE_EVEN)?)
+}
+
+/// Computations and waits of all ranks, at most.
+fn steps(job: &Job) -> u64 {
+    let of_program = job.program_sums(|op| u64::from(!matches!(op, Op::Issue { .. })));
+    job.ranks.iter().map(|rank| of_program[rank.program.0 as usize]).sum()
+}
+
+/// The critical path of a job of the scenario.
+fn path_of(
+    prepared: &Prepared,
+    (job, fold): (&Job, Option<&Fold>),
+    jitter: Option<Jitter>,
+    baseline: &'static str,
+) -> Result<Explanation, SimulateError> {
     let mut recording = Recording::new(job);
-    let played = prepared.replay_altered(job, prepared.jitter(), &mut recording)?;
+    let played = prepared.replay_altered(job, jitter, &mut recording)?;
     let pieces = critical_path(&Recorded {
         job,
         recording: &recording,
@@ -102,7 +159,7 @@ pub fn explain(prepared: &Prepared) -> Result<Explanation, SimulateError> {
         card_types,
         hop_count: path.pieces.windows(2).filter(|pair| pair[0].rank != pair[1].rank).count()
             as u64,
-        baseline: BASELINE,
+        baseline,
     })
 }
 
@@ -283,4 +340,39 @@ fn by_stage(shares: &[PathShare]) -> Vec<(u32, Picos)> {
     let mut stages: Vec<(u32, Picos)> = stages.into_iter().collect();
     stages.sort_by_key(|&(_, time)| std::cmp::Reverse(time));
     stages
+}
+
+#[cfg(test)]
+mod tests {
+    use motley::{Scenario, load_text, prepare};
+
+    use super::*;
+
+    fn scenario(noise: &str) -> Scenario {
+        let text = format!(
+            r#"Scenario(
+                cluster: (groups: [(design: "dgx-h100", count: 2)], fabric: (technology: InfiniBand)),
+                model: Preset("gpt3-350m"),
+                training: (global_batch: 16, sequence_length: 1024, precision: Bf16),
+                plan: Uniform(dp: 16, tp: 1, pp: 1, micro_batch_size: 1),
+                {noise}
+            )"#
+        );
+        load_text("test.ron", &text, &[]).expect("a scenario that is accepted")
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_kept_is_told_without_deviations() {
+        let (noisy, calm) = (scenario("noise: (card_spread: 0.05)"), scenario(""));
+        let [noisy, calm] = [&noisy, &calm].map(|it| prepare(it).expect("it can be lowered"));
+        let all = steps(&noisy.lowered.job);
+        let within = |prepared: &Prepared, most| explain_within(prepared, most);
+        let whole = within(&noisy, all).expect("it is kept");
+        let even = within(&noisy, all - 1).expect("all cards are one");
+        let expected = within(&calm, all).expect("it is kept");
+        assert_eq!((whole.baseline, even.baseline), (BASELINE, BASELINE_EVEN));
+        assert_eq!((&even.shares, even.iteration), (&expected.shares, expected.iteration));
+        assert!(whole.iteration > even.iteration);
+        assert!(matches!(within(&noisy, 1), Err(ExplainError::TooLong { most: 1, .. })));
+    }
 }

@@ -10,6 +10,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
 use crate::Picos;
+use crate::counterfactual::even;
 
 /// What an iteration would gain if links carried any number of bytes at once: all of one kind, or all.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,10 +69,7 @@ impl LinkGain {
 
 /// The job with every card as fast as its type and these links free.
 fn freed(job: &Job, is_free: impl Fn(LinkId) -> bool) -> Job {
-    let mut job = job.clone();
-    for rank in &mut job.ranks {
-        rank.slowness = 1.0;
-    }
+    let mut job = even(job);
     // What a library reaches on a connection is a share of what its links would carry idle: by
     // footprint, how much more that is without the free ones.
     let more: Vec<f64> = job

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::balance::{Balance, PipelineBalance};
 use crate::waterfall::nominal;
-use crate::{CardSeconds, LinkGain, Order, Part, Picos, Waterfall};
+use crate::{CardSeconds, LinkGain, Measure, Metric, Order, Picos, Waterfall};
 
 /// What an iteration loses, to what, and where. Serialises to JSON; every number's name ends in its
 /// unit.
@@ -17,18 +17,22 @@ pub struct Losses {
     pub title: Option<String>,
     /// From the simulated iteration down to the ideal one.
     pub waterfall: Waterfall,
-    /// Simulated over ideal iteration time.
-    pub slowdown_ratio: f64,
-    /// The share of the iteration that is lost: 1 - ideal / simulated.
-    pub waste_ratio: f64,
-    /// The share of the bubble in the iteration without communication.
-    pub bubble_ratio: f64,
+    /// The field's figures of loss.
+    pub metrics: Vec<Metric>,
     /// How compute is spread inside pipelines.
     pub pipelines: Vec<PipelineBalance>,
     /// Where the time of cards goes, by type.
     pub card_types: Vec<CardSeconds>,
     /// What faster links of each kind would gain, the largest gain first.
     pub links: Vec<LinkGain>,
+}
+
+impl Losses {
+    /// One of the figures of loss.
+    pub fn metric(&self, measure: Measure) -> f64 {
+        let found = self.metrics.iter().find(|row| row.metric == measure);
+        found.map_or(0.0, |row| row.value_ratio)
+    }
 }
 
 /// What an iteration loses, to what.
@@ -62,13 +66,9 @@ pub fn losses(
     order: Order,
 ) -> Result<Losses, SimulateError> {
     let Divided { waterfall, balance, even } = divided(prepared, replays, order)?;
-    let (simulated, ideal) = (waterfall.simulated, waterfall.ideal);
-    let bubble = waterfall.loss_of(Part::Bubble);
     Ok(Losses {
         title: prepared.scenario.question.clone(),
-        slowdown_ratio: if ideal.0 == 0 { 1.0 } else { simulated.share_of(ideal) },
-        waste_ratio: waterfall.loss().share_of(simulated),
-        bubble_ratio: bubble.share_of(waterfall.compute_only),
+        metrics: Metric::list(&waterfall, replays, &balance.pipelines),
         pipelines: balance.pipelines,
         card_types: CardSeconds::list(prepared, &replays.runs),
         links: LinkGain::list(prepared, even)?,

@@ -7,6 +7,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::{Serialize, Serializer};
 
 use crate::balance::Balance;
+use crate::counterfactual::even;
 use crate::shapley::{self, Game};
 use crate::{Picos, Switch, Switches, without};
 
@@ -254,9 +255,6 @@ pub(crate) fn nominal(prepared: &Prepared) -> Job {
             None => Fold::of(job).map_or_else(|| job.clone(), Fold::into_job),
         };
     }
-    let mut even = job.clone();
-    for rank in &mut even.ranks {
-        rank.slowness = 1.0;
-    }
+    let even = even(job);
     Fold::of(&even).map_or(even, Fold::into_job)
 }

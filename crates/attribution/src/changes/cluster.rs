@@ -64,8 +64,9 @@ pub(super) fn suggested(prepared: &Prepared) -> Vec<Change> {
         }
     }
     for device in types.values().filter(|device| device.nvlink.is_some()) {
-        let what = format!("NVLink of {} twice as fast", device.name);
-        list.push(Change::spec(scenario, "nvlink", what, |scenario| {
+        let links = device.vendor.card_links();
+        let what = format!("{links} of {} twice as fast", device.name);
+        list.push(Change::spec(scenario, "card_links", what, |scenario| {
             let groups = scenario.cluster.groups.iter_mut();
             for group in groups.filter(|group| group.device.id == device.id) {
                 if let Some(nvlink) = &mut group.device.nvlink {

@@ -4,7 +4,7 @@ use motley_report::{WIDTH, number, wrap};
 use motley_scheduler::Traffic;
 
 use super::{page, time, title};
-use crate::{CardSeconds, LinkGain, Losses, Order, Picos, Waterfall};
+use crate::{CardSeconds, LinkGain, Losses, Measure, Order, Picos, Waterfall};
 
 /// Types of cards beside each other.
 const COLUMNS: usize = 4;
@@ -22,6 +22,7 @@ pub fn losses_text(losses: &Losses) -> String {
     for types in losses.card_types.chunks(COLUMNS) {
         lines.extend(card_types(types));
     }
+    lines.extend(metrics(losses));
     lines.extend(links(losses));
     page(&lines)
 }
@@ -34,8 +35,8 @@ fn ends(losses: &Losses) -> Vec<String> {
     let lost = format!(
         "{}, {} of the iteration; it takes {} times the ideal",
         time(waterfall.loss()),
-        number::percent(losses.waste_ratio),
-        number::four_digits(losses.slowdown_ratio),
+        number::percent(losses.metric(Measure::Waste)),
+        number::four_digits(losses.metric(Measure::Slowdown)),
     );
     lines.extend(wrap::labelled("Lost", &lost));
     lines
@@ -95,6 +96,19 @@ fn card_types(types: &[CardSeconds]) -> Vec<String> {
     share("done early", &|card| card.done);
     lines.push(String::new());
     lines
+}
+
+/// Those figures that the lines above do not show.
+fn metrics(losses: &Losses) -> Vec<String> {
+    let shown = [Measure::HeterogeneityLoss, Measure::BubbleFraction, Measure::StageImbalance];
+    let told = losses.metrics.iter().filter(|row| shown.contains(&row.metric));
+    told.enumerate()
+        .flat_map(|(position, row)| {
+            let label = if position == 0 { "Metrics" } else { "" };
+            let value = number::percent(row.value_ratio);
+            wrap::labelled(label, &format!("{} {value} {}", row.metric.name(), row.baseline))
+        })
+        .collect()
 }
 
 fn links(losses: &Losses) -> Vec<String> {

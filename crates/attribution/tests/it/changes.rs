@@ -76,7 +76,7 @@ fn gains_are_those_of_scenarios_changed_by_hand() {
 #[test]
 fn faster_links_never_lose_where_nothing_else_changes() {
     let answer = of(&mixed(), &Wishes::default());
-    for gain in answer.gains.iter().filter(|gain| gain.sort == "nvlink" || gain.sort == "nic") {
+    for gain in answer.gains.iter().filter(|gain| gain.sort == "card_links" || gain.sort == "nic") {
         assert!(gain.gain_ratio > -1e-3, "{gain:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Losses that can be worked out by hand.
 
-use motley_attribution::{Losses, Order, Part, Picos, Switch};
+use motley_attribution::{Losses, Measure, Order, Part, Picos, Switch};
 
 use crate::setup::{HEADLESS, lost, near, scenario, text};
 
@@ -24,7 +24,7 @@ fn check_bubble(stages: u32, micro_batches: u32, chunks: u32, schedule: &str) {
     );
     let losses = of(r#"(design: "dgx-h100", count: 1)"#, replicas * micro_batches, &plan, "");
     let (p, m, v) = (f64::from(stages), f64::from(micro_batches), f64::from(chunks));
-    near(losses.bubble_ratio, (p - 1.0) / (v * m + p - 1.0), 0.02, schedule);
+    near(losses.metric(Measure::BubbleFraction), (p - 1.0) / (v * m + p - 1.0), 0.02, schedule);
     assert_eq!(losses.waterfall.loss_of(Part::ComputeHeterogeneity), Picos(0));
     assert_eq!(losses.waterfall.loss_of(Part::DataParallelStraggling), Picos(0));
     assert_eq!(losses.waterfall.loss_of(Part::Spread), Picos(0));

@@ -59,8 +59,9 @@ const MORE: [&str; 6] = [
     "ep: 2, etp: 1, sequence_parallel: true,",
 ];
 
-const NOISES: [&str; 4] = [
+const NOISES: [&str; 5] = [
     "",
+    "fidelity: Pairwise",
     "",
     "noise: (kernel_jitter: 0.1, card_spread: 0.05), iterations: 2",
     "noise: (card_spread: 0.05, pace: Slowest)",

@@ -35,7 +35,7 @@ fn pages_are_as_accepted_and_fit_a_terminal() {
             assert!(line.chars().count() <= 80, "{arguments:?}: {line:?}");
             assert_eq!(line.trim_end(), line, "{arguments:?}");
         }
-        all.push_str(&format!("$ motley {}\n{page}\n", arguments.join(" ")));
+        all.extend(["$ motley ", &arguments.join(" "), "\n", &page, "\n"]);
     }
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/attribution.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

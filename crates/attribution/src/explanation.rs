@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use motley::{Prepared, SimulateError};
 use motley_engine::{Fold, Jitter};
 use motley_job::{Job, Op, RankId};
-use motley_report::number;
 use motley_scheduler::{Activity, Place, Traffic};
 use serde::Serialize;
 
@@ -13,12 +12,15 @@ use crate::Picos;
 use crate::counterfactual::even;
 use crate::critical_path::{Kind, Piece, Recorded, critical_path};
 use crate::recording::Recording;
+use crate::sentences::sentences;
 
 /// What the iteration's end waited for. Serialises to JSON; every number's name ends in its unit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// The question that the scenario asks.
     pub title: Option<String>,
+    /// Every card holds what it needs. If not, times are those of cards with more memory.
+    pub fits: bool,
     /// Time of the iteration whose path it is: the first.
     #[serde(rename = "iteration_time_s")]
     pub iteration: Picos,
@@ -67,9 +69,6 @@ pub struct PathCard {
     /// Its share of the cards of the plan.
     pub card_ratio: f64,
 }
-
-/// Smaller shares are not put in words.
-const TOLD: f64 = 0.001;
 
 const BASELINE: &str = "the first iteration as simulated, jitter and spread included";
 
@@ -153,6 +152,7 @@ fn path_of(
     let sentences = sentences(&path, iteration, &shares, &card_types);
     Ok(Explanation {
         title: prepared.scenario.question.clone(),
+        fits: prepared.out_of_memory().is_empty(),
         iteration,
         sentences,
         shares,
@@ -174,16 +174,16 @@ fn places(prepared: &Prepared, fold: Option<&Fold>) -> Vec<Place> {
     places.into_iter().flatten().collect()
 }
 
-struct Path<'a> {
-    prepared: &'a Prepared<'a>,
+pub(crate) struct Path<'a> {
+    pub(crate) prepared: &'a Prepared<'a>,
     job: &'a Job,
     places: Vec<Place>,
     /// The last first.
-    pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Piece>,
 }
 
 impl Path<'_> {
-    fn place(&self, rank: RankId) -> Place {
+    pub(crate) fn place(&self, rank: RankId) -> Place {
         self.places[rank.0 as usize]
     }
 
@@ -191,7 +191,7 @@ impl Path<'_> {
         &self.prepared.cluster.device(self.place(rank).gpu).id
     }
 
-    fn kind(&self, kind: Kind) -> (&'static str, String) {
+    pub(crate) fn kind(&self, kind: Kind) -> (&'static str, String) {
         match kind {
             Kind::Compute(name) => {
                 let name = self.job.name(name);
@@ -257,89 +257,6 @@ impl Path<'_> {
         types.sort_by_key(|row| std::cmp::Reverse(row.time));
         types
     }
-}
-
-/// What there is to say, one thought each.
-fn sentences(
-    path: &Path,
-    iteration: Picos,
-    shares: &[PathShare],
-    cards: &[PathCard],
-) -> Vec<String> {
-    let mut sentences = vec![by_sort(iteration, shares)];
-    if let Some(last) = path.pieces.first() {
-        let (place, (_, kind)) = (path.place(last.rank), path.kind(last.kind));
-        sentences.push(format!(
-            "What ends last is {kind} on stage {} of pipeline {} ({}).",
-            place.stage,
-            place.pipeline,
-            path.prepared.cluster.device(place.gpu).name,
-        ));
-    }
-    if cards.len() > 1 {
-        sentences.extend(cards.iter().map(by_card));
-    }
-    let stages = by_stage(shares);
-    if stages.len() > 1
-        && let Some(&(stage, time)) = stages.first()
-    {
-        let own = shares.iter().find(|share| share.stage_index == stage);
-        let what = own.map_or(String::new(), |share| {
-            format!(", {} of it {}", number::percent(share.time.share_of(time)), share.kind)
-        });
-        sentences.push(format!(
-            "Stage {stage} has most of it, {}{what}.",
-            number::percent(time.share_of(iteration))
-        ));
-    }
-    sentences
-}
-
-/// Compute against transfers, the largest of these by name.
-fn by_sort(iteration: Picos, shares: &[PathShare]) -> String {
-    let mut transfers: BTreeMap<&str, Picos> = BTreeMap::new();
-    for share in shares.iter().filter(|share| share.sort == "transfer") {
-        *transfers.entry(&share.kind).or_default() += share.time;
-    }
-    let of = |sort: &str| -> Picos {
-        shares.iter().filter(|share| share.sort == sort).map(|share| share.time).sum()
-    };
-    let percent = |time: Picos| number::percent(time.share_of(iteration));
-    let mut parts = vec![format!("{} is compute", percent(of("compute")))];
-    if of("slow-down").share_of(iteration) >= TOLD {
-        parts.push(format!("{} its slow-down beside communication", percent(of("slow-down"))));
-    }
-    let mut transfers: Vec<(&str, Picos)> = transfers.into_iter().collect();
-    transfers.sort_by_key(|&(_, time)| std::cmp::Reverse(time));
-    transfers.retain(|(_, time)| time.share_of(iteration) >= TOLD);
-    parts.extend(transfers.into_iter().map(|(kind, time)| format!("{} {kind}", percent(time))));
-    let last = parts.pop().unwrap_or_default();
-    let list = if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) };
-    format!("Of the critical path {list}.")
-}
-
-/// Whether a type has more of the path than of the cards.
-fn by_card(card: &PathCard) -> String {
-    let (path, own) = (number::percent(card.path_ratio), number::percent(card.card_ratio));
-    let verdict = if card.path_ratio > 1.2 * card.card_ratio {
-        "; the others wait for it"
-    } else if card.path_ratio < 0.8 * card.card_ratio {
-        "; it waits for the others"
-    } else {
-        ""
-    };
-    format!("{} is {own} of the cards and has {path} of the path{verdict}.", card.name)
-}
-
-/// The path's time by stage, the longest first.
-fn by_stage(shares: &[PathShare]) -> Vec<(u32, Picos)> {
-    let mut stages: BTreeMap<u32, Picos> = BTreeMap::new();
-    for share in shares {
-        *stages.entry(share.stage_index).or_default() += share.time;
-    }
-    let mut stages: Vec<(u32, Picos)> = stages.into_iter().collect();
-    stages.sort_by_key(|&(_, time)| std::cmp::Reverse(time));
-    stages
 }
 
 #[cfg(test)]

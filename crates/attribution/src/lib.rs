@@ -25,6 +25,7 @@ mod losses;
 mod metrics;
 mod picos;
 mod recording;
+mod sentences;
 mod shapley;
 mod text;
 mod waterfall;

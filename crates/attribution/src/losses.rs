@@ -15,6 +15,8 @@ use crate::{CardSeconds, LinkGain, Measure, Metric, Order, Picos, Waterfall};
 pub struct Losses {
     /// The question that the scenario asks.
     pub title: Option<String>,
+    /// Every card holds what it needs. If not, times are those of cards with more memory.
+    pub fits: bool,
     /// From the simulated iteration down to the ideal one.
     pub waterfall: Waterfall,
     /// The field's figures of loss.
@@ -68,6 +70,7 @@ pub fn losses(
     let Divided { waterfall, balance, even } = divided(prepared, replays, order)?;
     Ok(Losses {
         title: prepared.scenario.question.clone(),
+        fits: prepared.out_of_memory().is_empty(),
         metrics: Metric::list(&waterfall, replays, &balance.pipelines),
         pipelines: balance.pipelines,
         card_types: CardSeconds::list(prepared, &replays.runs),

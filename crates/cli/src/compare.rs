@@ -4,7 +4,7 @@ use motley::{json, load, prepare};
 use motley_attribution::{Order, compare as comparison_of, comparison_text};
 
 use crate::args::{Compare, Format};
-use crate::exit::{CommandFailure, Exit, print, provenance, warn};
+use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
 
 pub(crate) fn compare(arguments: &Compare) -> Result<Exit, CommandFailure> {
     let paths = [&arguments.first, &arguments.second];
@@ -24,6 +24,6 @@ pub(crate) fn compare(arguments: &Compare) -> Result<Exit, CommandFailure> {
             print(&json(&comparison, &provenance(&first)).map_err(anyhow::Error::from)?)?;
         }
     }
-    let fit = [&comparison.first, &comparison.second].iter().all(|side| side.figures.fits);
-    Ok(if fit { Exit::Ok } else { Exit::Gate })
+    let [first, second] = prepared.each_ref().map(gate);
+    Ok(if first == Exit::Ok { second } else { first })
 }

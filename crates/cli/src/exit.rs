@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use motley::{Failure, Provenance, Scenario, SimulateError};
+use motley::{Failure, Prepared, Provenance, Scenario, SimulateError};
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,15 @@ pub(crate) fn warn(scenario: &Scenario) {
     if !scenario.warnings.is_empty() {
         remark(scenario.warnings.render(&scenario.source, color()).trim_end());
     }
+}
+
+/// The exit code of an answer about a scenario; says on standard error what does not fit into memory.
+pub(crate) fn gate(prepared: &Prepared) -> Exit {
+    let short = prepared.out_of_memory();
+    for row in &short {
+        remark(&format!("does not fit: {row}; figures as if it did"));
+    }
+    if short.is_empty() { Exit::Ok } else { Exit::Gate }
 }
 
 /// What an answer is made from and by.

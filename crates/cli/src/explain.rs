@@ -4,7 +4,7 @@ use motley::{json, load, prepare};
 use motley_attribution::{ExplainError, explain as explanation_of, explanation_text};
 
 use crate::args::{Explain, Format};
-use crate::exit::{CommandFailure, Exit, print, provenance, warn};
+use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
 
 pub(crate) fn explain(arguments: &Explain) -> Result<Exit, CommandFailure> {
     let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
@@ -20,5 +20,5 @@ pub(crate) fn explain(arguments: &Explain) -> Result<Exit, CommandFailure> {
             print(&json(&explanation, &provenance(&scenario)).map_err(anyhow::Error::from)?)?;
         }
     }
-    Ok(if prepared.out_of_memory().is_empty() { Exit::Ok } else { Exit::Gate })
+    Ok(gate(&prepared))
 }

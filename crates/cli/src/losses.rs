@@ -5,7 +5,7 @@ use motley_attribution::{Order, losses as losses_of, losses_text};
 use motley_engine::Silent;
 
 use crate::args::{Format, Losses};
-use crate::exit::{CommandFailure, Exit, print, provenance, warn};
+use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
 
 pub(crate) fn losses(arguments: &Losses) -> Result<Exit, CommandFailure> {
     let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
@@ -20,5 +20,5 @@ pub(crate) fn losses(arguments: &Losses) -> Result<Exit, CommandFailure> {
             print(&json(&losses, &provenance(&scenario)).map_err(anyhow::Error::from)?)?;
         }
     }
-    Ok(if prepared.out_of_memory().is_empty() { Exit::Ok } else { Exit::Gate })
+    Ok(gate(&prepared))
 }

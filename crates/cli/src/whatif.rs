@@ -4,7 +4,7 @@ use motley::{Failure, Scenario, json, load, prepare};
 use motley_attribution::{WhatIfError, Wishes, what_if, whatif_text};
 
 use crate::args::{Format, ScenarioArguments, WhatIf};
-use crate::exit::{CommandFailure, Exit, print, provenance, warn};
+use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
 
 pub(crate) fn whatif(arguments: &WhatIf) -> Result<Exit, CommandFailure> {
     let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
@@ -24,7 +24,7 @@ pub(crate) fn whatif(arguments: &WhatIf) -> Result<Exit, CommandFailure> {
             print(&json(&answer, &provenance(&scenario)).map_err(anyhow::Error::from)?)?;
         }
     }
-    Ok(if answer.as_it_is.fits { Exit::Ok } else { Exit::Gate })
+    Ok(gate(&prepared))
 }
 
 fn swap(text: &str) -> Result<(String, String), CommandFailure> {

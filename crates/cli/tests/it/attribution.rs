@@ -120,7 +120,7 @@ fn exit_codes() {
     for command in ["losses", "explain", "whatif"] {
         check(&[command, "none.ron"], 74, "cannot read none.ron");
         check(&[command, "it.ron", "--set", "plan.dp=3"], 2, "error");
-        check(&[command, "it.ron", "--set", r#"model=Preset("llama-2-70b")"#], 1, "");
+        check(&[command, "it.ron", "--set", r#"model=Preset("llama-2-70b")"#], 1, "does not fit");
     }
     check(&["compare", "it.ron", "none.ron"], 74, "cannot read none.ron");
     check(&["whatif", "it.ron", "--swap", "v100"], 2, "is not CARD=CARD");

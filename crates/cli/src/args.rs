@@ -208,7 +208,7 @@ pub(crate) enum CatalogKind {
     Nodes,
     /// Network interfaces
     Nics,
-    /// Shapes of the fabric between nodes
+    /// Networks of known clusters
     Fabrics,
     /// Model presets
     Models,

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use motley_hardware::{Catalog as Hardware, Device, MathPath, Nic, NodeDesign, ScaleUp};
+use motley_hardware::{
+    Catalog as Hardware, Citation, Device, Fabric, FabricShape, MathPath, Nic, NodeDesign, ScaleUp,
+};
+use motley_scenario::raw::WrittenFabric;
 use motley_workload::Preset;
 use serde::Serialize;
 
@@ -51,7 +54,9 @@ fn title(kind: CatalogKind) -> &'static str {
         }
         CatalogKind::Nodes => "Node designs: cards, links between them, NICs",
         CatalogKind::Nics => "Network interfaces",
-        CatalogKind::Fabrics => "Fabrics",
+        CatalogKind::Fabrics => {
+            "Fabrics of known clusters: technology, shape, oversubscription, routing, NIC"
+        }
         CatalogKind::Models => "Models: parameters",
         CatalogKind::Sources => "Sources",
     }
@@ -77,7 +82,7 @@ fn listing(hardware: &Hardware, kind: CatalogKind, format: Format) -> String {
         CatalogKind::Devices => hardware.devices.values().map(device_line).collect(),
         CatalogKind::Nodes => hardware.nodes.values().map(node_line).collect(),
         CatalogKind::Nics => hardware.nics.values().map(nic_line).collect(),
-        CatalogKind::Fabrics => FABRICS.iter().map(fabric_line).collect(),
+        CatalogKind::Fabrics => hardware.fabrics.values().map(fabric_line).collect(),
         CatalogKind::Models => Preset::all().iter().map(model_line).collect(),
         CatalogKind::Sources => hardware
             .sources
@@ -218,37 +223,26 @@ fn nic_line(nic: &Nic) -> Line {
     }
 }
 
-/// A shape of the fabric, as a scenario writes it.
-#[derive(Serialize)]
-struct Fabric {
-    id: &'static str,
-    written: &'static str,
-    description: &'static str,
-}
-
-const FABRICS: [Fabric; 3] = [
-    Fabric {
-        id: "SingleSwitch",
-        written: "SingleSwitch",
-        description: "all NICs on one switch that does not block",
-    },
-    Fabric {
-        id: "LeafSpine",
-        written: "LeafSpine(nodes_per_leaf: n, spines: m)",
-        description: "a leaf switch for n nodes, m spines, uplinks oversubscribed or not",
-    },
-    Fabric {
-        id: "RailOptimized",
-        written: "RailOptimized(nodes_per_pod: n, spines: m)",
-        description: "NIC i of every node of a pod on leaf i",
-    },
-];
-
 fn fabric_line(fabric: &Fabric) -> Line {
+    let shape = match *fabric.shape.get() {
+        FabricShape::SingleSwitch => "one switch".to_owned(),
+        FabricShape::LeafSpine { nodes_per_leaf, .. } => {
+            format!("leaves of {nodes_per_leaf} nodes")
+        }
+        FabricShape::RailOptimized { nodes_per_pod, .. } => {
+            format!("rails, pods of {nodes_per_pod} nodes")
+        }
+    };
     Line {
-        id: fabric.id.to_owned(),
-        columns: vec![fabric.written.to_owned()],
-        description: fabric.description.to_owned(),
+        id: fabric.id.clone(),
+        columns: vec![
+            format!("{:?}", fabric.technology.get()),
+            shape,
+            format!("{}:1", fabric.oversubscription.get()),
+            format!("{:?}", fabric.routing.get()),
+            fabric.nic.get().clone(),
+        ],
+        description: fabric.name.clone(),
         entry: value(fabric),
     }
 }
@@ -268,6 +262,10 @@ fn entry(
             whole(hardware.node(id), "node design", id, hardware.nodes.keys(), format)
         }
         CatalogKind::Nics => whole(hardware.nic(id), "NIC", id, hardware.nics.keys(), format),
+        CatalogKind::Fabrics => match hardware.fabric(id) {
+            Some(fabric) if format == Format::Text => Ok(fabric_text(fabric, hardware)),
+            found => whole(found, "fabric", id, hardware.fabrics.keys(), format),
+        },
         CatalogKind::Sources => {
             whole(hardware.source(id), "source", id, hardware.sources.keys(), format)
         }
@@ -280,11 +278,21 @@ fn entry(
                 _ => whole(found.map(|preset| &preset.model), "model", id, known(), format),
             }
         }
-        CatalogKind::Fabrics => {
-            let found = FABRICS.iter().find(|fabric| fabric.id == id);
-            whole(found, "fabric", id, FABRICS.iter().map(|fabric| fabric.id), format)
-        }
     }
+}
+
+/// A fabric with its sources, as a scenario writes it.
+fn fabric_text(fabric: &Fabric, hardware: &Hardware) -> String {
+    let mut text = format!("// {}\n// NIC {}\n", fabric.name, fabric.nic.get());
+    for Citation { field, status, source } in fabric.citations() {
+        let _ = writeln!(text, "// {field} {status}: {source}");
+    }
+    for note in &fabric.notes {
+        let _ = writeln!(text, "// {note}");
+    }
+    text.push_str(&WrittenFabric::of(fabric, hardware).to_ron());
+    text.push('\n');
+    text
 }
 
 /// A model with its sources, as a scenario writes it.

@@ -6,7 +6,7 @@ mod common;
 
 use common::{MIB, cluster, communicator, group, nodes, whole};
 use motley_collectives::{Algorithm, CollectiveKind, Group, Protocol};
-use motley_topology::FabricShape;
+use motley_hardware::FabricShape;
 use proptest::prelude::*;
 
 const KINDS: [CollectiveKind; 4] = [

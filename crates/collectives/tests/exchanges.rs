@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use common::{MIB, cards, cluster, exchanging, group, members, nodes};
 use motley_collectives::Fidelity::{Bundled, Pairwise};
 use motley_collectives::{Algorithm, CollectiveKind, Crossing, Group, Layouts, Protocol};
+use motley_hardware::FabricShape;
 use motley_job::Footprint;
-use motley_topology::{Cluster, Component, FabricShape, GpuId, LinkId, LinkKind};
+use motley_topology::{Cluster, Component, GpuId, LinkId, LinkKind};
 use proptest::prelude::*;
 
 fn kinds() -> [CollectiveKind; 5] {

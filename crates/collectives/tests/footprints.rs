@@ -8,11 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{MIB, cards, cluster, communicator, group, members, nodes, whole};
 use motley_collectives::{Algorithm, CollectiveKind, Group, Layouts, Protocol, transfer};
-use motley_hardware::{Catalog, Cited};
+use motley_hardware::{Catalog, Cited, FabricShape};
 use motley_job::Footprint;
-use motley_topology::{
-    Cluster, Component, FabricShape, GpuId, LinkId, LinkKind, NodeId, PathClass, RouteError,
-};
+use motley_topology::{Cluster, Component, GpuId, LinkId, LinkKind, NodeId, PathClass, RouteError};
 
 /// `rings` link-disjoint rings, each at the rate of one NVLink of the card.
 fn check_rings(design: &str, numbers: impl IntoIterator<Item = u32>, rings: u32) {

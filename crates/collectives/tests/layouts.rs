@@ -5,7 +5,8 @@ mod common;
 use common::{MIB, cards, group, nodes};
 use motley_collectives::Fidelity::{Bundled, Pairwise};
 use motley_collectives::{CollectiveKind, Group, Layouts, transfer};
-use motley_topology::{Cluster, FabricShape, GpuId};
+use motley_hardware::FabricShape;
+use motley_topology::{Cluster, GpuId};
 use proptest::prelude::*;
 
 /// Nodes of two designs on several leaves.

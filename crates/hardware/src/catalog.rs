@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Architecture, Device, Fit, Nic, NodeDesign};
+use crate::{Architecture, Device, Fabric, Fit, Nic, NodeDesign};
 
 /// Path below `data/` and text of every file, in the order of the paths.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalog_files.rs"));
@@ -39,6 +39,8 @@ pub struct Catalog {
     pub nodes: BTreeMap<String, NodeDesign>,
     /// NICs.
     pub nics: BTreeMap<String, Nic>,
+    /// Networks of known clusters.
+    pub fabrics: BTreeMap<String, Fabric>,
     /// What the source keys stand for.
     pub sources: BTreeMap<String, Source>,
 }
@@ -70,7 +72,7 @@ pub enum CatalogError {
     /// The file is in no folder of the catalogue.
     #[error(
         "{file}: a catalogue file is `sources.ron` or lies in `devices/`, `architectures/`, \
-         `fits/`, `nodes/` or `nics/`"
+         `fits/`, `nodes/`, `nics/` or `fabrics/`"
     )]
     Misplaced {
         /// Which file.
@@ -123,6 +125,7 @@ impl Catalog {
             Some(("fits", _)) => insert(&mut self.fits, path, text, |entry| &entry.id),
             Some(("nodes", _)) => insert(&mut self.nodes, path, text, |entry| &entry.id),
             Some(("nics", _)) => insert(&mut self.nics, path, text, |entry| &entry.id),
+            Some(("fabrics", _)) => insert(&mut self.fabrics, path, text, |entry| &entry.id),
             None if path == "sources.ron" => {
                 let sources: BTreeMap<String, Source> = entry(path, text)?;
                 if self.sources.is_empty() {
@@ -159,6 +162,11 @@ impl Catalog {
     /// A NIC by its id, `cx6-hdr`.
     pub fn nic(&self, id: &str) -> Option<&Nic> {
         self.nics.get(id)
+    }
+
+    /// The network of a known cluster by its id, `hpn7`.
+    pub fn fabric(&self, id: &str) -> Option<&Fabric> {
+        self.fabrics.get(id)
     }
 
     /// What a source key stands for.
@@ -251,7 +259,8 @@ mod tests {
             + catalog.architectures.len()
             + catalog.fits.len()
             + catalog.nodes.len()
-            + catalog.nics.len();
+            + catalog.nics.len()
+            + catalog.fabrics.len();
         assert_eq!(entries + 1, FILES.len());
     }
 }

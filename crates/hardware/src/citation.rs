@@ -1,7 +1,7 @@
 //! Which figures of an entry are cited, and how: what `motley catalog` prints and what the
 //! sources are checked by.
 
-use crate::{Architecture, Cited, Device, Nic, NodeDesign};
+use crate::{Architecture, Cited, Device, Fabric, Nic, NodeDesign};
 
 /// How one figure of an entry is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,19 @@ impl Nic {
             Citation::new("achieved", &self.achieved),
             Citation::new("latency", &self.latency),
             Citation::new("gpu_direct", &self.gpu_direct),
+        ]
+    }
+}
+
+impl Fabric {
+    /// Every value with how it is known, in the order of the fields.
+    pub fn citations(&self) -> Vec<Citation<'_>> {
+        vec![
+            Citation::new("technology", &self.technology),
+            Citation::new("shape", &self.shape),
+            Citation::new("oversubscription", &self.oversubscription),
+            Citation::new("routing", &self.routing),
+            Citation::new("nic", &self.nic),
         ]
     }
 }

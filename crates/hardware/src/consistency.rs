@@ -4,7 +4,9 @@
 //! Only what a simulation could not survive or would silently compute nonsense from is checked;
 //! whether a figure is right is the business of its citation.
 
-use crate::{Catalog, Citation, Device, Inconsistency, Nic, NodeDesign, ScaleUp};
+use crate::{
+    Catalog, Citation, Device, Fabric, FabricShape, Inconsistency, Nic, NodeDesign, ScaleUp,
+};
 
 impl Catalog {
     /// Every contradiction, in the order of the entries; empty when all is well.
@@ -37,16 +39,31 @@ impl Catalog {
                 });
             }
             if self.nic(&node.nic).is_none() {
-                found.push(Inconsistency::UnknownNic {
-                    node: node.id.clone(),
-                    nic: node.nic.clone(),
-                });
+                found.push(Inconsistency::UnknownNic { entry, nic: node.nic.clone() });
             }
         }
         for nic in self.nics.values() {
             let entry = format!("NIC `{}`", nic.id);
             self.check_citations(&entry, &nic.citations(), &mut found);
             found.extend(nic.inconsistencies());
+        }
+        for fabric in self.fabrics.values() {
+            let entry = format!("fabric `{}`", fabric.id);
+            self.check_citations(&entry, &fabric.citations(), &mut found);
+            found.extend(fabric.inconsistencies());
+            let nic = fabric.nic.get();
+            match self.nic(nic) {
+                Some(known) if known.technology != *fabric.technology.get() => {
+                    found.push(Inconsistency::FabricTechnology {
+                        fabric: fabric.id.clone(),
+                        technology: *fabric.technology.get(),
+                        nic: nic.clone(),
+                        speaks: known.technology,
+                    });
+                }
+                Some(_) => {}
+                None => found.push(Inconsistency::UnknownNic { entry, nic: nic.clone() }),
+            }
         }
         found
     }
@@ -120,6 +137,30 @@ impl Nic {
         let mut found = Vec::new();
         check_positive(&entry, &[("rate", self.rate.get().0)], &mut found);
         check_share(&entry, "achieved", *self.achieved.get(), &mut found);
+        found
+    }
+}
+
+impl Fabric {
+    /// What contradicts itself in the fabric alone.
+    pub fn inconsistencies(&self) -> Vec<Inconsistency> {
+        let entry = format!("fabric `{}`", self.id);
+        let mut found = Vec::new();
+        let counts = match *self.shape.get() {
+            FabricShape::SingleSwitch => vec![],
+            FabricShape::LeafSpine { nodes_per_leaf, spines } => {
+                vec![("nodes_per_leaf", f64::from(nodes_per_leaf)), ("spines", f64::from(spines))]
+            }
+            FabricShape::RailOptimized { nodes_per_pod, spines } => {
+                vec![("nodes_per_pod", f64::from(nodes_per_pod)), ("spines", f64::from(spines))]
+            }
+        };
+        check_positive(&entry, &counts, &mut found);
+        let oversubscription = *self.oversubscription.get();
+        if !(oversubscription.is_finite() && oversubscription >= 1.0) {
+            found
+                .push(Inconsistency::Undersubscribed { fabric: self.id.clone(), oversubscription });
+        }
         found
     }
 }

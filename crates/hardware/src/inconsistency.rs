@@ -3,6 +3,8 @@
 
 use thiserror::Error;
 
+use crate::FabricTechnology;
+
 /// A contradiction in the catalogue.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -20,9 +22,25 @@ pub enum Inconsistency {
     /// A node that carries a card that does not exist.
     #[error("node `{node}`: there is no device `{device}`; add its file")]
     UnknownDevice { node: String, device: String },
-    /// A node with a NIC that does not exist.
-    #[error("node `{node}`: there is no NIC `{nic}`; add its file")]
-    UnknownNic { node: String, nic: String },
+    /// A node or fabric with a NIC that does not exist.
+    #[error("{entry}: there is no NIC `{nic}`; add its file")]
+    UnknownNic { entry: String, nic: String },
+    /// A fabric whose NICs do not speak as it does.
+    #[error(
+        "fabric `{fabric}`: speaks {technology:?}, its NIC `{nic}` {speaks:?}; name another NIC"
+    )]
+    FabricTechnology {
+        fabric: String,
+        technology: FabricTechnology,
+        nic: String,
+        speaks: FabricTechnology,
+    },
+    /// More capacity up than down, which a fabric cannot use.
+    #[error(
+        "fabric `{fabric}`: `oversubscription` is downward over upward capacity and at least 1, \
+         found {oversubscription}"
+    )]
+    Undersubscribed { fabric: String, oversubscription: f64 },
     /// A quantity that must be above zero.
     #[error("{entry}: `{field}` must be above zero")]
     NotPositive { entry: String, field: &'static str },

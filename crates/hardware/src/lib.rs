@@ -26,7 +26,7 @@ pub use catalog::{Catalog, CatalogError, Source};
 pub use citation::Citation;
 pub use cited::Cited;
 pub use device::{Device, NvLink, Pcie, Peaks, Price};
-pub use fabric::{FabricTechnology, Nic};
+pub use fabric::{Fabric, FabricShape, FabricTechnology, Nic, Routing};
 pub use fit::{Fit, FitQuality, FitSeries};
 pub use inconsistency::Inconsistency;
 pub use node::{NodeDesign, PcieLayout, PcieSwitch, ScaleUp};

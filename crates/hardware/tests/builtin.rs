@@ -33,6 +33,7 @@ fn every_source_is_cited_or_named() {
     catalog.architectures.values().for_each(|entry| read(entry.citations(), &[]));
     catalog.nodes.values().for_each(|entry| read(entry.citations(), &entry.notes));
     catalog.nics.values().for_each(|entry| read(entry.citations(), &[]));
+    catalog.fabrics.values().for_each(|entry| read(entry.citations(), &entry.notes));
     let idle: Vec<_> = catalog.sources.keys().filter(|key| !words.contains(*key)).collect();
     assert_eq!(idle, Vec::<&String>::new(), "sources that nothing uses");
 }
@@ -53,6 +54,7 @@ fn no_citation_is_forgotten() {
     catalog.architectures.iter().for_each(|(id, entry)| check(id, entry, &entry.citations()));
     catalog.nodes.iter().for_each(|(id, entry)| check(id, entry, &entry.citations()));
     catalog.nics.iter().for_each(|(id, entry)| check(id, entry, &entry.citations()));
+    catalog.fabrics.iter().for_each(|(id, entry)| check(id, entry, &entry.citations()));
 }
 
 #[test]
@@ -69,6 +71,7 @@ fn entries_survive_writing_and_reading() {
     check(&catalog.fits);
     check(&catalog.nodes);
     check(&catalog.nics);
+    check(&catalog.fabrics);
     check(&catalog.sources);
 }
 

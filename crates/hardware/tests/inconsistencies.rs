@@ -1,6 +1,9 @@
 //! Each contradiction is found, named and found alone.
 
-use motley_hardware::{Catalog, Cited, Device, NodeDesign, PcieLayout, PcieSwitch, Peaks, ScaleUp};
+use motley_hardware::{
+    Catalog, Cited, Device, Fabric, FabricShape, FabricTechnology, NodeDesign, PcieLayout,
+    PcieSwitch, Peaks, ScaleUp,
+};
 use motley_units::{BytesPerSec, FlopsPerSec};
 
 /// The messages that a change of the built-in catalogue adds.
@@ -27,6 +30,10 @@ fn device<'a>(catalog: &'a mut Catalog, id: &str) -> &'a mut Device {
 
 fn node<'a>(catalog: &'a mut Catalog, id: &str) -> &'a mut NodeDesign {
     catalog.nodes.get_mut(id).expect("a built-in node")
+}
+
+fn fabric<'a>(catalog: &'a mut Catalog, id: &str) -> &'a mut Fabric {
+    catalog.fabrics.get_mut(id).expect("a built-in fabric")
 }
 
 fn scale_up(catalog: &mut Catalog, id: &str, change: impl FnOnce(&mut ScaleUp)) {
@@ -67,6 +74,10 @@ fn references_must_resolve() {
     check(card, &["node `g4dn.12xlarge`: there is no device `t5`"]);
     let nic = |catalog: &mut Catalog| node(catalog, "dgx2").nic = "edr2".to_owned();
     check(nic, &["node `dgx2`: there is no NIC `edr2`"]);
+    let nic = |catalog: &mut Catalog| {
+        fabric(catalog, "hpn7").nic = Cited::Verified("roce".to_owned(), "hpn-notes".to_owned());
+    };
+    check(nic, &["fabric `hpn7`: there is no NIC `roce`"]);
 }
 
 #[test]
@@ -96,6 +107,35 @@ fn quantities_must_make_sense() {
         pcie(catalog, "dgx2", |layout| layout.socket_link = BytesPerSec(0.0));
     };
     check(socket, &["node `dgx2`: `pcie.socket_link` must be above zero"]);
+}
+
+#[test]
+fn fabrics_must_be_possible() {
+    let other = |catalog: &mut Catalog| {
+        let technology = FabricTechnology::InfiniBand;
+        fabric(catalog, "hpn7").technology = Cited::Assumed(technology, "a test".to_owned());
+    };
+    check(other, &["fabric `hpn7`: speaks InfiniBand, its NIC `roce-400` RoCE"]);
+    let up = |catalog: &mut Catalog| {
+        fabric(catalog, "alps").oversubscription = Cited::Assumed(0.5, "a test".to_owned());
+    };
+    check(up, &["fabric `alps`: `oversubscription` is downward over upward capacity"]);
+    let empty = |shape: FabricShape| {
+        move |catalog: &mut Catalog| {
+            fabric(catalog, "alps").shape = Cited::Assumed(shape, "a test".to_owned());
+        }
+    };
+    check(
+        empty(FabricShape::LeafSpine { nodes_per_leaf: 0, spines: 0 }),
+        &[
+            "fabric `alps`: `nodes_per_leaf` must be above zero",
+            "fabric `alps`: `spines` must be above zero",
+        ],
+    );
+    check(
+        empty(FabricShape::RailOptimized { nodes_per_pod: 0, spines: 1 }),
+        &["fabric `alps`: `nodes_per_pod` must be above zero"],
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The machine in a form to be read.
 
-use motley_hardware::FabricTechnology;
-use motley_topology::{Cluster, FabricShape, Routing};
+use motley_hardware::{FabricShape, FabricTechnology, Routing};
+use motley_topology::Cluster;
 use serde::Serialize;
 
 /// What the cluster is made of.

@@ -3,7 +3,7 @@
 use motley_topology::ClusterSpec;
 use motley_workload::Profile;
 
-use crate::raw::{RawModel, RawScenario};
+use crate::raw::{RawFabric, RawModel, RawScenario};
 
 /// A change of the form that is hashed changes this, and with it every hash.
 const FORM: &str = "motley scenario 1\n";
@@ -28,6 +28,9 @@ pub fn scenario_hash(
         group.name = Some(resolved.name.clone());
         group.device = Some(resolved.device.id.clone());
         group.nic = Some(resolved.nic.id.clone());
+    }
+    if let Some(fabric @ RawFabric::Preset(_)) = &mut bare.cluster.fabric {
+        *fabric = RawFabric::Written((&cluster.fabric).into());
     }
     if let RawModel::Shape(shape) = &mut bare.model {
         *shape = shape.filled_in();

@@ -1,9 +1,10 @@
 //! The switches between nodes: which leaf serves which NIC, the trunks between leaves and spines,
 //! and the choice of a spine.
 
+use motley_hardware::{FabricShape, Routing};
 use motley_units::{BytesPerSec, Seconds};
 
-use crate::{Component, FabricShape, FabricSpec, Link, LinkId, LinkKind, Routing, TopologyError};
+use crate::{Component, FabricSpec, Link, LinkId, LinkKind, TopologyError};
 
 /// What a leaf has below it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -31,4 +31,4 @@ pub use dot::{DotOptions, dot};
 pub use error::{RouteError, TopologyError};
 pub use link::{Link, LinkId, LinkKind};
 pub use route::{PathClass, Route};
-pub use spec::{ClusterSpec, FabricShape, FabricSpec, NodeGroup, Routing};
+pub use spec::{ClusterSpec, FabricSpec, NodeGroup};

@@ -5,10 +5,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{cluster, designs, group, group_with, names, spec, try_cluster, visits};
-use motley_hardware::{Cited, FabricTechnology};
+use motley_hardware::{Cited, FabricShape, FabricTechnology, Routing};
 use motley_topology::{
-    Cluster, Component, DotOptions, FabricShape, GpuId, LinkId, LinkKind, NodeId, PathClass,
-    RouteError, Routing, dot,
+    Cluster, Component, DotOptions, GpuId, LinkId, LinkKind, NodeId, PathClass, RouteError, dot,
 };
 use motley_units::BytesPerSec;
 use proptest::prelude::*;

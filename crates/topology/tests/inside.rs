@@ -3,10 +3,8 @@
 mod common;
 
 use common::{cluster, designs, group, node, place, visits};
-use motley_hardware::Catalog;
-use motley_topology::{
-    Cluster, Component, FabricShape, GpuId, LinkKind, PathClass, RouteError, TopologyError,
-};
+use motley_hardware::{Catalog, FabricShape};
+use motley_topology::{Cluster, Component, GpuId, LinkKind, PathClass, RouteError, TopologyError};
 use petgraph::algo::dijkstra;
 use petgraph::visit::{EdgeFiltered, IntoNodeReferences};
 

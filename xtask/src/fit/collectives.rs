@@ -2,10 +2,8 @@
 
 use anyhow::{Result, anyhow};
 use motley_collectives::{CollectiveKind, Group};
-use motley_hardware::Catalog;
-use motley_topology::{
-    Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, NodeId, Routing,
-};
+use motley_hardware::{Catalog, FabricShape, Routing};
+use motley_topology::{Cluster, ClusterSpec, FabricSpec, GpuId, NodeGroup, NodeId};
 use serde::Deserialize;
 
 use super::lines;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command::{MIXED, answer, changed, folder_with, motley};
 
 /// Kinds whose entries can be shown.
-const KINDS: [&str; 5] = ["devices", "nodes", "nics", "models", "sources"];
+const KINDS: [&str; 6] = ["devices", "nodes", "nics", "fabrics", "models", "sources"];
 
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -27,7 +27,7 @@ fn ids(kind: &str) -> Vec<String> {
 /// The table lists what the JSON does, one line each, in the same order.
 #[test]
 fn both_formats_list_the_same() {
-    for kind in KINDS.into_iter().chain(["fabrics"]) {
+    for kind in KINDS {
         let ids = ids(kind);
         assert!(!ids.is_empty(), "{kind}");
         let table = answer(here(), &["catalog", kind]);
@@ -85,6 +85,34 @@ fn a_model_is_printed_as_scenarios_write_it() {
         let ran = motley(folder.path(), &["check", "it.ron"]);
         assert!(ran.code.is_some_and(|code| code < 2), "{}", ran.stderr);
     }
+}
+
+/// What the catalogue prints of a fabric is the scenario that names it.
+#[test]
+fn a_fabric_is_printed_as_scenarios_write_it() {
+    let hash = |fabric: &str| {
+        let scenario = format!(
+            "(
+                cluster: (
+                    groups: [(design: \"hgx-h800\", count: 2, nic: \"roce-400\")],
+                    fabric: {fabric},
+                ),
+                model: Preset(\"gpt3-125m\"),
+                training: (global_batch: 16, sequence_length: 512, precision: Bf16),
+                plan: Uniform(dp: 16, tp: 1, pp: 1, micro_batch_size: 1),
+            )"
+        );
+        let folder = folder_with("it.ron", scenario);
+        let report = answer(folder.path(), &["run", "it.ron", "--format", "json"]);
+        serde_json::from_str::<Value>(&report).unwrap()["scenario_hash"].clone()
+    };
+    for fabric in ["hpn7", "meta24k"] {
+        let printed = answer(here(), &["catalog", "fabrics", fabric]);
+        assert!(printed.starts_with("// "), "{printed}");
+        let named = hash(&format!("Preset({fabric:?})"));
+        assert!(named.is_string() && named == hash(printed.trim_end()), "{fabric}: {named}");
+    }
+    assert_ne!(hash("Preset(\"hpn7\")"), hash("Preset(\"meta24k\")"));
 }
 
 /// Every card, node and model that is listed can be used.

@@ -2,10 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use motley_collectives::{CollectiveKind, Group};
-use motley_hardware::Catalog;
-use motley_topology::{
-    Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, NodeId, Routing,
-};
+use motley_hardware::{Catalog, FabricShape, Routing};
+use motley_topology::{Cluster, ClusterSpec, FabricSpec, GpuId, NodeGroup, NodeId};
 
 pub(crate) fn group(design: &str, count: u32) -> NodeGroup {
     let catalog = Catalog::builtin();

@@ -1,7 +1,7 @@
 //! A cluster of two unlike nodes, and jobs on it whose times are known.
 
 use motley_engine::{Engine, Options};
-use motley_hardware::{Catalog, FabricTechnology, MathPath};
+use motley_hardware::{Catalog, FabricShape, FabricTechnology, MathPath, Routing};
 use motley_job::{
     Call, CallSet, Communicator, Footprint, Job, JobBuilder, Link, Op, Program, Rank, RankId, Slot,
     Stream, Tag,
@@ -12,7 +12,7 @@ use motley_scheduler::{
     KernelSources, Lowered, MemoryCourse, Moment, Offload, Pipeline, Place, Plan, Schedule, Stage,
     Traffic, Zero,
 };
-use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, GpuId, NodeGroup, Routing};
+use motley_topology::{Cluster, ClusterSpec, FabricSpec, GpuId, NodeGroup};
 use motley_units::{Bytes, Time};
 use motley_workload::{
     AttentionKernel, CardPath, Description, ExpertDispatch, ExpertLoad, Fusion, Holds, HostLaunch,

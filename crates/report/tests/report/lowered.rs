@@ -2,11 +2,11 @@
 
 use motley_collectives::Layouts;
 use motley_engine::Options;
-use motley_hardware::Catalog;
+use motley_hardware::{Catalog, FabricShape, Routing};
 use motley_job::RankId;
 use motley_report::{ComputeKind, Report, balanced_slowness, text};
 use motley_scheduler::{Fidelity, KernelTimes, check_plan, lower};
-use motley_topology::{Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup, Routing};
+use motley_topology::{Cluster, ClusterSpec, FabricSpec, NodeGroup};
 use motley_units::Time;
 use motley_workload::{Pass, Recompute, flops, model_flops};
 

@@ -97,7 +97,7 @@ impl Expectation {
 
     /// Texts of which one may fit, the likeliest first.
     pub(super) fn candidates(&self) -> Vec<String> {
-        let scalars = ["1", "\"\"", "false", "[]", "()", "0..1", "{}", "(1, 1)"];
+        let scalars = ["1", "\"\"", "false", "[]", "()", "0..1", "{}", "(1, 1)", "(\"\")"];
         let only = |text: &str| vec![text.to_owned()];
         match self {
             Self::Integer | Self::Float => only("1"),

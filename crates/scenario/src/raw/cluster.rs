@@ -1,9 +1,8 @@
 //! The machines, by catalogue id.
 
-use motley_hardware::FabricTechnology;
-use motley_topology::{FabricShape, Routing};
-use motley_units::BytesPerSec;
 use serde::{Deserialize, Serialize};
+
+use super::RawFabric;
 
 /// Nodes and what joins them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,32 +32,4 @@ pub struct RawGroup {
     /// The catalogue id of the NIC; the design's own unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nic: Option<String>,
-}
-
-/// The network between nodes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename = "Fabric")]
-pub struct RawFabric {
-    /// What it speaks.
-    pub technology: FabricTechnology,
-    /// How its switches are wired; one switch that does not block, unless given.
-    #[serde(default = "single_switch")]
-    pub shape: FabricShape,
-    /// The rate of a switch port; that of the NICs unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<BytesPerSec>,
-    /// Downward over upward capacity of a leaf switch; 1 unless given.
-    #[serde(default = "not_oversubscribed")]
-    pub oversubscription: f64,
-    /// How messages find their spine; `Adaptive` on EFA, else `Ecmp`, unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub routing: Option<Routing>,
-}
-
-fn single_switch() -> FabricShape {
-    FabricShape::SingleSwitch
-}
-
-fn not_oversubscribed() -> f64 {
-    1.0
 }

@@ -6,11 +6,13 @@
 //! the shape of a value, except that a range may stand for a list of one range.
 
 mod cluster;
+mod fabric;
 mod indices;
 mod plan;
 mod training;
 
-pub use cluster::{RawCluster, RawFabric, RawGroup};
+pub use cluster::{RawCluster, RawGroup};
+pub use fabric::{RawFabric, WrittenFabric};
 pub use indices::{Cards, LayerRanges, Members};
 pub use plan::{
     RawActivations, RawDispatch, RawGradientSync, RawOffload, RawOptimizerStep, RawOrder,
@@ -139,22 +141,27 @@ impl RawScenario {
     ///
     /// Never: all of these types can be written.
     pub fn to_ron(&self) -> String {
-        let style = PrettyConfig::new()
-            .struct_names(false)
-            .compact_ranges(true)
-            .extensions(RON_EXTENSIONS)
-            .new_line("\n");
-        let text = ron::Options::default()
-            .with_default_extension(RON_EXTENSIONS)
-            .to_string_pretty(self, style)
-            .expect("these types hold nothing that RON cannot write");
-        // `ron` marks the variant `None`, which it reads without the mark where no option can be.
-        tokens(&text)
-            .map_while(Result::ok)
-            .map(|token| match token.span.of(&text) {
-                "r#None" => "None",
-                other => other,
-            })
-            .collect()
+        written(self)
     }
+}
+
+/// A value as a scenario file writes it.
+fn written(value: &impl Serialize) -> String {
+    let style = PrettyConfig::new()
+        .struct_names(false)
+        .compact_ranges(true)
+        .extensions(RON_EXTENSIONS)
+        .new_line("\n");
+    let text = ron::Options::default()
+        .with_default_extension(RON_EXTENSIONS)
+        .to_string_pretty(value, style)
+        .expect("these types hold nothing that RON cannot write");
+    // `ron` marks the variant `None`, which it reads without the mark where no option can be.
+    tokens(&text)
+        .map_while(Result::ok)
+        .map(|token| match token.span.of(&text) {
+            "r#None" => "None",
+            other => other,
+        })
+        .collect()
 }

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use motley_hardware::FabricTechnology;
-use motley_topology::{
-    Cluster, ClusterSpec, FabricShape, FabricSpec, NodeGroup, Routing, TopologyError,
-};
+use motley_hardware::{FabricShape, FabricTechnology, Routing};
+use motley_topology::{Cluster, ClusterSpec, FabricSpec, NodeGroup, TopologyError};
 
 use super::{Resolver, limits};
 use crate::code;
-use crate::raw::{RawCluster, RawFabric, RawGroup};
+use crate::raw::{RawCluster, RawFabric, RawGroup, WrittenFabric};
 use crate::syntax::Path;
 
 fn group_path(index: usize) -> Path {
@@ -45,7 +43,8 @@ impl Resolver<'_> {
         self.size(&groups);
         let nodes: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
         let fabric = match (fabric, groups.first()) {
-            (Some(fabric), _) => fabric,
+            (Some(None), _) => return None,
+            (Some(Some(fabric)), _) => fabric,
             (None, Some(first)) if nodes <= 1 => FabricSpec {
                 shape: FabricShape::SingleSwitch,
                 technology: first.nic.technology,
@@ -137,7 +136,41 @@ impl Resolver<'_> {
         }
     }
 
-    fn fabric(&mut self, raw: &RawFabric) -> FabricSpec {
+    /// The fabric; none if the catalogue does not have it.
+    fn fabric(&mut self, raw: &RawFabric) -> Option<FabricSpec> {
+        self.fabric_name(raw);
+        match raw {
+            RawFabric::Written(fabric) => Some(self.written_fabric(fabric)),
+            RawFabric::Preset(name) => {
+                let catalog = self.catalog;
+                if let Some(fabric) = catalog.fabric(name) {
+                    return Some(self.written_fabric(&WrittenFabric::of(fabric, catalog)));
+                }
+                let known = catalog.fabrics.keys().map(String::as_str);
+                self.unknown_name("fabric", &fabric_path().index(0), name, known);
+                None
+            }
+        }
+    }
+
+    /// What stands before the brackets, which reading leaves open: `Preset` before a name, nothing
+    /// or `Fabric` before fields.
+    fn fabric_name(&mut self, raw: &RawFabric) {
+        let path = fabric_path();
+        let found = self.document.found(&path).value.name();
+        let found = found.map(|span| span.of(self.document.text()).to_owned());
+        let (expected, label) = match (raw, found.as_deref()) {
+            (RawFabric::Preset(_), Some("Preset"))
+            | (RawFabric::Written(_), None | Some("Fabric")) => return,
+            (RawFabric::Preset(name), _) => ("`Preset`", format!("write `Preset({name:?})`")),
+            (RawFabric::Written(_), _) => ("no name", "fields stand in bare brackets".to_owned()),
+        };
+        let found = found.map_or_else(|| "no name".to_owned(), |name| format!("`{name}`"));
+        let message = format!("`{path}`: expected {expected} before the bracket, found {found}");
+        self.error(code::UNKNOWN_VARIANT, &path, message, &label);
+    }
+
+    fn written_fabric(&mut self, raw: &WrittenFabric) -> FabricSpec {
         let path = fabric_path();
         let shape = path.field("shape");
         match raw.shape {

@@ -181,6 +181,51 @@ error[E0401]: unknown device \"p100-pcie\"
 }
 
 #[test]
+fn fabrics_by_name() {
+    const WRITTEN: &str = "(technology: InfiniBand, port: Gbps(100), oversubscription: 2.0)";
+    let fabric = |text: &str, expected: &[&str]| uniform(&[(WRITTEN, text)], expected);
+    fabric(
+        "Preset(\"hpn\")",
+        &["\
+error[E0401]: unknown fabric \"hpn\"
+ --> test.ron:9:24
+  |
+9 |         fabric: Preset(\"hpn\"),
+  |                        ^^^^^ did you mean \"hpn7\"?
+  |
+  = help: `motley catalog` lists every fabric"],
+    );
+    fabric(
+        "Prezet(\"hpn7\")",
+        &["\
+error[E0202]: `cluster.fabric`: expected `Preset` before the bracket, found `Prezet`
+ --> test.ron:9:17
+  |
+9 |         fabric: Prezet(\"hpn7\"),
+  |                 ^^^^^^^^^^^^^^ write `Preset(\"hpn7\")`"],
+    );
+    fabric("(\"superpod\")", &["expected `Preset` before the bracket, found no name"]);
+    fabric(
+        "Preset(technology: InfiniBand)",
+        &["expected no name before the bracket, found `Preset`"],
+    );
+    fabric("Preset(\"meta24k\")", &["NIC `edr` speaks InfiniBand, the fabric RoCE"]);
+    // Each beside another mistake, which it does not hide.
+    let other = ["expected `Preset(\"name\")`, or a fabric in parentheses", "unknown value `Fp61`"];
+    for text in ["\"superpod\"", "superpod", "Preset", "Preset()", "7", "[]"] {
+        uniform(&[(WRITTEN, text), ("Fp16", "Fp61")], &other);
+    }
+    uniform(
+        &[(WRITTEN, "(tecnology: InfiniBand)"), ("count: 2)", "count: 2.5)")],
+        &["not a whole number", "unknown field `tecnology` in `cluster.fabric`"],
+    );
+    uniform(
+        &[("technology: InfiniBand, ", "")],
+        &["missing field `technology` in `cluster.fabric`"],
+    );
+}
+
+#[test]
 fn parts_that_do_not_fit_together() {
     uniform(
         &[("technology: InfiniBand", "technology: RoCE")],

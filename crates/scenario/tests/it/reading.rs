@@ -1,6 +1,7 @@
 //! What valid files mean.
 
-use motley_scenario::raw::RawScenario;
+use motley_hardware::{Catalog, Fabric};
+use motley_scenario::raw::{RawFabric, RawScenario, WrittenFabric};
 use motley_scenario::{PlanChoice, Scenario, SourceFile, load_text, parse};
 use motley_scheduler::ActivationLimit::{Available, Stages};
 use motley_scheduler::OptimizerStep::{PostValidation, Synchronous};
@@ -37,6 +38,38 @@ fn the_shorthand_is_read_with_its_defaults() {
     assert_eq!((plan.schedule, plan.recompute), (Schedule::OneFOneB, Recompute::None));
     assert_eq!(plan.gradient_sync, GradientSync::AtEnd);
     assert!(scenario.warnings.is_empty(), "{}", scenario.warnings);
+}
+
+/// A fabric of the catalogue is the one that is written out, in the cluster and in the hash, and is
+/// written as it was named.
+#[test]
+fn every_known_fabric_is_its_written_form() {
+    let catalog = Catalog::builtin();
+    let check = |fabric: &Fabric| {
+        let text = |form: &str| {
+            let nic = format!("nic: \"{}\"", fabric.nic.get());
+            let first = format!("count: 2, {nic}), // one design for both\n");
+            let written = "(technology: InfiniBand, port: Gbps(100), oversubscription: 2.0)";
+            changed(UNIFORM, &[("count: 2),", &first), ("nic: \"edr\"", &nic), (written, form)])
+        };
+        let named = read(&text(&format!("Preset({:?})", fabric.id)));
+        let written = read(&text(&WrittenFabric::of(fabric, catalog).to_ron()));
+        assert_eq!(named.cluster, written.cluster, "{}", fabric.id);
+        assert_eq!(named.hash, written.hash, "{}", fabric.id);
+        let spec = &named.cluster.fabric;
+        assert_eq!(spec.technology, *fabric.technology.get());
+        assert_eq!((spec.shape, spec.routing), (*fabric.shape.get(), *fabric.routing.get()));
+        assert_eq!(spec.oversubscription, *fabric.oversubscription.get());
+        assert_eq!(spec.port, catalog.nic(fabric.nic.get()).map(|nic| *nic.rate.get()));
+        assert_eq!(named.raw.cluster.fabric, Some(RawFabric::Preset(fabric.id.clone())));
+        let again = named.raw.clone().resolve().unwrap_or_else(|rejected| panic!("{rejected}"));
+        assert_eq!((again.raw, again.hash), (named.raw, named.hash));
+        spec.clone()
+    };
+    let specs: Vec<_> = catalog.fabrics.values().map(check).collect();
+    for (index, spec) in specs.iter().enumerate() {
+        assert!(!specs[..index].contains(spec), "two names of one fabric: {spec:?}");
+    }
 }
 
 #[test]

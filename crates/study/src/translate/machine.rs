@@ -1,9 +1,8 @@
 //! The machines: node designs by card, link and NICs; which cards of them a run uses.
 
-use motley_hardware::{Catalog, Device, FabricTechnology, Nic, NodeDesign, ScaleUp};
+use motley_hardware::{Catalog, Device, FabricShape, FabricTechnology, Nic, NodeDesign, ScaleUp};
 use motley_scenario::nearest;
-use motley_scenario::raw::{RawCluster, RawFabric, RawGroup};
-use motley_topology::FabricShape;
+use motley_scenario::raw::{RawCluster, RawFabric, RawGroup, WrittenFabric};
 use motley_units::BytesPerSec;
 
 use super::assumptions::Assumptions;
@@ -364,13 +363,13 @@ impl Network {
         } else {
             FabricShape::SingleSwitch
         };
-        Ok(RawFabric {
+        Ok(RawFabric::Written(WrittenFabric {
             technology,
             shape,
             port: port.map(BytesPerSec),
             oversubscription: self.oversubscription,
             routing: None,
-        })
+        }))
     }
 }
 

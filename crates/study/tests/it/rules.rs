@@ -1,10 +1,11 @@
 //! What rows leave open, and what stands for it.
 
 use motley_scenario::raw::{
-    RawAttention, RawDispatch, RawGradientSync, RawPlan, RawReduction, RawScenario, RawSchedule,
-    RawSplit,
+    RawAttention, RawDispatch, RawFabric, RawGradientSync, RawPlan, RawReduction, RawScenario,
+    RawSchedule, RawSplit,
 };
 use motley_study::translate::{Concern, scenario};
+use motley_units::BytesPerSec;
 use motley_workload::{Description, Fp8Recipe, Layer, Positions, Precision};
 use serde_json::{Value, json};
 
@@ -152,6 +153,12 @@ fn assumptions_are_told() {
     assert!(!assumptions.iter().any(|assumption| assumption.contains("micro-batch")));
 }
 
+/// The rate of a switch port where it is not that of the NICs.
+fn port(fabric: RawFabric) -> Option<BytesPerSec> {
+    let RawFabric::Written(fabric) = fabric else { panic!("rows name no fabric: {fabric:?}") };
+    fabric.port
+}
+
 #[test]
 fn machines_by_link_and_rate() {
     let check = |hardware: Value, design: &str, nic: Option<&str>, port_gbps: Option<f64>| {
@@ -159,8 +166,11 @@ fn machines_by_link_and_rate() {
         let group = &raw.cluster.groups[0];
         assert_eq!(group.design, design, "{hardware}");
         assert_eq!(group.nic.as_deref(), nic, "{hardware}");
-        let fabric = raw.cluster.fabric.unwrap();
-        assert_eq!(fabric.port.map(|port| port.0 * 8.0 / 1e9), port_gbps, "{hardware}");
+        assert_eq!(
+            port(raw.cluster.fabric.unwrap()).map(|port| port.0 * 8.0 / 1e9),
+            port_gbps,
+            "{hardware}"
+        );
     };
     check(json!({}), "dgx-a100", None, None);
     let fabric = |kind: &str, rate: f64| json!({"fabric": {"kind": kind, "gbps_per_node": rate}});
@@ -200,7 +210,7 @@ fn trays_are_parts_of_racks() {
         assert_eq!((group.design.as_str(), group.count), (design, racks), "{gpus}");
         assert_eq!(group.nic.as_deref(), nic, "{gpus}");
         assert_eq!(raw.cluster.fabric.is_some(), racks > 1, "{gpus}");
-        assert_eq!(raw.cluster.fabric.and_then(|fabric| fabric.port), None, "{gpus}");
+        assert_eq!(raw.cluster.fabric.and_then(port), None, "{gpus}");
     };
     check(8, "gb200-nvl8", 1, None);
     check(64, "gb200-nvl64", 1, None);

@@ -1,10 +1,9 @@
 //! Clusters of built-in designs.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use motley_hardware::{Catalog, FabricTechnology};
+use motley_hardware::{Catalog, FabricShape, FabricTechnology, Routing};
 use motley_topology::{
-    Cluster, ClusterSpec, Component, FabricShape, FabricSpec, GpuId, LinkId, NodeGroup, Route,
-    Routing, TopologyError,
+    Cluster, ClusterSpec, Component, FabricSpec, GpuId, LinkId, NodeGroup, Route, TopologyError,
 };
 
 pub(crate) fn group(design: &str, count: u32) -> NodeGroup {

@@ -27,12 +27,14 @@ pub enum Case {
     Scenario(Question),
     /// The same for plans that take turns, on what one evaluation leaves to the next.
     Evaluate(Question),
+    /// Searching a plan, as far as two cores get in five seconds.
+    Plan(Question),
 }
 
 /// How much was done by running a case once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Ranks of the job.
+    /// Ranks of the job; plans that a search evaluates.
     pub ranks: u64,
     /// Operations replayed.
     pub operations: u64,
@@ -71,6 +73,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("scenario/gpt3_1024", Case::Scenario(Question::GPT3_1024)),
     ("evaluate/gpt3_1024", Case::Evaluate(Question::GPT3_1024)),
     ("evaluate/gpt3_1024_h100", Case::Evaluate(Question::GPT3_1024_H100)),
+    ("plan/pool_64", Case::Plan(Question::POOL_64)),
+    ("plan/pool_256", Case::Plan(Question::POOL_256)),
 ];
 
 /// 16,384 cards, each of its own speed, on a shared fabric.
@@ -181,6 +185,20 @@ impl Case {
                     })
                 })
             }
+            Self::Plan(question) => {
+                let scenario = question.load()?;
+                let options = motley_planner::Options { budget_s: 5.0 };
+                measure(&mut || {
+                    let found = black_box(motley_planner::search(&scenario, &options, &|_| {})?);
+                    let best = found.ranked.first().and_then(|best| best.time);
+                    Ok(Work {
+                        ranks: found.plans,
+                        operations: found.operations,
+                        end: best.unwrap_or(Time::MAX),
+                        ..Work::default()
+                    })
+                })
+            }
             Self::Scenario(question) => measure(&mut || {
                 let scenario = question.load()?;
                 let report = motley::simulate(&scenario)?;
@@ -222,7 +240,7 @@ impl Work {
             Case::Solver(_) => self.flows,
             Case::Replay(_) | Case::Scenario(_) => self.operations,
             Case::Evaluate(_) => 1,
-            Case::Prepare(_) | Case::Lower(_) | Case::Report(_) => self.ranks,
+            Case::Prepare(_) | Case::Lower(_) | Case::Report(_) | Case::Plan(_) => self.ranks,
         }
     }
 }

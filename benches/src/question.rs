@@ -43,7 +43,21 @@ impl Question {
         ]
     );
 
-    /// The same on 1,024 H100 in pods of 32 nodes with adaptive routing, as NVIDIA builds them.
+    /// Llama-2-7B on 128 A100 and 128 V100, its plan open.
+    pub const POOL_256: Self = scenario_file!(
+        "pools/a100_v100_llama2_7b.ron",
+        &[
+            "cluster.groups[0].count=16",
+            "cluster.groups[1].count=16",
+            "training.global_batch=2048",
+            "plan=Auto",
+        ]
+    );
+
+    /// The same on 16 A100 and 48 V100, its plan open.
+    pub const POOL_64: Self = scenario_file!("pools/a100_v100_llama2_7b.ron", &["plan=Auto"]);
+
+    /// GPT-3 175B on 1,024 H100 in pods of 32 nodes with adaptive routing, as NVIDIA builds them.
     pub const GPT3_1024_H100: Self = scenario_file!(
         "measured/sc21_76b.ron",
         &[

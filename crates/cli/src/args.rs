@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Check scenarios without simulating them: every mistake at once, and whether they fit
     Check(Check),
+    /// Search the plans that train the scenario's model fastest on its cards
+    Plan(Plan),
     /// Predict measured runs and say how far the predictions are off
     Validate(Validate),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
@@ -148,6 +150,48 @@ pub(crate) struct Check {
     /// Override a field with RON text, in every scenario
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+/// `motley plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// How many plans to show
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub top: u32,
+    /// How much work to do: what two cores do in that time, such as 30s, 5m or 1h. Work is counted,
+    /// not timed: the answer is the same on every machine
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = budget)]
+    pub budget: f64,
+    /// How many threads to use; as many as there are cores unless given
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write the scenario with the best plan
+    #[arg(short, long, value_name = "FILE.ron")]
+    pub output: Option<PathBuf>,
+    /// Write Megatron-LM's flags for the best plan that it can run
+    #[arg(long, value_name = "FILE")]
+    pub megatron: Option<PathBuf>,
+    /// Write FlagScale's keys for the best plan that it can run
+    #[arg(long, value_name = "FILE.yaml")]
+    pub flagscale: Option<PathBuf>,
+}
+
+/// Seconds of `30s`, `5m`, `1h`, or of a bare number.
+fn budget(text: &str) -> Result<f64, String> {
+    let (number, factor) = [("s", 1.0), ("m", 60.0), ("h", 3600.0)]
+        .into_iter()
+        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, factor)))
+        .unwrap_or((text, 1.0));
+    let seconds = number.trim().parse::<f64>().map(|number| number * factor);
+    seconds
+        .ok()
+        .filter(|seconds| (0.1..=1e6).contains(seconds))
+        .ok_or_else(|| "expected a time such as 30s, 5m or 1h, at least 0.1s".to_owned())
 }
 
 /// `motley validate`.

@@ -10,6 +10,7 @@ mod export;
 mod files;
 mod import;
 mod losses;
+mod plan;
 mod progress;
 mod run;
 mod validate;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Whatif(whatif) => whatif::whatif(&whatif),
         Command::Compare(compare) => compare::compare(&compare),
         Command::Check(check) => check::check(&check),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),
         Command::Import(import) => import::import(&import),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use motley_collectives::Layouts;
 use motley_scenario::Scenario;
+use motley_scheduler::Plan;
 use motley_topology::{Cluster, TopologyError};
 
-use crate::prepare::{Prepared, prepare_with};
+use crate::prepare::{Prepared, prepare_plan, prepare_with};
 use crate::{Report, SimulateError};
 
 /// Evaluates scenarios one after the other and keeps what the next may need again: the cluster and
@@ -46,6 +47,19 @@ impl Evaluator {
     /// As [`crate::simulate`].
     pub fn simulate(&mut self, scenario: &Scenario) -> Result<Report, SimulateError> {
         self.prepare(scenario)?.conclude()
+    }
+
+    /// As [`crate::prepare`], with a plan that stands in for the scenario's own.
+    ///
+    /// # Errors
+    /// As [`crate::prepare`].
+    pub fn prepare_plan<'s>(
+        &mut self,
+        scenario: &'s Scenario,
+        plan: Plan,
+    ) -> Result<Prepared<'s>, SimulateError> {
+        let Known { cluster, layouts } = self.of(scenario)?;
+        prepare_plan(scenario, plan, Arc::clone(cluster), layouts)
     }
 
     /// What is known of a scenario's cluster.

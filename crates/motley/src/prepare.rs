@@ -8,7 +8,9 @@ use motley_engine::{Fold, draw_slowness, expected_slowest};
 use motley_hardware::Catalog;
 use motley_job::{Op, RankId};
 use motley_scenario::{Pace, PlanChoice, Scenario};
-use motley_scheduler::{ComputeSpeed, KernelTimes, Lowered, Plan, check_plan, lower};
+use motley_scheduler::{
+    ComputeSpeed, KernelTimes, Lowered, Plan, PlanError, PlanPath, check_plan, lower,
+};
 use motley_topology::Cluster;
 use motley_workload::{ProfiledCollective, ProfiledKernel};
 
@@ -55,6 +57,15 @@ pub(crate) fn prepare_with<'s>(
     let reject = |errors| SimulateError::Plan(Box::new(scenario.reject_plan(errors)));
 
     let plan = match &scenario.plan {
+        PlanChoice::Auto => {
+            let nobody = PlanError::new(
+                PlanPath::Plan,
+                "the plan is `Auto`: nobody has said yet who does what",
+            );
+            let help = "let it be searched: `motley plan FILE -o PLANNED.ron` writes a scenario \
+                        with the best plan that it finds";
+            return Err(reject(vec![nobody.help(help)]));
+        }
         PlanChoice::Explicit(plan) => plan.clone(),
         PlanChoice::Uniform(uniform) => {
             let times =
@@ -68,6 +79,20 @@ pub(crate) fn prepare_with<'s>(
             uniform.expand(&cluster, model, scenario.global_batch, &speed).map_err(reject)?
         }
     };
+    prepare_plan(scenario, plan, cluster, layouts)
+}
+
+/// The same with a plan that is not the scenario's own.
+pub(crate) fn prepare_plan<'s>(
+    scenario: &'s Scenario,
+    plan: Plan,
+    cluster: Arc<Cluster>,
+    layouts: &mut Layouts,
+) -> Result<Prepared<'s>, SimulateError> {
+    let catalog = Catalog::builtin();
+    let (model, training) = (&scenario.model, &scenario.training);
+    let profile = scenario.profile.as_ref();
+    let reject = |errors| SimulateError::Plan(Box::new(scenario.reject_plan(errors)));
     let errors = check_plan(&plan, &cluster, catalog, model, training, scenario.global_batch);
     if !errors.is_empty() {
         return Err(reject(errors));

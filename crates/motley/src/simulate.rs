@@ -51,6 +51,21 @@ impl Prepared<'_> {
         self.report(&replays)
     }
 
+    /// The time of the first iteration by itself and the operations that its replay took: the least
+    /// that whoever compares many plans wants to know.
+    ///
+    /// # Errors
+    /// As [`Prepared::replay`].
+    pub fn iteration(&self) -> Result<(Time, u64), SimulateError> {
+        let fold = self.fold();
+        let engine = Engine::new(fold.map_or(&self.lowered.job, Fold::job))?;
+        let options = Options { seed: self.scenario.seed, ..Options::default() };
+        let starts = self.starts(&engine, &options)?;
+        let options = Options { starts: starts.as_deref(), ..options };
+        let run = self.run(&engine, fold, &options, &mut Silent)?;
+        Ok((run.outcome.end, run.outcome.operations))
+    }
+
     /// Replays every iteration, in parallel. `observer` watches the first one; `progress` is
     /// called after each.
     ///

@@ -57,6 +57,8 @@ pub enum PlanChoice {
     Uniform(UniformPlan),
     /// Written out.
     Explicit(Plan),
+    /// To be searched.
+    Auto,
 }
 
 impl Scenario {

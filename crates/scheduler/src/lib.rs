@@ -27,7 +27,7 @@ pub use check::{MAX_MICRO_BATCHES, check_plan, check_precision};
 pub use collective_times::CollectiveSources;
 pub use compute::{Activity, RESHARDING};
 pub use error::{PlanError, PlanPath};
-pub use lower::lower;
+pub use lower::{StagePrice, lower, price};
 pub use lowered::{Lowered, Place, Traffic};
 pub use measured::KernelSources;
 pub use memory_course::{ChunkCourse, Fullest, MemoryCourse, Moment, PassMemory};

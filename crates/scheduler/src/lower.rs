@@ -20,6 +20,7 @@ mod memory;
 mod names;
 mod passes;
 mod portions;
+mod price;
 mod program;
 mod programs;
 mod shape;
@@ -27,31 +28,32 @@ mod stage;
 mod states;
 mod strand;
 mod walk;
+mod work;
 
 use motley_collectives::{Fidelity, Layouts};
-use motley_job::{Job, JobBuilder, Link, ProgramId, RankId};
-use motley_topology::{Cluster, GpuId, LinkId, RouteError};
-use motley_workload::{Model, ProcessGroup, Training};
+use motley_job::{Job, JobBuilder, Link, ProgramId};
+use motley_topology::{Cluster, LinkId, RouteError};
+use motley_workload::{Model, Training};
 
 use self::classes::Classes;
 use self::communicators::Communicators;
 use self::copies::Copies;
-use self::costs::{RankWork, StageWork, costs};
+use self::costs::{StageWork, costs};
 use self::flops::stage_flops;
-use self::gradients::{GradientGroup, StageParameters, gradient_groups, groups_of_stages};
+use self::gradients::{GradientGroup, gradient_groups, groups_of_stages};
 use self::measured_share::measured_share;
 use self::names::{Names, streams};
-use self::portions::Portions;
 use self::programs::{PassesId, Programs};
 use self::shape::{SlotUse, StageShape};
-use self::stage::stage_shape;
-use self::states::States;
+use self::work::{Held, Work};
 use crate::collective_times::CollectiveSources;
 use crate::lowered::{Lowered, Place};
 use crate::measured::KernelSources;
-use crate::plan::{Plan, Stage};
+use crate::plan::Plan;
 use crate::schedule::{Costs, Placement};
 use crate::times::KernelTimes;
+
+pub use self::price::{StagePrice, price};
 
 /// Lowers a plan that [`crate::check_plan`] has accepted, its communication as finely as `fidelity`
 /// asks.
@@ -95,41 +97,12 @@ pub fn lower(
     };
     let placements: Vec<Placement> =
         plan.pipelines.iter().map(|pipeline| pipeline.placement(plan.schedule)).collect();
-    let memory = |rank: RankId| times.memory(times.kind(copies.gpu(rank))).0;
-    let portions: Vec<Portions> =
-        groups.iter().map(|group| Portions::new(plan.zero, group, memory)).collect();
+    let held = Held::new(plan, (cluster, times), (&copies, &groups, &groups_of));
     let mut works: Vec<Vec<Work>> = Vec::with_capacity(plan.pipelines.len());
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
-        let placement = &placements[p];
         let words =
-            communicators::words_shared(pipeline, placement, times.model(), times.training());
-        let work = |s: usize| {
-            let stage = &pipeline.stages[s];
-            let shard = stage.shard(plan.sequence_parallel, pipeline.micro_batch_size);
-            let (model, training) = (times.model(), times.training());
-            let parameters = StageParameters::of(model, training, pipeline, (placement, s), &shard);
-            let numbers = &groups_of[p][s];
-            let mine: Vec<&GradientGroup> = numbers.iter().map(|&g| &groups[g]).collect();
-            let at = (placement, (p, s));
-            let held = (parameters, &mine[..]);
-            let mut shape = stage_shape(plan, at, held, &words, (cluster, times, &copies));
-            let sharded = (plan.zero.in_effect(), stage.offload);
-            let mut passes: Vec<PassesId> = Vec::with_capacity(stage.gpus.len());
-            // What the last rank takes: most take as much as their neighbours.
-            let mut taken: Option<Vec<f64>> = None;
-            for (rank, &gpu) in (copies.first_rank((p, s))..).zip(&stage.gpus) {
-                let portion = |&g: &usize| portions[g].of(RankId(rank));
-                let own = numbers.iter().map(portion);
-                if taken.as_ref().is_none_or(|last| !own.clone().eq(last.iter().copied())) {
-                    let own: Vec<f64> = own.collect();
-                    let held = mine.iter().copied().zip(own.iter().copied());
-                    shape.states = States::new(parameters, &shard, held, sharded);
-                    taken = Some(own);
-                }
-                passes.push(programs.passes(s, &shape, times.kind(gpu)));
-            }
-            Work { shape, passes }
-        };
+            communicators::words_shared(pipeline, &placements[p], times.model(), times.training());
+        let work = |s: usize| held.work((&placements[p], &words), (p, s), &mut programs);
         works.push((0..pipeline.stages.len()).map(work).collect());
     }
 
@@ -232,33 +205,6 @@ pub(crate) fn uneven_copies(
     let uneven =
         |group: &&GradientGroup| !group.copies.len().is_multiple_of(group.sharing(plan.zero.group));
     groups.iter().find(uneven).map(|group| (group.copies.len(), group.experts))
-}
-
-/// What a stage does, before it is known in which order.
-#[derive(Debug)]
-struct Work {
-    /// Its ranks' shape; their states may differ.
-    shape: StageShape,
-    /// By rank of the stage.
-    passes: Vec<PassesId>,
-}
-
-impl Work {
-    fn priced<'a>(
-        &'a self,
-        stage: &Stage,
-        groups: [Vec<GpuId>; ProcessGroup::ALL.len()],
-        programs: &'a Programs,
-        times: &KernelTimes,
-    ) -> StageWork<'a> {
-        let kinds = stage.gpus.iter().map(|&gpu| times.kind(gpu));
-        let ranks = kinds.zip(&self.passes).map(|(kind, &id)| RankWork {
-            kind,
-            shape: programs.shape(id),
-            passes: programs.get(id),
-        });
-        StageWork { shape: &self.shape, groups, ranks: ranks.collect() }
-    }
 }
 
 /// The ranks of one stage.

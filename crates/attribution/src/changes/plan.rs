@@ -13,6 +13,9 @@ const BUCKET_PARAMETERS: f64 = 40e6;
 /// Why a shorthand's field cannot be changed.
 const WRITTEN_OUT: &str = "the plan is written out";
 
+/// Why nothing of a plan can be changed.
+const OPEN: &str = "the plan is left open";
+
 /// What suggests itself for this plan.
 pub(super) fn suggested(scenario: &Scenario) -> Vec<Change> {
     let mut list = Vec::new();
@@ -37,6 +40,7 @@ fn balance(scenario: &Scenario) -> Vec<Change> {
                 Ok(())
             }
             RawPlan::Explicit { .. } => Err(WRITTEN_OUT.to_owned()),
+            RawPlan::Auto => Err(OPEN.to_owned()),
         })
     };
     let layers = even_layers.then(|| {
@@ -57,12 +61,18 @@ fn switches(scenario: &Scenario) -> Vec<Change> {
     let mut list = Vec::new();
     let plan = &scenario.raw.plan;
     let (RawPlan::Uniform { sequence_parallel, gradient_sync, schedule, .. }
-    | RawPlan::Explicit { sequence_parallel, gradient_sync, schedule, .. }) = plan;
+    | RawPlan::Explicit { sequence_parallel, gradient_sync, schedule, .. }) = plan
+    else {
+        return list;
+    };
     let (splits, stages, replicas) = degrees(plan);
     if splits && !sequence_parallel {
         list.push(Change::raw(scenario, "sequence_parallel", "sequence parallelism", |raw| {
             let (RawPlan::Uniform { sequence_parallel, .. }
-            | RawPlan::Explicit { sequence_parallel, .. }) = &mut raw.plan;
+            | RawPlan::Explicit { sequence_parallel, .. }) = &mut raw.plan
+            else {
+                return Err(OPEN.to_owned());
+            };
             *sequence_parallel = true;
             Ok(())
         }));
@@ -72,7 +82,10 @@ fn switches(scenario: &Scenario) -> Vec<Change> {
         let what = "gradients averaged while the last backward pass runs";
         list.push(Change::raw(scenario, "overlap_gradients", what, |raw| {
             let (RawPlan::Uniform { gradient_sync, .. } | RawPlan::Explicit { gradient_sync, .. }) =
-                &mut raw.plan;
+                &mut raw.plan
+            else {
+                return Err(OPEN.to_owned());
+            };
             *gradient_sync = RawGradientSync::Overlapped { bucket };
             Ok(())
         }));
@@ -81,7 +94,10 @@ fn switches(scenario: &Scenario) -> Vec<Change> {
         let what = "zero-bubble schedule H1";
         list.push(Change::raw(scenario, "zero_bubble", what, |raw| {
             let (RawPlan::Uniform { schedule, .. } | RawPlan::Explicit { schedule, .. }) =
-                &mut raw.plan;
+                &mut raw.plan
+            else {
+                return Err(OPEN.to_owned());
+            };
             *schedule = RawSchedule::ZeroBubble {
                 order: RawZeroBubble::H1,
                 activations: None,
@@ -96,6 +112,7 @@ fn switches(scenario: &Scenario) -> Vec<Change> {
             .iter()
             .flat_map(|pipeline| &pipeline.stages)
             .any(|stage| stage.recompute != Recompute::None),
+        RawPlan::Auto => false,
     };
     if repeats {
         list.push(Change::raw(scenario, "no_recompute", "nothing computed twice", |raw| {
@@ -105,6 +122,7 @@ fn switches(scenario: &Scenario) -> Vec<Change> {
                     .iter_mut()
                     .flat_map(|pipeline| &mut pipeline.stages)
                     .for_each(|stage| stage.recompute = Recompute::None),
+                RawPlan::Auto => return Err(OPEN.to_owned()),
             }
             Ok(())
         }));
@@ -124,6 +142,7 @@ fn degrees(plan: &RawPlan) -> (bool, bool, bool) {
                 pipelines.len() > 1 || pipelines.iter().any(|pipeline| pipeline.repeat.is_some()),
             )
         }
+        RawPlan::Auto => (false, false, false),
     }
 }
 
@@ -142,7 +161,7 @@ fn batches(scenario: &Scenario) -> Vec<Change> {
                         *count = count.saturating_mul(2);
                     }
                 }
-                RawPlan::Uniform { .. } => {}
+                RawPlan::Uniform { .. } | RawPlan::Auto => {}
                 RawPlan::Explicit { pipelines, .. } => {
                     for pipeline in pipelines {
                         pipeline.micro_batches = pipeline.micro_batches.saturating_mul(2);
@@ -171,6 +190,7 @@ fn batches(scenario: &Scenario) -> Vec<Change> {
                         pipeline.micro_batches = count(pipeline.micro_batches).ok_or_else(odd)?;
                     }
                 }
+                RawPlan::Auto => return Err(OPEN.to_owned()),
             }
             Ok(())
         })

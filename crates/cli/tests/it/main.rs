@@ -13,6 +13,7 @@ mod json;
 mod memory_timeline;
 mod page;
 mod perfetto;
+mod plan;
 mod profile;
 mod schedule;
 mod shipped;

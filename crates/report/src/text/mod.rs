@@ -4,6 +4,7 @@ mod bar;
 mod findings;
 mod headings;
 pub mod number;
+pub mod page;
 pub mod wrap;
 
 use crate::Report;

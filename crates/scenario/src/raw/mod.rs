@@ -10,6 +10,7 @@ mod fabric;
 mod indices;
 mod plan;
 mod training;
+mod written_out;
 
 pub use cluster::{RawCluster, RawGroup};
 pub use fabric::{RawFabric, WrittenFabric};

@@ -110,6 +110,8 @@ pub enum RawPlan {
         /// The pipelines.
         pipelines: Vec<RawPipeline>,
     },
+    /// Nobody has said yet who does what: to be searched.
+    Auto,
 }
 
 fn yes() -> bool {

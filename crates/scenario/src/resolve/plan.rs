@@ -138,6 +138,7 @@ impl Resolver<'_> {
                     zero: self.zero(*zero),
                 })
             }
+            RawPlan::Auto => PlanChoice::Auto,
         };
         (self.diagnostics.len() == before).then_some(choice)
     }
@@ -378,6 +379,8 @@ impl Resolver<'_> {
         let expanded = match choice {
             PlanChoice::Uniform(plan) => plan.expand(cluster, model, batch, &Even),
             PlanChoice::Explicit(plan) => Ok(plan.clone()),
+            // Whoever searches a plan leaves out what cannot run.
+            PlanChoice::Auto => return,
         };
         let errors = match expanded {
             Err(mut errors) => {

@@ -54,21 +54,7 @@ pub(super) fn costs(
 ) -> Result<Costs, RouteError> {
     let mut priced = Vec::with_capacity(stages.len());
     for work in stages {
-        let mut calls: Calls = Default::default();
-        if let Some(RankWork { passes, .. }) = work.ranks.first() {
-            for group in work.shape.process_groups() {
-                let requests = passes.calls(group);
-                let kinds = requests.iter().map(|request| request.kind);
-                let members = &work.groups[group as usize];
-                let laid = layouts.group(cluster, members, kinds, Fidelity::Bundled)?;
-                let place = (&laid, &Spread::of(cluster, members));
-                let call = |request: &Request| {
-                    let asked = (request.kind, request.bytes);
-                    Time::from(times.collectives().call(cluster, place, asked).time)
-                };
-                calls[group as usize] = requests.iter().map(call).collect();
-            }
-        }
+        let calls = calls(work, (cluster, times), layouts)?;
         priced.push(stage_costs(work, &calls, times));
     }
     for (stage, work) in priced.iter_mut().zip(stages) {
@@ -88,15 +74,8 @@ pub(super) fn costs(
         stage.limit = wanted.max(stage.least_limit());
     }
     let mut hop = |from: Position, to: Position, layer: u32| -> Result<Time, RouteError> {
-        let (from, to) = (from.stage as usize, to.stage as usize);
-        if from == to {
-            return Ok(Time::ZERO);
-        }
-        let shape = stages[from].shape;
-        let (pairs, part) = boundary(shape, &pipeline.stages[from], &pipeline.stages[to]);
-        let bytes = shape.boundary_bytes(times.model().before(layer), times.training());
-        let sent = layouts.send(cluster, &pairs, bytes * part, Fidelity::Bundled)?;
-        Ok(Time::from(sent.uncontended(cluster)))
+        let ends = [from.stage as usize, to.stage as usize];
+        hop((pipeline, stages), ends, layer, (cluster, times, layouts))
     };
     let (mut forward_hops, mut backward_hops) = (Vec::new(), Vec::new());
     for route in placement.routes() {
@@ -112,20 +91,70 @@ pub(super) fn costs(
     Ok(Costs { stages: priced, forward_hops, backward_hops, overlapped: 1.0 })
 }
 
+/// How long it takes the activations in front of a layer to get from one stage to another when nothing
+/// else moves.
+///
+/// # Errors
+/// If two cards that must communicate have no route.
+pub(super) fn hop(
+    (pipeline, stages): (&Pipeline, &[StageWork]),
+    [from, to]: [usize; 2],
+    layer: u32,
+    (cluster, times, layouts): (&Cluster, &KernelTimes, &mut Layouts),
+) -> Result<Time, RouteError> {
+    if from == to {
+        return Ok(Time::ZERO);
+    }
+    let shape = stages[from].shape;
+    let (pairs, part) = boundary(shape, &pipeline.stages[from], &pipeline.stages[to]);
+    let bytes = shape.boundary_bytes(times.model().before(layer), times.training());
+    let sent = layouts.send(cluster, &pairs, bytes * part, Fidelity::Bundled)?;
+    Ok(Time::from(sent.uncontended(cluster)))
+}
+
 /// By process group, how long its calls take.
-type Calls = [Vec<Time>; ProcessGroup::ALL.len()];
+pub(super) type Calls = [Vec<Time>; ProcessGroup::ALL.len()];
+
+/// How long the calls of a stage take when nothing else moves.
+///
+/// # Errors
+/// If two cards that must communicate have no route.
+pub(super) fn calls(
+    work: &StageWork,
+    (cluster, times): (&Cluster, &KernelTimes),
+    layouts: &mut Layouts,
+) -> Result<Calls, RouteError> {
+    let mut calls: Calls = Default::default();
+    if let Some(RankWork { passes, .. }) = work.ranks.first() {
+        for group in work.shape.process_groups() {
+            let requests = passes.calls(group);
+            let kinds = requests.iter().map(|request| request.kind);
+            let members = &work.groups[group as usize];
+            let laid = layouts.group(cluster, members, kinds, Fidelity::Bundled)?;
+            let place = (&laid, &Spread::of(cluster, members));
+            let call = |request: &Request| {
+                let asked = (request.kind, request.bytes);
+                Time::from(times.collectives().call(cluster, place, asked).time)
+            };
+            calls[group as usize] = requests.iter().map(call).collect();
+        }
+    }
+    Ok(calls)
+}
+
+/// How long a pass of a chunk takes the slowest rank of a stage.
+pub(super) fn slowest(work: &StageWork, calls: &Calls, pass: Pass, chunk: u32) -> Time {
+    let step = Step { pass, micro_batch: 0, chunk };
+    let of = |rank: &RankWork| price(rank.passes.strand(step), calls, &rank.passes.launches);
+    work.ranks.iter().map(of).max().unwrap_or(Time::ZERO)
+}
 
 /// The costs of one stage, by its slowest and its fullest rank; without a limit.
 fn stage_costs(work: &StageWork, calls: &Calls, times: &KernelTimes) -> StageCosts {
     let courses: Vec<MemoryCourse> =
         work.ranks.iter().map(|rank| stage_memory(rank.shape, rank.kind, times)).collect();
     let chunks = (0..work.shape.chunks.len() as u32).map(|chunk| {
-        let slowest = |pass: Pass| {
-            let step = Step { pass, micro_batch: 0, chunk };
-            let of =
-                |rank: &RankWork| price(rank.passes.strand(step), calls, &rank.passes.launches);
-            work.ranks.iter().map(of).max().unwrap_or(Time::ZERO)
-        };
+        let slowest = |pass: Pass| slowest(work, calls, pass, chunk);
         let fullest = |held: &dyn Fn(&ChunkCourse) -> f64| {
             courses.iter().map(|course| held(&course.chunks[chunk as usize])).fold(0.0, f64::max)
         };

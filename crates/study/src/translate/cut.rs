@@ -146,7 +146,7 @@ fn nanotron(
 pub(crate) fn begins_empty(plan: &RawPlan) -> bool {
     match plan {
         RawPlan::Uniform { layers: RawSplit::Counts(counts), .. } => counts.first() == Some(&0),
-        RawPlan::Uniform { .. } => false,
+        RawPlan::Uniform { .. } | RawPlan::Auto => false,
         RawPlan::Explicit { pipelines, .. } => pipelines
             .iter()
             .filter_map(|pipeline| pipeline.stages.first())

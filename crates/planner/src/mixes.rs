@@ -1,0 +1,137 @@
+//! Pipelines of different depth and kind side by side: templates, knapsack, bisection.
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
+use crate::bisection::{Mix, deal, fastest};
+use crate::combination::Combination;
+use crate::neighbours::OPTIMIZER;
+use crate::rivals::Field;
+use crate::sketch::{Sketch, SketchPipeline, SketchStage};
+use crate::template::{Template, templates};
+use motley_scheduler::Zero;
+
+/// Combinations of which the knapsack is asked.
+const ASKED: usize = 96;
+
+/// Templates that are repeated alone, by combination.
+const ALONE: usize = 2;
+
+/// The best mixes over all combinations by predicted time, best first, with that time. `sync` says how
+/// long gradients of so many bytes on a card take.
+pub(crate) fn mixes(field: &Field, sync: &(dyn Fn(f64) -> f64 + Sync)) -> Vec<(f64, Sketch)> {
+    let asked = &field.combinations[..field.combinations.len().min(ASKED)];
+    let offers: Vec<Vec<(f64, Sketch)>> =
+        asked.par_iter().map(|combination| of_combination(field, combination, sync)).collect();
+    let mut found: Vec<(f64, Sketch)> = offers.into_iter().flatten().collect();
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found
+}
+
+/// What one combination offers: the best mix, and the templates that are best alone.
+fn of_combination(
+    field: &Field,
+    combination: &Combination,
+    sync: &(dyn Fn(f64) -> f64 + Sync),
+) -> Vec<(f64, Sketch)> {
+    let wide = combination.choices[0].unit.wide;
+    if !field.batch.is_multiple_of(combination.micro_batch_size * wide) {
+        return Vec::new();
+    }
+    let micro_batches = field.batch / (combination.micro_batch_size * wide);
+    let limits: Vec<u32> = combination.choices.iter().map(|choice| choice.units).collect();
+    let deepest = match combination.choices.len() {
+        1 => 64,
+        2 => 24,
+        3 => 14,
+        _ => 10,
+    };
+    let mut found = Vec::new();
+    // Optimizer states shared out over as many as there will be: many, or nobody.
+    let guess = replicas(&limits);
+    for shared in if guess > 1 { vec![guess, 1] } else { vec![1] } {
+        let all = templates(combination, field.common, field.layers, deepest, shared);
+        if all.is_empty() {
+            continue;
+        }
+        let zero = if shared > 1 { OPTIMIZER } else { Zero::NONE };
+        if let Some(mix) = fastest(&all, &limits, micro_batches) {
+            found.push(offer(combination, &all, &mix, zero, sync));
+        }
+        let mut alone: Vec<Mix> = all
+            .iter()
+            .enumerate()
+            .filter_map(|(number, template)| {
+                let times = template.units.iter().zip(&limits);
+                let count = times
+                    .filter(|(units, _)| **units > 0)
+                    .map(|(units, limit)| limit / units)
+                    .min()?;
+                // A uniform repeat needs nobody to deal.
+                let count = count.min(micro_batches);
+                let most = micro_batches.div_ceil(count);
+                let time = template.time(most);
+                Some(Mix { pipelines: vec![(number, count)], time })
+            })
+            .collect();
+        alone.sort_by(|a, b| a.time.total_cmp(&b.time));
+        for mix in alone.into_iter().take(ALONE) {
+            let (number, count) = mix.pipelines[0];
+            let chosen = vec![number; count as usize];
+            let mix = deal(&all, &chosen, micro_batches);
+            found.push(offer(combination, &all, &mix, zero, sync));
+        }
+    }
+    found
+}
+
+/// Pipelines that there may be: what a guess at the degree of sharing is made of.
+fn replicas(limits: &[u32]) -> u32 {
+    let units: u32 = limits.iter().sum();
+    units.div_ceil(4).max(2).min(units)
+}
+
+fn offer(
+    combination: &Combination,
+    templates: &[Template],
+    mix: &Mix,
+    zero: Zero,
+    sync: &(dyn Fn(f64) -> f64 + Sync),
+) -> (f64, Sketch) {
+    let several = mix.pipelines.len() > 1 || combination.choices[0].unit.wide > 1;
+    let exchanged = mix.pipelines.iter().map(|&(number, _)| {
+        let template = &templates[number];
+        let last = template.stages.len() - 1;
+        let of_stage = |(s, layers): (usize, &std::ops::Range<u32>)| {
+            let costs = &combination.choices[template.stages[s]].costs;
+            costs.fixed(layers, [s == 0, s == last])
+        };
+        template.layers.iter().enumerate().map(of_stage).fold(0.0, f64::max)
+    });
+    let exchange = if several { sync(exchanged.fold(0.0, f64::max)) } else { 0.0 };
+    // Equal pipelines side by side.
+    let mut pipelines = mix.pipelines.clone();
+    pipelines.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    let sketch = Sketch {
+        pipelines: pipelines
+            .iter()
+            .map(|&(number, micro_batches)| {
+                let template = &templates[number];
+                SketchPipeline {
+                    stages: template
+                        .stages
+                        .iter()
+                        .zip(&template.layers)
+                        .map(|(&choice, layers)| SketchStage {
+                            unit: combination.choices[choice].unit,
+                            layers: layers.clone(),
+                        })
+                        .collect(),
+                    micro_batches,
+                    micro_batch_size: combination.micro_batch_size,
+                }
+            })
+            .collect(),
+        zero: if several { zero } else { Zero::NONE },
+    };
+    (mix.time + exchange, sketch)
+}

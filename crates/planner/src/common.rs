@@ -6,6 +6,7 @@ use motley_workload::{Shard, sequence_limits, shard_limits};
 
 /// Settings of a plan that the search leaves as they are.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent choices of a software stack")]
 pub(crate) struct Common {
     /// The order of passes.
     pub schedule: Schedule,

@@ -43,7 +43,7 @@ impl Resolver<'_> {
         self.size(&groups);
         let nodes: u64 = groups.iter().map(|group| u64::from(group.count)).sum();
         let fabric = match (fabric, groups.first()) {
-            (Some(None), _) => return None,
+            (Some(None), _) | (None, None) => return None,
             (Some(Some(fabric)), _) => fabric,
             (None, Some(first)) if nodes <= 1 => FabricSpec {
                 shape: FabricShape::SingleSwitch,
@@ -62,7 +62,6 @@ impl Resolver<'_> {
                 self.diagnostics.push(diagnostic);
                 return None;
             }
-            (None, None) => return None,
         };
         (self.diagnostics.len() == before).then_some(ClusterSpec { groups, fabric })
     }

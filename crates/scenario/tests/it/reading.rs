@@ -59,7 +59,7 @@ fn every_known_fabric_is_its_written_form() {
         let spec = &named.cluster.fabric;
         assert_eq!(spec.technology, *fabric.technology.get());
         assert_eq!((spec.shape, spec.routing), (*fabric.shape.get(), *fabric.routing.get()));
-        assert_eq!(spec.oversubscription, *fabric.oversubscription.get());
+        assert_eq!(spec.oversubscription.to_bits(), fabric.oversubscription.get().to_bits());
         assert_eq!(spec.port, catalog.nic(fabric.nic.get()).map(|nic| *nic.rate.get()));
         assert_eq!(named.raw.cluster.fabric, Some(RawFabric::Preset(fabric.id.clone())));
         let again = named.raw.clone().resolve().unwrap_or_else(|rejected| panic!("{rejected}"));

@@ -112,7 +112,7 @@ fn exact(items: &[Item], limits: &[u32]) -> (u64, Vec<u32>) {
             let below = strides.iter().zip(limits).rev().find_map(|(stride, _)| {
                 let digit = rest / stride;
                 rest %= stride;
-                (digit > 0 && best[state - stride].0 == worth).then_some(state - stride)
+                (digit > 0 && best[state - stride].0 == worth).then(|| state - stride)
             });
             let Some(below) = below else { break };
             state = below;

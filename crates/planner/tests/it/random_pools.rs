@@ -62,17 +62,33 @@ fn planned(scenario: &Scenario) -> Found {
     search(scenario, &Options { budget_s: 0.5 }, &|_| {}).unwrap()
 }
 
+/// Those of one and two types. On equal cards a uniform plan is often the best, so that gains are not asked
+/// for here.
 #[test]
+fn nobody_is_better_on_small_pools() {
+    check((0..POOLS / 2).filter(|number| number % 4 < 2));
+}
+
+/// Minutes even when optimised: `cargo test --release -p motley-planner -- --ignored`.
+#[test]
+#[ignore = "takes minutes"]
 fn nobody_is_better_on_fifty_pools() {
+    let mut gains = check(0..POOLS);
+    gains.sort_by(f64::total_cmp);
+    let median = gains[gains.len() / 2];
+    // Of uniform plans the best of eight; where none fits, the planner's gain has no number.
+    assert!(median >= 0.10, "at the median {median:.3} of {}", gains.len());
+}
+
+/// How much longer uniform plans take, by pools in which one fits.
+fn check(numbers: impl Iterator<Item = u64>) -> Vec<f64> {
     let mut gains = Vec::new();
-    let mut without = 0;
-    for number in 0..POOLS {
+    for number in numbers {
         let scenario = pool(number);
         let found = planned(&scenario);
         let best = found.ranked.first().filter(|best| best.fits()).and_then(|best| best.time);
         for (origin, chosen) in &found.rivals {
             let Some(time) = chosen.as_ref().and_then(|chosen| chosen.time) else {
-                without += u32::from(*origin == Origin::Uniform);
                 continue;
             };
             let best = best.unwrap();
@@ -85,10 +101,7 @@ fn nobody_is_better_on_fifty_pools() {
             assert!(found.lower_bound_s <= best.as_secs_f64(), "pool {number}");
         }
     }
-    gains.sort_by(f64::total_cmp);
-    let median = gains[gains.len() / 2];
-    // Of uniform plans the best of eight; where none fits, the planner's gain has no number.
-    assert!(median >= 0.10, "at the median {median:.3} of {}, {without} without", gains.len());
+    gains
 }
 
 #[test]

@@ -93,9 +93,15 @@ impl NodeTemplate {
             host,
             proxies: Vec::new(),
         };
+        let mut users: Vec<Vec<u32>> = vec![Vec::new(); nics as usize];
+        for (card, nic) in (0..gpus).zip(&template.nic_of) {
+            if let Some(nic) = nic {
+                users[*nic as usize].push(card);
+            }
+        }
         template.proxies = (0..gpus)
-            .flat_map(|card| (0..nics).map(move |nic| (card, nic)))
-            .map(|(card, nic)| template.find_proxy(card, nic))
+            .flat_map(|card| users.iter().map(move |users| (card, users)))
+            .map(|(card, users)| template.find_proxy(card, users))
             .collect();
         Ok(template)
     }
@@ -135,17 +141,16 @@ impl NodeTemplate {
         self.proxies[(card * self.nics + nic) as usize]
     }
 
-    fn find_proxy(&self, card: u32, nic: u32) -> Option<u32> {
-        (0..self.gpus)
-            .filter(|&other| other != card && self.nic_of[other as usize] == Some(nic))
-            .filter(|&other| self.peer(card, other).class <= PathClass::Nvb)
-            .min_by(|&a, &b| {
-                let key = |other| {
-                    let way = self.peer(card, other);
-                    (way.class, way.latency.0)
-                };
-                key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal)
-            })
+    /// The nearest of a NIC's `users`.
+    fn find_proxy(&self, card: u32, users: &[u32]) -> Option<u32> {
+        let others = users.iter().copied().filter(|&other| other != card);
+        others.filter(|&other| self.peer(card, other).class <= PathClass::Nvb).min_by(|&a, &b| {
+            let key = |other| {
+                let way = self.peer(card, other);
+                (way.class, way.latency.0)
+            };
+            key(a).partial_cmp(&key(b)).unwrap_or(std::cmp::Ordering::Equal)
+        })
     }
 }
 

@@ -38,7 +38,7 @@ use motley_workload::{Model, Training};
 use self::classes::Classes;
 use self::communicators::Communicators;
 use self::copies::Copies;
-use self::costs::{StageWork, costs};
+use self::costs::costs;
 use self::flops::stage_flops;
 use self::gradients::{GradientGroup, gradient_groups, groups_of_stages};
 use self::measured_share::measured_share;
@@ -102,8 +102,7 @@ pub fn lower(
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         let words =
             communicators::words_shared(pipeline, &placements[p], times.model(), times.training());
-        let work = |s: usize| held.work((&placements[p], &words), (p, s), &mut programs);
-        works.push((0..pipeline.stages.len()).map(work).collect());
+        works.push(held.pipeline((&placements[p], &words), p, &mut programs));
     }
 
     // Then the orders of their passes. Pipelines that meet in their passes follow one order, which
@@ -113,15 +112,7 @@ pub fn lower(
     if plan.schedule.is_automatic() {
         leaders = copies.leaders(plan, times.model());
         for (p, pipeline) in plan.pipelines.iter().enumerate() {
-            let priced: Vec<StageWork> = works[p]
-                .iter()
-                .zip(&pipeline.stages)
-                .enumerate()
-                .map(|(s, (work, stage))| {
-                    let groups = copies.first_groups((p, s), &work.shape.shard);
-                    work.priced(stage, groups, &programs, times)
-                })
-                .collect();
+            let priced = held.priced(p, &works[p], &programs);
             let own =
                 costs(pipeline, &placements[p], plan.schedule, &priced, cluster, times, layouts)?;
             let leader = leaders[p];

@@ -8,13 +8,13 @@ use motley_units::{Bytes, Time};
 
 use super::communicators::words_shared;
 use super::copies::Copies;
-use super::costs::{StageWork, calls, hop, slowest};
+use super::costs::{calls, hop, slowest};
 use super::gradients::{gradient_groups, groups_of_stages};
 use super::links;
 use super::memory::stage_memory;
 use super::names::{Names, streams};
 use super::programs::Programs;
-use super::work::{Held, Work};
+use super::work::Held;
 use crate::memory_course::MemoryCourse;
 use crate::plan::Plan;
 use crate::schedule::Pass;
@@ -59,18 +59,8 @@ pub fn price(
     for (p, pipeline) in plan.pipelines.iter().enumerate() {
         let placement = pipeline.placement(plan.schedule);
         let words = words_shared(pipeline, &placement, times.model(), times.training());
-        let works: Vec<Work> = (0..pipeline.stages.len())
-            .map(|s| held.work((&placement, &words), (p, s), &mut programs))
-            .collect();
-        let stages: Vec<StageWork> = works
-            .iter()
-            .zip(&pipeline.stages)
-            .enumerate()
-            .map(|(s, (work, stage))| {
-                let groups = copies.first_groups((p, s), &work.shape.shard);
-                work.priced(stage, groups, &programs, times)
-            })
-            .collect();
+        let works = held.pipeline((&placement, &words), p, &mut programs);
+        let stages = held.priced(p, &works, &programs);
         let mut of_pipeline = Vec::with_capacity(stages.len());
         for (s, stage) in stages.iter().enumerate() {
             let calls = calls(stage, (cluster, times), layouts)?;

@@ -40,8 +40,34 @@ impl<'a> Held<'a> {
         Self { plan, cluster, times, copies, groups, groups_of, portions }
     }
 
+    /// The work of a pipeline's stages.
+    pub(super) fn pipeline(
+        &self,
+        placed: (&Placement, &(Vec<usize>, u32)),
+        p: usize,
+        programs: &mut Programs,
+    ) -> Vec<Work> {
+        let stages = 0..self.plan.pipelines[p].stages.len();
+        stages.map(|s| self.work(placed, (p, s), programs)).collect()
+    }
+
+    /// The same, as it is priced.
+    pub(super) fn priced<'w>(
+        &self,
+        p: usize,
+        works: &'w [Work],
+        programs: &'w Programs,
+    ) -> Vec<StageWork<'w>> {
+        let stages = works.iter().zip(&self.plan.pipelines[p].stages).enumerate();
+        let priced = |(s, (work, stage)): (usize, (&'w Work, &Stage))| {
+            let groups = self.copies.first_groups((p, s), &work.shape.shard);
+            work.priced(stage, groups, programs, self.times)
+        };
+        stages.map(priced).collect()
+    }
+
     /// The work of a stage; `words` is what its pipeline's stages share of the word embedding.
-    pub(super) fn work(
+    fn work(
         &self,
         (placement, words): (&Placement, &(Vec<usize>, u32)),
         (p, s): Holder,
@@ -87,7 +113,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn priced<'a>(
+    fn priced<'a>(
         &'a self,
         stage: &Stage,
         groups: [Vec<GpuId>; ProcessGroup::ALL.len()],

@@ -95,7 +95,7 @@ fn least(pricing: &Pricing, kind: usize, part: Part, sizes: &[u32]) -> f64 {
                 offload: Offload::default(),
             };
             for &size in sizes {
-                let shard = stage.shard(pricing.common.sequence_parallel, size);
+                let shard = stage.shard(pricing.common.sequence_parallel(), size);
                 if !motley_workload::shard_limits(&pricing.scenario.model, &shard).is_empty() {
                     continue;
                 }

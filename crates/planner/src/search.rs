@@ -118,7 +118,7 @@ pub fn search(
         cluster: &cluster,
         times,
         pool: &pool,
-        common,
+        common: common.clone(),
         experts: has_experts(scenario),
         layouts: Layouts::new(true),
     };

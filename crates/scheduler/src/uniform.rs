@@ -143,8 +143,13 @@ impl UniformPlan {
         {
             pipelines[pipeline].micro_batches = count;
         }
-        Ok(Plan {
-            pipelines,
+        Ok(Plan { pipelines, ..self.settings() })
+    }
+
+    /// The plan without its pipelines.
+    pub fn settings(&self) -> Plan {
+        Plan {
+            pipelines: Vec::new(),
             schedule: self.schedule,
             sequence_parallel: self.sequence_parallel,
             overlap_weight_gradient: self.overlap_weight_gradient,
@@ -153,7 +158,7 @@ impl UniformPlan {
             activation_sends: self.activation_sends,
             gradient_sync: self.gradient_sync,
             zero: self.zero,
-        })
+        }
     }
 
     /// `stacked` of the `layers` are those of the stack.

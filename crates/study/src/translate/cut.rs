@@ -30,7 +30,7 @@ pub(super) fn cut(
     if software == Software::Nanotron {
         return nanotron(&row.model, stages, layers, assumptions);
     }
-    if software.is_scaling(row) {
+    if software == Software::Scaling {
         return Ok(scaling(stages, layers, assumptions));
     }
     let each = layers / stages;

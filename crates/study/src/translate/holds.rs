@@ -36,7 +36,7 @@ pub(super) fn holds(row: &Row, software: Software, precision: Precision) -> Hold
             ..megatron
         },
         // Aleph Alpha's scaling gathers logits before the loss.
-        Software::UnfusedMegatron if software.is_scaling(row) => Holds {
+        Software::Scaling => Holds {
             reduce_buffer: reduced,
             stage_outputs: StageOutputs::Kept,
             split_logits: false,

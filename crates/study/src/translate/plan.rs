@@ -160,10 +160,10 @@ pub(super) fn plan(
         recompute,
         last_recompute: last_recompute(row, recompute, assumptions),
         sequence_parallel,
-        scatter_gather: software.scatters_sends(row) && !whole_sends,
+        scatter_gather: software.scatters_sends() && !whole_sends,
         overlap_tensor: sequence_parallel && row.parallel.overlap_tp == Some(true),
         activation_sends: if schedule == RawSchedule::OneFOneB {
-            software.activation_sends(row)
+            software.activation_sends()
         } else {
             ActivationSends::AtOnce
         },

@@ -35,7 +35,7 @@ pub(super) fn zero(
                 .then_some(true),
             prefetch: None,
             reshard_after_forward: None,
-            reduction: (stage == 1 && software.reduces_whole(row, precision))
+            reduction: (stage == 1 && software.reduces_whole(precision))
                 .then_some(RawReduction::Whole),
         })),
         _ => {

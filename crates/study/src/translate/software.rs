@@ -22,9 +22,11 @@ pub enum Software {
     MegatronBridge,
     /// DeepSpeed's pipelines around Megatron-LM's layers of 2021.
     MegatronDeepSpeed,
-    /// The same without its fused kernels: DeepSpeed's examples of 2020, which must be asked for each;
-    /// Aleph Alpha's trainer, whose measurements name the kernels that are fused.
+    /// The same without its fused kernels: DeepSpeed's examples of 2020, which must be asked for each.
     UnfusedMegatron,
+    /// Aleph Alpha's trainer (github.com/Aleph-Alpha/scaling), whose measurements name the kernels that are
+    /// fused.
+    Scaling,
     /// Hugging Face's nanotron.
     Nanotron,
     /// PyTorch's FSDP or DDP around a model: llm-foundry, torchtitan, BERT of DeepLearningExamples;
@@ -53,8 +55,8 @@ const SOURCES: [(&str, Software); 32] = [
     ("mt-nlg", Software::MegatronDeepSpeed),
     ("glm-130b", Software::MegatronDeepSpeed),
     ("deepspeed", Software::MegatronDeepSpeed),
-    ("aleph", Software::UnfusedMegatron),
-    ("hagemann", Software::UnfusedMegatron),
+    ("aleph", Software::Scaling),
+    ("hagemann", Software::Scaling),
     ("pythia", Software::MegatronDeepSpeed),
     ("nanotron", Software::Nanotron),
     ("smollm", Software::Nanotron),
@@ -96,7 +98,7 @@ impl Software {
             Self::MegatronCore => "Megatron-Core",
             Self::MegatronBridge => "Megatron-Bridge's recipes",
             Self::MegatronDeepSpeed => "Megatron-DeepSpeed",
-            Self::UnfusedMegatron => "Megatron-DeepSpeed without fused kernels",
+            Self::UnfusedMegatron | Self::Scaling => "Megatron-DeepSpeed without fused kernels",
             Self::Nanotron => "nanotron",
             Self::PyTorch => "PyTorch",
             Self::Other => "an unknown stack",
@@ -115,24 +117,23 @@ impl Software {
         self == Self::PyTorch && named
     }
 
-    /// Aleph Alpha's trainer (github.com/Aleph-Alpha/scaling).
-    pub(super) fn is_scaling(self, row: &Row) -> bool {
-        let name = row.source.name.to_lowercase();
-        self == Self::UnfusedMegatron
-            && ["aleph", "hagemann"].iter().any(|part| name.contains(part))
-    }
-
     /// Replicas that share out optimizer states get all sums of gradients: DeepSpeed's pipelines in bf16
     /// (`_bf16_reduce_grads`), scaling (`allreduce_no_retain`).
-    pub(super) fn reduces_whole(self, row: &Row, precision: Precision) -> bool {
-        self.is_scaling(row) || self == Self::MegatronDeepSpeed && precision == Precision::Bf16
+    pub(super) fn reduces_whole(self, precision: Precision) -> bool {
+        self == Self::Scaling || self == Self::MegatronDeepSpeed && precision == Precision::Bf16
     }
 
     /// Tensor ranks send parts of activations between stages: Megatron-LM until its core dropped
     /// `scatter_gather_tensors_in_pipeline` in 2023, DeepSpeed's `PartitionedTensor`.
-    pub(super) fn scatters_sends(self, row: &Row) -> bool {
-        matches!(self, Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed | Self::Other)
-            || self == Self::UnfusedMegatron && !self.is_scaling(row)
+    pub(super) fn scatters_sends(self) -> bool {
+        matches!(
+            self,
+            Self::EarlyMegatron
+                | Self::Megatron
+                | Self::MegatronDeepSpeed
+                | Self::UnfusedMegatron
+                | Self::Other
+        )
     }
 
     /// Rows of the vocabulary are padded to a multiple of 128 for each tensor rank
@@ -149,7 +150,11 @@ impl Software {
     fn is_megatron(self) -> bool {
         matches!(
             self,
-            Self::EarlyMegatron | Self::Megatron | Self::MegatronDeepSpeed | Self::UnfusedMegatron
+            Self::EarlyMegatron
+                | Self::Megatron
+                | Self::MegatronDeepSpeed
+                | Self::UnfusedMegatron
+                | Self::Scaling
         ) || self.is_megatron_core()
     }
 
@@ -167,9 +172,8 @@ impl Software {
     /// When a stage sends on what a forward pass has computed: `DeepSpeed`'s pipelines first receive what
     /// the next backward pass begins with; scaling's, made after them, send first
     /// (`PipelineScheduleTrain`).
-    pub(super) fn activation_sends(self, row: &Row) -> ActivationSends {
+    pub(super) fn activation_sends(self) -> ActivationSends {
         match self {
-            _ if self.is_scaling(row) => ActivationSends::AtOnce,
             Self::MegatronDeepSpeed | Self::UnfusedMegatron => ActivationSends::AfterGradient,
             _ => ActivationSends::AtOnce,
         }
@@ -186,7 +190,11 @@ impl Software {
             | Self::MegatronDeepSpeed
             | Self::Nanotron => 4,
             // The parameters' own type; in Megatron-Bridge's recipes `grad_reduce_in_fp32 = False`.
-            Self::MegatronBridge | Self::UnfusedMegatron | Self::PyTorch | Self::Other => 2,
+            Self::MegatronBridge
+            | Self::UnfusedMegatron
+            | Self::Scaling
+            | Self::PyTorch
+            | Self::Other => 2,
         }
     }
 
@@ -197,7 +205,8 @@ impl Software {
             Self::EarlyMegatron
             | Self::Megatron
             | Self::MegatronDeepSpeed
-            | Self::UnfusedMegatron => false,
+            | Self::UnfusedMegatron
+            | Self::Scaling => false,
             Self::MegatronCore | Self::MegatronBridge | Self::Nanotron => true,
             // PyTorch 2.0, March 2023.
             Self::PyTorch | Self::Other => year.is_some_and(|year| year >= 2023),
@@ -224,9 +233,11 @@ impl Software {
             | Self::MegatronCore
             | Self::MegatronBridge
             | Self::Other => HostLaunch::Megatron,
-            Self::MegatronDeepSpeed | Self::UnfusedMegatron | Self::Nanotron | Self::PyTorch => {
-                HostLaunch::Eager
-            }
+            Self::MegatronDeepSpeed
+            | Self::UnfusedMegatron
+            | Self::Scaling
+            | Self::Nanotron
+            | Self::PyTorch => HostLaunch::Eager,
         }
     }
 
@@ -249,7 +260,7 @@ impl Software {
             // `--scaled-upper-triang-masked-softmax-fusion`, which Megatron-LM of 2020 wants to be asked
             // for. Megatron-LM's `query_key_value` is one product, as is Aleph Alpha's; there the gate is a
             // layer of its own (`ParallelSwiGLUMLP` in github.com/Aleph-Alpha/scaling).
-            Self::UnfusedMegatron => Fusion { qkv: true, ..Fusion::NOTHING },
+            Self::UnfusedMegatron | Self::Scaling => Fusion { qkv: true, ..Fusion::NOTHING },
             // Hugging Face's models, torchtitan's: a layer for each matrix.
             Self::PyTorch => Fusion::NOTHING,
         }
@@ -267,7 +278,7 @@ impl Software {
             Self::MegatronCore => 160e6,
             Self::MegatronBridge => 80e6,
             // `reduce_bucket_size`: 5e8 elements of 2 bytes.
-            Self::MegatronDeepSpeed | Self::UnfusedMegatron => 1e9,
+            Self::MegatronDeepSpeed | Self::UnfusedMegatron | Self::Scaling => 1e9,
             // PyTorch DDP's `bucket_cap_mb`.
             _ => 25.0 * 1024.0 * 1024.0,
         };

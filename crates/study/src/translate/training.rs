@@ -40,7 +40,7 @@ pub(super) fn training(
         flash_version: flash_version(row, software, assumptions),
         optimizer: optimizer(row, software, images, assumptions)?,
         gradient_bytes: gradient_bytes(row, software, precision, assumptions),
-        reduce_bytes: software.is_scaling(row).then_some(4),
+        reduce_bytes: (software == Software::Scaling).then_some(4),
         master_weights: MasterWeights::default(),
         expert_dispatch: ExpertDispatch::default(),
         communication_multiprocessors: 0,

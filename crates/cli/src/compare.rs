@@ -1,10 +1,10 @@
 //! `motley compare`.
 
-use motley::{json, load, prepare};
+use motley::{load, prepare};
 use motley_attribution::{Order, compare as comparison_of, comparison_text};
 
-use crate::args::{Compare, Format};
-use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
+use crate::args::Compare;
+use crate::exit::{CommandFailure, Exit, answer, gate, warn};
 
 pub(crate) fn compare(arguments: &Compare) -> Result<Exit, CommandFailure> {
     let paths = [&arguments.first, &arguments.second];
@@ -15,15 +15,10 @@ pub(crate) fn compare(arguments: &Compare) -> Result<Exit, CommandFailure> {
     let prepared = [prepare(&first)?, prepare(&second)?];
     let order = if arguments.shapley { Order::Shapley } else { Order::Ordered };
     let comparison = comparison_of([&prepared[0], &prepared[1]], order)?;
-    match arguments.format {
-        Format::Text => {
-            let names = paths.map(|path| path.display().to_string());
-            print(&comparison_text(&comparison, [&names[0], &names[1]]))?;
-        }
-        Format::Json => {
-            print(&json(&comparison, &provenance(&first)).map_err(anyhow::Error::from)?)?;
-        }
-    }
+    answer(arguments.format, &first, &comparison, || {
+        let names = paths.map(|path| path.display().to_string());
+        comparison_text(&comparison, [&names[0], &names[1]])
+    })?;
     let [first, second] = prepared.each_ref().map(gate);
     Ok(if first == Exit::Ok { second } else { first })
 }

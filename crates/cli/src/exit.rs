@@ -3,7 +3,10 @@
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use motley::{Failure, Prepared, Provenance, Scenario, SimulateError};
+use motley::{Failure, Prepared, Provenance, Scenario, SimulateError, json};
+use serde::Serialize;
+
+use crate::args::Format;
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,19 @@ pub(crate) fn print(text: &str) -> Result<(), CommandFailure> {
 pub(crate) fn warn(scenario: &Scenario) {
     if !scenario.warnings.is_empty() {
         remark(scenario.warnings.render(&scenario.source, color()).trim_end());
+    }
+}
+
+/// Prints an answer about a scenario as a page or as a document.
+pub(crate) fn answer(
+    format: Format,
+    scenario: &Scenario,
+    document: &impl Serialize,
+    page: impl FnOnce() -> String,
+) -> Result<(), CommandFailure> {
+    match format {
+        Format::Text => print(&page()),
+        Format::Json => print(&json(document, &provenance(scenario)).map_err(anyhow::Error::from)?),
     }
 }
 

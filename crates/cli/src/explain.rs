@@ -1,10 +1,10 @@
 //! `motley explain`.
 
-use motley::{json, load, prepare};
+use motley::{load, prepare};
 use motley_attribution::{ExplainError, explain as explanation_of, explanation_text};
 
-use crate::args::{Explain, Format};
-use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
+use crate::args::Explain;
+use crate::exit::{CommandFailure, Exit, answer, gate, warn};
 
 pub(crate) fn explain(arguments: &Explain) -> Result<Exit, CommandFailure> {
     let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
@@ -14,11 +14,6 @@ pub(crate) fn explain(arguments: &Explain) -> Result<Exit, CommandFailure> {
         ExplainError::Simulate(error) => error.into(),
         other => CommandFailure::input(other.to_string()),
     })?;
-    match arguments.format {
-        Format::Text => print(&explanation_text(&explanation))?,
-        Format::Json => {
-            print(&json(&explanation, &provenance(&scenario)).map_err(anyhow::Error::from)?)?;
-        }
-    }
+    answer(arguments.format, &scenario, &explanation, || explanation_text(&explanation))?;
     Ok(gate(&prepared))
 }

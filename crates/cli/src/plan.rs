@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motley::{Scenario, load};
-use motley_planner::{Answer, Candidate, Options, Progress, json, search, text};
+use motley_planner::{Answer, Candidate, Options, Progress, search, text};
 
 use crate::args::{Format, Plan};
-use crate::exit::{CommandFailure, Exit, color, print, remark};
+use crate::exit::{CommandFailure, Exit, answer, remark, warn};
 use crate::files::PendingFile;
 
 /// Steps of the bar.
@@ -20,9 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) fn plan(arguments: &Plan) -> Result<Exit, CommandFailure> {
     let start = Instant::now();
     let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
-    if !scenario.warnings.is_empty() {
-        remark(scenario.warnings.render(&scenario.source, color()).trim_end());
-    }
+    warn(&scenario);
     // Nobody waits for a search whose answer cannot be written.
     let pending = |path: &Option<std::path::PathBuf>| {
         path.as_deref()
@@ -33,33 +31,27 @@ pub(crate) fn plan(arguments: &Plan) -> Result<Exit, CommandFailure> {
     let megatron = pending(&arguments.megatron)?;
     let flagscale = pending(&arguments.flagscale)?;
 
-    let answer = match arguments.threads {
-        None => answer(&scenario, arguments, start)?,
+    let found = match arguments.threads {
+        None => searched(&scenario, arguments, start)?,
         Some(threads) => rayon::ThreadPoolBuilder::new()
             .num_threads(threads as usize)
             .build()
             .map_err(anyhow::Error::from)?
-            .install(|| answer(&scenario, arguments, start))?,
+            .install(|| searched(&scenario, arguments, start))?,
     };
-    let best = answer.plans.first();
+    let best = found.plans.first();
     if let (Some((_, file)), Some(best)) = (output, best) {
-        file.write(answer.scenario(&scenario, best).to_ron().as_bytes())?;
+        file.write(found.scenario(&scenario, best).to_ron().as_bytes())?;
     }
     if let Some((path, file)) = megatron {
-        export(&answer, &path, file, "Megatron-LM", |plan| plan.megatron.as_ref())?;
+        export(&found, &path, file, "Megatron-LM", |plan| plan.megatron.as_ref())?;
     }
     if let Some((path, file)) = flagscale {
-        export(&answer, &path, file, "FlagScale", |plan| plan.flagscale.as_ref())?;
+        export(&found, &path, file, "FlagScale", |plan| plan.flagscale.as_ref())?;
     }
-    match arguments.format {
-        Format::Text => {
-            print(&text(&answer))?;
-            remark(&format!("planned in {:.2} s", start.elapsed().as_secs_f64()));
-        }
-        Format::Json => {
-            let document = json(&answer, &scenario, env!("CARGO_PKG_VERSION"));
-            print(&document.map_err(anyhow::Error::from)?)?;
-        }
+    answer(arguments.format, &scenario, &found.document(), || text(&found))?;
+    if arguments.format == Format::Text {
+        remark(&format!("planned in {:.2} s", start.elapsed().as_secs_f64()));
     }
     Ok(if best.is_some() { Exit::Ok } else { Exit::Gate })
 }
@@ -85,7 +77,11 @@ fn export(
     Ok(())
 }
 
-fn answer(scenario: &Scenario, arguments: &Plan, start: Instant) -> Result<Answer, CommandFailure> {
+fn searched(
+    scenario: &Scenario,
+    arguments: &Plan,
+    start: Instant,
+) -> Result<Answer, CommandFailure> {
     let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::hidden());
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent} % {wide_msg}") {
         bar.set_style(style);

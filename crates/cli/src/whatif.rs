@@ -1,10 +1,10 @@
 //! `motley whatif`.
 
-use motley::{Failure, Scenario, json, load, prepare};
+use motley::{Failure, Scenario, load, prepare};
 use motley_attribution::{WhatIfError, Wishes, what_if, whatif_text};
 
-use crate::args::{Format, ScenarioArguments, WhatIf};
-use crate::exit::{CommandFailure, Exit, gate, print, provenance, warn};
+use crate::args::{ScenarioArguments, WhatIf};
+use crate::exit::{CommandFailure, Exit, answer, gate, warn};
 
 pub(crate) fn whatif(arguments: &WhatIf) -> Result<Exit, CommandFailure> {
     let scenario = load(&arguments.scenario.scenario, &arguments.scenario.set)?;
@@ -14,16 +14,11 @@ pub(crate) fn whatif(arguments: &WhatIf) -> Result<Exit, CommandFailure> {
     let others: Result<_, CommandFailure> = arguments.others.iter().map(other).collect();
     let wishes = Wishes { swaps: swaps?, nics: arguments.nic.clone(), others: others? };
     let prepared = prepare(&scenario)?;
-    let answer = what_if(&prepared, &wishes).map_err(|error| match error {
+    let gains = what_if(&prepared, &wishes).map_err(|error| match error {
         WhatIfError::Simulate(error) => error.into(),
         other => CommandFailure::input(other.to_string()),
     })?;
-    match arguments.format {
-        Format::Text => print(&whatif_text(&answer))?,
-        Format::Json => {
-            print(&json(&answer, &provenance(&scenario)).map_err(anyhow::Error::from)?)?;
-        }
-    }
+    answer(arguments.format, &scenario, &gains, || whatif_text(&gains))?;
     Ok(gate(&prepared))
 }
 

@@ -1,7 +1,7 @@
 //! What a search says: the best plans with all that the engine knows of them.
 
 use motley::{Evaluator, Report, Scenario, SimulateError};
-use motley_report::{Breakdown, CardType, PlanSummary, SCHEMA_VERSION};
+use motley_report::{Breakdown, CardType, PlanSummary};
 use motley_scenario::raw::{RawPlan, RawScenario};
 use motley_scheduler::Plan;
 use motley_units::Time;
@@ -120,6 +120,21 @@ impl Answer {
         Ok(Self { found, without, plans, choices })
     }
 
+    /// What [`motley::json`] makes a document of, every number with its unit.
+    pub fn document(&self) -> impl Serialize + '_ {
+        let refused = self.found.pool.refused.iter();
+        Document {
+            lower_bound_s: self.found.lower_bound_s,
+            evaluated_plan_count: self.found.plans,
+            replayed_operation_count: self.found.operations,
+            budget_cut: self.found.cut,
+            refused_cards: refused.map(|(card, reason)| RefusedCard { card, reason }).collect(),
+            choices: &self.choices,
+            without: &self.without,
+            plans: self.plans.iter().map(PlanDocument::of).collect(),
+        }
+    }
+
     /// The scenario with one of its plans in place of its own.
     pub fn scenario(&self, scenario: &Scenario, candidate: &Candidate) -> RawScenario {
         RawScenario { plan: RawPlan::written_out(&candidate.plan), ..scenario.raw.clone() }
@@ -167,10 +182,6 @@ fn shape(judged: &Judged, found: &Found) -> String {
 
 #[derive(Serialize)]
 struct Document<'a> {
-    schema_version: u32,
-    tool_version: &'a str,
-    scenario_hash: &'a str,
-    seed: u64,
     lower_bound_s: f64,
     evaluated_plan_count: u64,
     replayed_operation_count: u64,
@@ -200,38 +211,6 @@ struct PlanDocument<'a> {
     frameworks: &'a [Verdict],
     megatron_flags: Option<&'a [String]>,
     flagscale_keys: Option<&'a [String]>,
-}
-
-/// The answer as JSON, every number with its unit, without wall-clock figures.
-///
-/// # Errors
-/// If it cannot be written, which would be a defect.
-pub fn json(
-    answer: &Answer,
-    scenario: &Scenario,
-    tool_version: &str,
-) -> Result<String, serde_json::Error> {
-    let document = Document {
-        schema_version: SCHEMA_VERSION,
-        tool_version,
-        scenario_hash: &scenario.hash,
-        seed: scenario.seed,
-        lower_bound_s: answer.found.lower_bound_s,
-        evaluated_plan_count: answer.found.plans,
-        replayed_operation_count: answer.found.operations,
-        budget_cut: answer.found.cut,
-        refused_cards: answer
-            .found
-            .pool
-            .refused
-            .iter()
-            .map(|(card, reason)| RefusedCard { card, reason })
-            .collect(),
-        choices: &answer.choices,
-        without: &answer.without,
-        plans: answer.plans.iter().map(PlanDocument::of).collect(),
-    };
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
 impl<'a> PlanDocument<'a> {

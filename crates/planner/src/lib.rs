@@ -30,7 +30,7 @@ mod sketch;
 mod template;
 mod text;
 
-pub use answer::{Answer, Candidate, Choice, Without, json};
+pub use answer::{Answer, Candidate, Choice, Without};
 pub use frameworks::{Feature, Verdict, asked, verdicts};
 pub use pool::{CardType, Pool};
 pub use rank::{Judged, Origin};

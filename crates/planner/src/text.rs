@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use motley_report::page;
+use motley_report::wrap::labelled;
+use motley_report::{number, page};
 
 use crate::answer::{Answer, Candidate, Choice};
 
@@ -17,13 +18,13 @@ pub fn text(answer: &Answer) -> String {
     let mut lines = Vec::new();
     match answer.plans.first() {
         Some(best) => lines.extend(page::headings(&best.report)),
-        None => lines.extend(page::labelled("Plans", "no plan was found that fits")),
+        None => lines.extend(labelled("Plans", "no plan was found that fits")),
     }
     for (card, reason) in &answer.found.pool.refused {
-        lines.extend(page::labelled("Left out", &format!("{card}: {reason}")));
+        lines.extend(labelled("Left out", &format!("{card}: {reason}")));
     }
-    let bound = page::seconds(answer.found.lower_bound_s);
-    lines.extend(page::labelled(
+    let bound = number::seconds(answer.found.lower_bound_s);
+    lines.extend(labelled(
         "Bound",
         &format!("{bound}: all cards at their best, nothing waited for; no plan is faster"),
     ));
@@ -34,26 +35,26 @@ pub fn text(answer: &Answer) -> String {
     if !answer.choices.is_empty() {
         lines.push(String::new());
         let choices: Vec<String> = answer.choices.iter().map(choice).collect();
-        lines.extend(page::labelled("Others", &choices.join("; ")));
+        lines.extend(labelled("Others", &choices.join("; ")));
     }
     for row in &answer.without {
         let text = if row.over_best_ratio > 0.0 {
-            let time = page::seconds(row.iteration_time_s);
-            format!("{}: {time} ({})", row.card, page::signed_percent(row.over_best_ratio))
+            let time = number::seconds(row.iteration_time_s);
+            format!("{}: {time} ({})", row.card, number::signed_percent(row.over_best_ratio))
         } else {
             format!("{}: the best plan leaves it out", row.card)
         };
-        lines.extend(page::labelled("Without", &text));
+        lines.extend(labelled("Without", &text));
     }
     let mut searched = format!(
         "{} plans, {} operations",
-        page::count(answer.found.plans),
-        page::count(answer.found.operations)
+        number::count(answer.found.plans),
+        number::count(answer.found.operations)
     );
     if answer.found.cut {
         searched += "; ended by the budget: more of it may find better plans";
     }
-    lines.extend(page::labelled("Searched", &searched));
+    lines.extend(labelled("Searched", &searched));
     lines.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
@@ -66,22 +67,22 @@ fn candidate(number: usize, plan: &Candidate) -> Vec<String> {
     }
     let mut speed = format!(
         "{}, {} over the bound",
-        page::seconds(report.iteration_time.mean.as_secs_f64()),
-        page::percent(plan.gap_ratio)
+        number::seconds(report.iteration_time.mean.as_secs_f64()),
+        number::percent(plan.gap_ratio)
     );
     if let Some(tokens) = report.efficiency.tokens_per_s {
-        let _ = write!(speed, "; {} tokens/s", page::count(tokens.round() as u64));
+        let _ = write!(speed, "; {} tokens/s", number::count(tokens.round() as u64));
     }
-    lines.extend(page::labelled("Iteration", &speed));
+    lines.extend(labelled("Iteration", &speed));
     let parts: Vec<String> = report
         .breakdown
         .shares()
         .into_iter()
         .filter(|(_, share)| *share >= SMALL)
         .take(PARTS)
-        .map(|(name, share)| format!("{name} {}", page::percent(share)))
+        .map(|(name, share)| format!("{name} {}", number::percent(share)))
         .collect();
-    lines.extend(page::labelled("Time goes", &parts.join(", ")));
+    lines.extend(labelled("Time goes", &parts.join(", ")));
     let cards: Vec<String> = report
         .card_types
         .iter()
@@ -89,15 +90,15 @@ fn candidate(number: usize, plan: &Candidate) -> Vec<String> {
             let memory = card.used.as_ref().map_or_else(String::new, |used| {
                 format!(
                     ", {} of {} GiB",
-                    page::gib(used.peak_memory_bytes),
-                    page::gib(card.memory_capacity_bytes)
+                    number::gib(used.peak_memory_bytes),
+                    number::gib(card.memory_capacity_bytes)
                 )
             });
             format!("{} {} of {}{memory}", card.name, card.used_count, card.card_count)
         })
         .collect();
-    lines.extend(page::labelled("Cards", &cards.join("; ")));
-    lines.extend(page::labelled("Runs on", &runs_on(plan)));
+    lines.extend(labelled("Cards", &cards.join("; ")));
+    lines.extend(labelled("Runs on", &runs_on(plan)));
     lines
 }
 
@@ -120,7 +121,7 @@ fn choice(choice: &Choice) -> String {
     match (choice.iteration_time_s, choice.over_best_ratio) {
         (Some(seconds), Some(over)) => {
             let name = choice.origin.name();
-            format!("{name} {} ({})", page::seconds(seconds), page::signed_percent(over))
+            format!("{name} {} ({})", number::seconds(seconds), number::signed_percent(over))
         }
         _ => format!("{} finds no plan that fits", choice.origin.name()),
     }

@@ -1,13 +1,19 @@
 //! What is said of plans, and what is written.
 
-use motley::{load_text, simulate};
-use motley_planner::{Answer, Feature, Options, json, search, text};
+use motley::{Provenance, json, load_text, simulate};
+use motley_planner::{Answer, Feature, Options, search, text};
 
 use crate::pools::{open, small};
 
 fn answer(scenario: &motley::Scenario) -> Answer {
     let found = search(scenario, &Options { budget_s: 2.0 }, &|_| {}).unwrap();
     Answer::new(scenario, found, 5).unwrap()
+}
+
+fn document(answer: &Answer, scenario: &motley::Scenario) -> String {
+    let provenance =
+        Provenance { tool_version: "0", scenario_hash: &scenario.hash, seed: scenario.seed };
+    json(&answer.document(), &provenance).unwrap()
 }
 
 #[test]
@@ -24,11 +30,11 @@ fn what_is_written_runs_as_predicted() {
     }
     let page = text(&answer);
     assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
-    let document = json(&answer, &scenario, "0").unwrap();
-    let read: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let text = document(&answer, &scenario);
+    let read: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(read["plans"].as_array().unwrap().len(), answer.plans.len());
-    assert!(!document.contains("NaN") && !document.contains("inf"));
-    assert_eq!(document, json(&self::answer(&scenario), &scenario, "0").unwrap());
+    assert!(!text.contains("NaN") && !text.contains("inf"));
+    assert_eq!(text, document(&self::answer(&scenario), &scenario));
 }
 
 #[test]

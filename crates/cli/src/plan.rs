@@ -96,7 +96,7 @@ fn searched(
             .map_or_else(String::new, |best| format!(", best {:.4} s", best.as_secs_f64()));
         bar.set_message(format!("{}: {} plans{best}", progress.stage, progress.plans));
     };
-    let options = Options { budget_s: arguments.budget };
+    let options = Options { budget_s: arguments.budget, ..Options::default() };
     let found = search(scenario, &options, &show);
     bar.finish_and_clear();
     let answer = found.and_then(|found| Answer::new(scenario, found, arguments.top as usize));

@@ -6,7 +6,8 @@ use motley_planner::{Answer, Feature, Options, search, text};
 use crate::pools::{open, small};
 
 fn answer(scenario: &motley::Scenario) -> Answer {
-    let found = search(scenario, &Options { budget_s: 2.0 }, &|_| {}).unwrap();
+    let found =
+        search(scenario, &Options { budget_s: 2.0, ..Options::default() }, &|_| {}).unwrap();
     Answer::new(scenario, found, 5).unwrap()
 }
 

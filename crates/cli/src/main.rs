@@ -4,6 +4,7 @@ mod args;
 mod catalog;
 mod check;
 mod compare;
+mod equivalent;
 mod exit;
 mod explain;
 mod export;
@@ -13,6 +14,7 @@ mod losses;
 mod plan;
 mod progress;
 mod run;
+mod spinner;
 mod validate;
 mod whatif;
 
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
         Command::Compare(compare) => compare::compare(&compare),
         Command::Check(check) => check::check(&check),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Equivalent(equivalent) => equivalent::equivalent(&equivalent),
+        Command::Value(value) => equivalent::value(&value),
+        Command::Design(design) => equivalent::design(&design),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),
         Command::Import(import) => import::import(&import),

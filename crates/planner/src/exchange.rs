@@ -49,7 +49,7 @@ fn by_replicas(pricing: &mut Pricing, unit: Unit) -> Vec<(u32, f64)> {
     let sharing = (f64::from(unit.cards()) / nics).max(1.0);
     let kind = CollectiveKind::AllReduce;
     let all = firsts.len() as u32;
-    let mut counts: Vec<u32> = (1..).map(|power| 1 << power).take_while(|n| *n < all).collect();
+    let mut counts: Vec<u32> = (1..31).map(|power| 1 << power).take_while(|n| *n < all).collect();
     counts.push(all);
     let mut seconds = |count: u32| -> Option<f64> {
         let members = &firsts[..count as usize];

@@ -9,6 +9,7 @@
 //! planners would choose among them, so that its best plan is never worse than theirs. How it works, and
 //! what it cannot do, is in `docs/planner.md`.
 
+mod alone;
 mod answer;
 mod bisection;
 mod bound;
@@ -31,6 +32,7 @@ mod sketch;
 mod template;
 mod text;
 
+pub use alone::{Alone, Mixing, mixing};
 pub use answer::{Answer, Candidate, Choice, Without};
 pub use frameworks::{Feature, Verdict, asked, verdicts};
 pub use pool::{CardType, Pool};

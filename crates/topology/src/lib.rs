@@ -29,6 +29,7 @@ pub use cluster::Cluster;
 pub use component::{Component, GpuId, NodeId};
 pub use dot::{DotOptions, dot};
 pub use error::{RouteError, TopologyError};
+pub use hops::pcie_rate;
 pub use link::{Link, LinkId, LinkKind};
 pub use route::{PathClass, Route};
 pub use spec::{ClusterSpec, FabricSpec, NodeGroup};

@@ -8,6 +8,7 @@ mod catalog;
 mod command;
 mod determinism;
 mod dot;
+mod equivalence;
 mod import;
 mod json;
 mod memory_timeline;

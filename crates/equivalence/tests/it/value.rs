@@ -15,7 +15,7 @@ fn as_many_again_of_the_same_nearly_double() {
     assert!((0.7..=1.0).contains(&answer.gain_ratio()), "{}", answer.gain_ratio());
     assert!((answer.alone_ratio - 1.0).abs() < 1e-9);
     let efficiency = answer.mixing_efficiency();
-    assert!((efficiency - (1.0 + answer.gain_ratio()) / 2.0).abs() < 1e-9);
+    assert!((efficiency - f64::midpoint(1.0, answer.gain_ratio())).abs() < 1e-9);
 }
 
 /// P100 have no bf16: they can do nothing, and are left idle.

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Say what is lost between the ideal iteration and the simulated one, and to what
     Losses(Losses),
-    /// Tell the critical path of an iteration in words, with its shares
+    /// Tell the critical path of an iteration in words, with its shares; or what the code of a message means
     Explain(Explain),
     /// Change one thing at a time and rank what each change gains
     Whatif(WhatIf),
@@ -97,8 +97,15 @@ pub(crate) struct Losses {
 /// `motley explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    #[command(flatten)]
-    pub scenario: ScenarioArguments,
+    /// The scenario file, or the code of a message such as E0101; ./E0101 is a file
+    #[arg(value_name = "SCENARIO|CODE", required_unless_present = "list")]
+    pub what: Option<PathBuf>,
+    /// Override a field with RON text, such as --set plan.dp=4 or --set training.precision=Bf16
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// List all codes of messages
+    #[arg(long, conflicts_with_all = ["what", "set"])]
+    pub list: bool,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -4,11 +4,12 @@ use motley::{load, prepare};
 use motley_report::{CollectiveTimesSummary, KernelTimesSummary, time_sources};
 
 use crate::args::Check;
-use crate::exit::{CommandFailure, Exit, print, warn};
+use crate::exit::{CommandFailure, Exit, point_to_pages, print, warn};
 
 /// Checks every scenario, whatever the others are like; the worst of them sets the exit code.
 pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
     let mut worst = Exit::Ok;
+    let mut codes = Vec::new();
     for path in &arguments.scenarios {
         let verdict =
             load(path, &arguments.set).map_err(CommandFailure::from).and_then(|scenario| {
@@ -30,14 +31,15 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
                 Exit::Gate
             }
             Err(failure) => {
-                let exit = failure.exit();
-                failure.report();
-                exit
+                let said = failure.say();
+                codes.extend(said.codes);
+                said.exit
             }
         };
         if exit as u8 > worst as u8 {
             worst = exit;
         }
     }
+    point_to_pages(&codes);
     Ok(worst)
 }

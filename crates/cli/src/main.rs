@@ -3,6 +3,7 @@
 mod args;
 mod catalog;
 mod check;
+mod codes;
 mod compare;
 mod exit;
 mod explain;

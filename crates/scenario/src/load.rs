@@ -88,9 +88,19 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Failure> {
     }
     let name = path.display().to_string();
     let rejected = |rejected| Failure::Rejected(Box::new(rejected));
-    let text = utf8(&name, bytes).map_err(rejected)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    load_from(folder, &name, &text, overrides).map_err(rejected)
+    load_bytes(folder, &name, bytes, overrides).map_err(rejected)
+}
+
+/// Reads a scenario from the bytes of a file in `folder` that messages call `name`.
+pub(crate) fn load_bytes(
+    folder: &Path,
+    name: &str,
+    bytes: Vec<u8>,
+    overrides: &[String],
+) -> Result<Scenario, Rejected> {
+    let text = utf8(name, bytes)?;
+    load_from(folder, name, &text, overrides)
 }
 
 fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {

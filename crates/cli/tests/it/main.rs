@@ -5,6 +5,7 @@
 mod attribution;
 mod bad_input;
 mod catalog;
+mod codes;
 mod command;
 mod determinism;
 mod dot;

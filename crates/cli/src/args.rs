@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a scenario with comments to begin with
+    Init(Init),
     /// Simulate a scenario and say how fast it is and where the time goes
     Run(Run),
     /// Say what is lost between the ideal iteration and the simulated one, and to what
@@ -43,6 +45,53 @@ pub(crate) enum Command {
     /// Write a scenario in another form
     #[command(subcommand)]
     Export(Export),
+    /// Print what a shell needs to complete motley's commands
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    Man(Man),
+}
+
+/// `motley init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where to write it
+    #[arg(default_value = "scenario.ron")]
+    pub file: PathBuf,
+    /// What to begin with
+    #[arg(long, value_enum, default_value_t = Preset::Mixed)]
+    pub preset: Preset,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Scenarios to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// One type of card
+    Single,
+    /// Two types of card, each as busy as it is fast
+    Mixed,
+    /// A mixture of experts on two types of card
+    Moe,
+    /// A pool of cards whose plan `motley plan` finds
+    AutoPlan,
+}
+
+/// `motley completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `motley man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder, such as ~/.local/share/man/man1
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
 }
 
 /// A scenario and what to change in it.

@@ -5,12 +5,15 @@ mod catalog;
 mod check;
 mod codes;
 mod compare;
+mod completions;
 mod exit;
 mod explain;
 mod export;
 mod files;
 mod import;
+mod init;
 mod losses;
+mod man;
 mod plan;
 mod progress;
 mod run;
@@ -27,6 +30,7 @@ use crate::exit::Exit;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = std::panic::catch_unwind(|| match arguments.command {
+        Command::Init(init) => init::init(&init),
         Command::Run(run) => run::run(&run),
         Command::Losses(losses) => losses::losses(&losses),
         Command::Explain(explain) => explain::explain(&explain),
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
         Command::Catalog(catalog) => catalog::catalog(&catalog),
         Command::Import(import) => import::import(&import),
         Command::Export(export) => export::export(&export),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     });
     match outcome {
         Ok(Ok(exit)) => exit.into(),

@@ -1,19 +1,44 @@
 //! The command line as its user types it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 /// Simulate training clusters made of unlike GPUs.
 ///
 /// Exit codes: 0 ok; 1 ran, but the plan does not fit into memory; 2 wrong usage or invalid input;
 /// 70 internal error; 74 a file could not be read or written.
 #[derive(Debug, Parser)]
-#[command(name = "motley", version, max_term_width = 100)]
+#[command(name = "motley", version, max_term_width = 80)]
 pub(crate) struct Arguments {
+    /// Whether messages on standard error have colours: where it is a terminal and `NO_COLOR` is not set,
+    /// in any case, or never. Answers on standard output have none
+    #[arg(long, value_enum, global = true, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// The arguments of this process. What is wrong with them is said, in the colours that they ask for, and
+    /// ends it.
+    pub(crate) fn of_process() -> Self {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let matches = Self::command().color(asked_color(&arguments)).get_matches_from(arguments);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// What `--color` says, before it is known whether arguments are right.
+fn asked_color(arguments: &[OsString]) -> ColorChoice {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let joined = texts.iter().find_map(|text| text.strip_prefix("--color="));
+    let parted = texts.windows(2).find(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    joined.or(parted).and_then(|when| when.parse().ok()).unwrap_or(ColorChoice::Auto)
 }
 
 /// What to do.

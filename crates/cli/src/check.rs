@@ -1,7 +1,9 @@
 //! `motley check`.
 
+use std::path::Path;
+
 use motley::{load, prepare};
-use motley_report::{CollectiveTimesSummary, KernelTimesSummary, time_sources};
+use motley_report::{CollectiveTimesSummary, KernelTimesSummary, WIDTH, time_sources, wrap};
 
 use crate::args::Check;
 use crate::exit::{CommandFailure, Exit, point_to_pages, print, warn};
@@ -21,12 +23,12 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
             });
         let exit = match verdict {
             Ok((short, times)) if short.is_empty() => {
-                print(&format!("{}: ok; {}\n", path.display(), times))?;
+                print(&line(path, &format!("ok; {times}")))?;
                 Exit::Ok
             }
             Ok((short, _)) => {
                 for row in &short {
-                    print(&format!("{}: does not fit: {row}\n", path.display()))?;
+                    print(&line(path, &format!("does not fit: {row}")))?;
                 }
                 Exit::Gate
             }
@@ -42,4 +44,9 @@ pub(crate) fn check(arguments: &Check) -> Result<Exit, CommandFailure> {
     }
     point_to_pages(&codes);
     Ok(worst)
+}
+
+/// What is said of a file.
+fn line(path: &Path, verdict: &str) -> String {
+    wrap::hanging(&format!("{}:", path.display()), 4, verdict, WIDTH).join("\n") + "\n"
 }

@@ -75,12 +75,8 @@ fn folded(line: &str, width: usize) -> Vec<String> {
         Some(line.split_at(at))
     });
     match words {
-        Some((before, words)) if line.chars().count() > width => {
-            let indent = before.chars().count();
-            let lines = wrap::wrapped(words, width.saturating_sub(indent)).into_iter().enumerate();
-            lines
-                .map(|(at, line)| format!("{:indent$}{line}", if at == 0 { before } else { "" }))
-                .collect()
+        Some((before, words)) if wrap::columns(line) > width => {
+            wrap::hanging(before, wrap::columns(before), words, width)
         }
         _ => vec![line.to_owned()],
     }

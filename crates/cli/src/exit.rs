@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
+use clap::ColorChoice;
 use motley::{Failure, Prepared, Provenance, Scenario, SimulateError, json};
 use serde::Serialize;
 
@@ -87,10 +89,25 @@ pub(crate) fn point_to_pages(codes: &[&'static str]) {
     remark(&format!("\nfor more information about {text}"));
 }
 
-/// Whether messages on standard error may use colour.
+/// What the user says about colours; the whole process has one standard error.
+static COLOR: OnceLock<ColorChoice> = OnceLock::new();
+
+/// Sets once whether messages may use colour.
+pub(crate) fn choose_color(choice: ColorChoice) {
+    COLOR.get_or_init(|| choice);
+}
+
+/// Whether messages on standard error may use colour. What is asked for on the command line counts more than
+/// what the environment says.
 pub(crate) fn color() -> bool {
-    std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    match COLOR.get() {
+        Some(ColorChoice::Always) => true,
+        Some(ColorChoice::Never) => false,
+        Some(ColorChoice::Auto) | None => {
+            std::io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
 }
 
 impl From<Failure> for CommandFailure {

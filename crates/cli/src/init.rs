@@ -1,5 +1,7 @@
 //! `motley init`.
 
+use motley_report::wrap;
+
 use crate::args::{Init, Preset};
 use crate::exit::{CommandFailure, Exit, remark};
 use crate::files::PendingFile;
@@ -54,7 +56,7 @@ pub(crate) fn init(arguments: &Init) -> Result<Exit, CommandFailure> {
         .iter()
         .map(|(command, what)| (command.replace("FILE", &shown.to_string()), *what))
         .collect();
-    let widest = steps.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    let widest = steps.iter().map(|(command, _)| wrap::columns(command)).max().unwrap_or(0);
     for (command, what) in steps {
         remark(&format!("  {command:widest$}  {what}"));
     }

@@ -22,13 +22,12 @@ mod whatif;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::args::{Arguments, Command};
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::of_process();
+    exit::choose_color(arguments.color);
     let outcome = std::panic::catch_unwind(|| match arguments.command {
         Command::Init(init) => init::init(&init),
         Command::Run(run) => run::run(&run),

@@ -23,3 +23,4 @@ mod shipped;
 mod streams;
 mod trace;
 mod validate;
+mod width;

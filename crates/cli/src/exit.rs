@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use motley::{Failure, Prepared, Provenance, Scenario, SimulateError, json};
+use motley_sweep::{SweepError, TableError};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -17,10 +18,14 @@ pub(crate) enum Exit {
     Gate = 1,
     /// The input is at fault.
     Input = 2,
+    /// A sweep has points without an answer, or is not done.
+    Partial = 3,
     /// motley is at fault.
     Internal = 70,
     /// A file could not be read or written.
     Io = 74,
+    /// The user interrupted a sweep.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -86,6 +91,29 @@ impl From<SimulateError> for CommandFailure {
                 rendered: false,
             },
         }
+    }
+}
+
+impl From<SweepError> for CommandFailure {
+    fn from(error: SweepError) -> Self {
+        let exit = match error {
+            SweepError::Study(failure) => return failure.into(),
+            SweepError::Table(error) => return error.into(),
+            SweepError::Incomplete { .. } => Exit::Partial,
+            SweepError::Folder { .. } => Exit::Input,
+            _ => Exit::Io,
+        };
+        Self { exit, message: error.to_string(), rendered: false }
+    }
+}
+
+impl From<TableError> for CommandFailure {
+    fn from(error: TableError) -> Self {
+        let exit = match error {
+            TableError::Io { .. } => Exit::Io,
+            _ => Exit::Input,
+        };
+        Self { exit, message: error.to_string(), rendered: false }
     }
 }
 

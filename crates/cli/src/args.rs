@@ -10,7 +10,8 @@ use clap::{
 /// Simulate training clusters made of unlike GPUs.
 ///
 /// Exit codes: 0 ok; 1 ran, but the plan does not fit into memory; 2 wrong usage or invalid input;
-/// 70 internal error; 74 a file could not be read or written.
+/// 3 a sweep has points without an answer or is not done; 70 internal error; 74 a file could not be read
+/// or written; 130 a sweep was interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "motley", version, max_term_width = 80)]
 pub(crate) struct Arguments {
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Search the plans that train the scenario's model fastest on its cards
     Plan(Plan),
+    /// Simulate every point of a study: a scenario with some of its fields varied
+    Sweep(Sweep),
     /// Predict measured runs and say how far the predictions are off
     Validate(Validate),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
@@ -273,6 +276,85 @@ fn budget(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|seconds| (0.1..=1e6).contains(seconds))
         .ok_or_else(|| "expected a time such as 30s, 5m or 1h, at least 0.1s".to_owned())
+}
+
+/// `motley sweep`: without a step plan, every shard, merge.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Sweep {
+    /// A step of a sweep by itself, for schedulers of clusters
+    #[command(subcommand)]
+    pub step: Option<SweepStep>,
+    /// The study file
+    #[arg(required = true)]
+    pub study: Option<PathBuf>,
+    /// The folder of the sweep, made if it is not there
+    #[arg(short, long, value_name = "DIR", required = true)]
+    pub output: Option<PathBuf>,
+    /// Go on with what the folder holds of this sweep
+    #[arg(long)]
+    pub resume: bool,
+    /// The table: .csv, .jsonl or .parquet; results.csv in the folder unless given
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// Shards of the sweep
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub shards: u32,
+    #[command(flatten)]
+    pub running: SweepRunning,
+}
+
+/// How points are run.
+#[derive(Debug, Args)]
+pub(crate) struct SweepRunning {
+    /// How many threads to use; as many as there are cores unless given
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// Stop when more points than these have no answer
+    #[arg(long, value_name = "COUNT")]
+    pub max_failures: Option<u64>,
+}
+
+/// Steps of a sweep.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepStep {
+    /// Write a folder with all that the shards of a sweep need
+    Plan {
+        /// The study file
+        study: PathBuf,
+        /// The folder of the sweep, made if it is not there
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Shards of the sweep
+        #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        shards: u32,
+    },
+    /// Run one shard; what is finished is not run again
+    Shard {
+        /// The folder of the sweep
+        folder: PathBuf,
+        /// Which shard, from 0
+        #[arg(long, value_name = "NUMBER")]
+        shard: u32,
+        #[command(flatten)]
+        running: SweepRunning,
+    },
+    /// Say which shards are done, missing or corrupt
+    Status {
+        /// The folder of the sweep
+        folder: PathBuf,
+        /// Print the numbers of shards that are not done alone, such as 3,7-9
+        #[arg(long)]
+        missing: bool,
+    },
+    /// Put the results of all shards into one table
+    Merge {
+        /// The folder of the sweep
+        folder: PathBuf,
+        /// The table: .csv, .jsonl or .parquet
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
 }
 
 /// `motley validate`.

@@ -1,10 +1,12 @@
 //! What the codes of messages mean: `motley explain E0101` and `motley explain --list`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use motley_report::{WIDTH, wrap};
 use motley_scenario::code::{Mistake, PAGES, Page};
-use motley_scenario::nearest;
+use motley_scenario::{Failure, Rejected, nearest};
+use motley_sweep::{Material, Study};
 use serde_json::{Value, json};
 
 use crate::args::Format;
@@ -41,7 +43,22 @@ pub(crate) fn list(format: Format) -> Result<Exit, CommandFailure> {
 
 /// What motley says about the example.
 fn messages(page: &Page) -> String {
-    page.messages().unwrap_or_else(|rejected| rejected.render(false))
+    page.messages(study_refused).unwrap_or_else(|rejected| rejected.render(false))
+}
+
+/// What is wrong with a study of a scenario, if anything.
+fn study_refused(study: &str, base: &str) -> Option<Rejected> {
+    let material = Material {
+        study_name: "study.ron".to_owned(),
+        study: study.to_owned(),
+        base_name: "scenario.ron".to_owned(),
+        base: base.to_owned(),
+        profiles: BTreeMap::new(),
+    };
+    match Study::from_material(&material) {
+        Err(Failure::Rejected(rejected)) => Some(*rejected),
+        _ => None,
+    }
 }
 
 fn text(page: &Page) -> String {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use clap::ColorChoice;
 use motley::{Failure, Prepared, Provenance, Scenario, SimulateError, json};
+use motley_sweep::{SweepError, TableError};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -19,10 +20,14 @@ pub(crate) enum Exit {
     Gate = 1,
     /// The input is at fault.
     Input = 2,
+    /// A sweep has points without an answer, or is not done.
+    Partial = 3,
     /// motley is at fault.
     Internal = 70,
     /// A file could not be read or written.
     Io = 74,
+    /// The user interrupted a sweep.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -138,6 +143,29 @@ impl From<SimulateError> for CommandFailure {
                 codes: Vec::new(),
             },
         }
+    }
+}
+
+impl From<SweepError> for CommandFailure {
+    fn from(error: SweepError) -> Self {
+        let exit = match error {
+            SweepError::Study(failure) => return failure.into(),
+            SweepError::Table(error) => return error.into(),
+            SweepError::Incomplete { .. } => Exit::Partial,
+            SweepError::Folder { .. } => Exit::Input,
+            _ => Exit::Io,
+        };
+        Self { exit, message: error.to_string(), rendered: false, codes: Vec::new() }
+    }
+}
+
+impl From<TableError> for CommandFailure {
+    fn from(error: TableError) -> Self {
+        let exit = match error {
+            TableError::Io { .. } => Exit::Io,
+            _ => Exit::Input,
+        };
+        Self { exit, message: error.to_string(), rendered: false, codes: Vec::new() }
     }
 }
 

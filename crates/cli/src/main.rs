@@ -17,6 +17,7 @@ mod man;
 mod plan;
 mod progress;
 mod run;
+mod sweep;
 mod validate;
 mod whatif;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Compare(compare) => compare::compare(&compare),
         Command::Check(check) => check::check(&check),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Sweep(sweep) => sweep::sweep(&sweep),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),
         Command::Import(import) => import::import(&import),

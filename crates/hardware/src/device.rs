@@ -110,6 +110,22 @@ impl Peaks {
         .into_iter()
         .filter_map(|(field, path, peak)| Some((field, path, peak.as_ref()?)))
     }
+
+    /// The same to be changed.
+    pub(crate) fn given_mut(&mut self) -> impl Iterator<Item = &mut Cited<FlopsPerSec>> {
+        [
+            &mut self.fp32,
+            &mut self.tf32,
+            &mut self.fp16_vector,
+            &mut self.fp16_tensor,
+            &mut self.bf16_tensor,
+            &mut self.fp8_tensor,
+            &mut self.mxfp8_tensor,
+            &mut self.fp4_tensor,
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 impl Device {

@@ -20,6 +20,7 @@ mod fit;
 mod inconsistency;
 mod node;
 mod precision;
+mod scale;
 
 pub use architecture::{Architecture, AttentionEfficiency, GemmEfficiency, MemoryEfficiency, Tile};
 pub use catalog::{Catalog, CatalogError, Source};
@@ -31,3 +32,4 @@ pub use fit::{Fit, FitQuality, FitSeries};
 pub use inconsistency::Inconsistency;
 pub use node::{NodeDesign, PcieLayout, PcieSwitch, ScaleUp};
 pub use precision::{MathPath, Vendor};
+pub use scale::Scale;

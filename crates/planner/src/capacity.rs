@@ -1,7 +1,8 @@
 //! How much a pool gets done: the knapsack over templates.
 
-/// States of the knapsack at most; pools that have more are taken in bundles of equal pipelines.
-const STATES: u64 = 20_000;
+/// States of the knapsack at most, of up to two types and of more, which have more templates; pools that
+/// have more are taken in bundles of equal pipelines.
+const STATES: [u64; 2] = [20_000, 4_000];
 
 /// A template as the knapsack sees it: the units that it takes of each type, and what it is worth.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +17,9 @@ pub(crate) fn knapsack(items: &[Item], limits: &[u32]) -> (u64, Vec<u32>) {
     let states = |bundle: u32| -> u64 {
         limits.iter().map(|&limit| u64::from(limit / bundle) + 1).product()
     };
+    let most = STATES[usize::from(limits.len() > 2)];
     let mut bundle = 1;
-    while states(bundle) > STATES {
+    while states(bundle) > most {
         bundle += 1;
     }
     let bundled: Vec<u32> = limits.iter().map(|limit| limit / bundle).collect();
@@ -32,7 +34,7 @@ pub(crate) fn knapsack(items: &[Item], limits: &[u32]) -> (u64, Vec<u32>) {
     }
     if bundle > 1 {
         // Where little is left the rest is small enough, else it is taken greedily.
-        if left.iter().map(|&limit| u64::from(limit) + 1).product::<u64>() <= STATES {
+        if left.iter().map(|&limit| u64::from(limit) + 1).product::<u64>() <= most {
             let (more, rest) = exact(items, &left);
             worth += more;
             counts.iter_mut().zip(rest).for_each(|(count, more)| *count += more);

@@ -34,6 +34,8 @@ pub(crate) struct Combination {
     pub choices: Vec<Choice>,
     /// What activations take between units, seconds, by their types.
     pub hops: Vec<Vec<f64>>,
+    /// Samples per second if nothing were ever waited for.
+    pub rate: f64,
 }
 
 /// Sizes of micro-batches that divide the batch.
@@ -161,7 +163,7 @@ pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combinatio
         std::collections::BTreeMap::new();
     rated
         .into_iter()
-        .map(|(_, micro_batch_size, choices)| {
+        .map(|(rate, micro_batch_size, choices)| {
             let mut hops = vec![vec![0.0; choices.len()]; choices.len()];
             for (a, from) in choices.iter().enumerate() {
                 for (b, to) in choices.iter().enumerate() {
@@ -175,7 +177,7 @@ pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combinatio
                         });
                 }
             }
-            Combination { micro_batch_size, choices, hops }
+            Combination { micro_batch_size, choices, hops, rate }
         })
         .collect()
 }

@@ -13,6 +13,12 @@ use motley_scheduler::Zero;
 /// Combinations of which the knapsack is asked.
 const ASKED: usize = 96;
 
+/// Combinations that are looked at side by side.
+const AT_ONCE: usize = 8;
+
+/// How much slower than the best a combination may be at its best to be looked at.
+const NEAR: f64 = 1.05;
+
 /// Templates that are repeated alone, by combination.
 const ALONE: usize = 2;
 
@@ -20,9 +26,19 @@ const ALONE: usize = 2;
 /// long gradients of so many bytes on a card take.
 pub(crate) fn mixes(field: &Field, sync: &(dyn Fn(f64) -> f64 + Sync)) -> Vec<(f64, Sketch)> {
     let asked = &field.combinations[..field.combinations.len().min(ASKED)];
-    let offers: Vec<Vec<(f64, Sketch)>> =
-        asked.par_iter().map(|combination| of_combination(field, combination, sync)).collect();
-    let mut found: Vec<(f64, Sketch)> = offers.into_iter().flatten().collect();
+    let mut found: Vec<(f64, Sketch)> = Vec::new();
+    let mut best = f64::INFINITY;
+    for some in asked.chunks(AT_ONCE) {
+        // Combinations come in the order of their rates: none behind can be near the best.
+        let least = f64::from(field.batch) / some[0].rate;
+        if least > NEAR * best {
+            break;
+        }
+        let offers: Vec<Vec<(f64, Sketch)>> =
+            some.par_iter().map(|combination| of_combination(field, combination, sync)).collect();
+        found.extend(offers.into_iter().flatten());
+        best = found.iter().map(|(time, _)| *time).fold(best, f64::min);
+    }
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     found
 }

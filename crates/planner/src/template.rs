@@ -8,7 +8,10 @@ use crate::common::Common;
 use crate::costs::UnitCosts;
 
 /// Halvings of the interval in which the time of the slowest stage lies.
-const HALVINGS: u32 = 48;
+const HALVINGS: u32 = 40;
+
+/// A cut that is faster by a smaller share is no better.
+const BETTER: f64 = 1e-6;
 
 /// A pipeline without cards.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,9 +51,15 @@ pub(crate) struct Place<'a> {
 }
 
 /// Cuts `layers` layers over stages in order so that the slowest is as fast as can be; each stage but
-/// the first and the last holds at least one. None if they do not fit. Returns where stages end and
-/// the slowest stage's seconds.
-pub(crate) fn cut(places: &[Place], layers: u32, shared: u32) -> Option<(Vec<u32>, f64)> {
+/// the first and the last holds at least one. None if they do not fit, or take more than `enough`
+/// seconds. Returns where stages end and the slowest stage's seconds, which is sought for only if it is
+/// less than `enough`.
+pub(crate) fn cut(
+    places: &[Place],
+    layers: u32,
+    shared: u32,
+    enough: f64,
+) -> Option<(Vec<u32>, f64)> {
     let longest: f64 = places
         .iter()
         .map(|place| {
@@ -61,7 +70,11 @@ pub(crate) fn cut(places: &[Place], layers: u32, shared: u32) -> Option<(Vec<u32
                 .max(place.costs.time(&(0..layers), false, true))
         })
         .fold(0.0, f64::max);
-    let mut best = fill(places, layers, shared, longest)?;
+    let mut best = fill(places, layers, shared, longest.min(enough))?;
+    if enough.is_finite() && fill(places, layers, shared, enough * (1.0 - BETTER)).is_none() {
+        let time = slowest(places, &best);
+        return Some((best, time));
+    }
     let (mut low, mut high) = (0.0, slowest(places, &best));
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
@@ -184,13 +197,13 @@ pub(crate) fn templates(
     compositions(combination, deepest.min(layers + 2), 0, &mut counts, &mut |counts| {
         let mut best: Option<Template> = None;
         for stages in arrangements(counts) {
-            let Some(template) = template(combination, common, layers, stages, shared) else {
+            let enough = best.as_ref().map_or(f64::INFINITY, |best| best.bottleneck);
+            let Some(template) = template(combination, common, layers, stages, shared, enough)
+            else {
                 continue;
             };
             let better = best.as_ref().is_none_or(|best| {
-                (template.bottleneck, template.fill) < (best.bottleneck * (1.0 - 1e-9), f64::MAX)
-                    || (template.bottleneck <= best.bottleneck * (1.0 + 1e-9)
-                        && template.fill < best.fill)
+                template.bottleneck < best.bottleneck * (1.0 - BETTER) || template.fill < best.fill
             });
             if better {
                 best = Some(template);
@@ -201,13 +214,14 @@ pub(crate) fn templates(
     found
 }
 
-/// The template of stages of these choices.
+/// The template of stages of these choices; none if its slowest takes more than `enough` seconds.
 pub(crate) fn template(
     combination: &Combination,
     common: &Common,
     layers: u32,
     stages: Vec<usize>,
     shared: u32,
+    enough: f64,
 ) -> Option<Template> {
     let count = stages.len() as u32;
     let places: Vec<Place> = stages
@@ -218,7 +232,7 @@ pub(crate) fn template(
             in_flight: common.in_flight(s as u32, count, u32::MAX),
         })
         .collect();
-    let (ends, bottleneck) = cut(&places, layers, shared)?;
+    let (ends, bottleneck) = cut(&places, layers, shared, enough)?;
     Some(finish(combination, stages, &ends, bottleneck))
 }
 
@@ -370,7 +384,7 @@ mod tests {
                 .zip(0..)
                 .map(|(costs, stage)| Place { costs, in_flight: count - stage })
                 .collect();
-            let found = cut(&places, layers.len() as u32, 2);
+            let found = cut(&places, layers.len() as u32, 2, f64::INFINITY);
             let best = brute(&places, layers.len() as u32, 2);
             prop_assert_eq!(found.is_some(), best.is_some());
             if let (Some((ends, time)), Some(best)) = (found, best) {

@@ -44,3 +44,7 @@ pub const PROFILE: &str = "E0405";
 pub const PLAN: &str = "E0501";
 /// A tensor-parallel group on several nodes.
 pub const GROUP_ACROSS_NODES: &str = "W0501";
+/// A study whose parts do not fit together: an axis without values, names given twice.
+pub const STUDY: &str = "E0601";
+/// An expression of a study that cannot be computed.
+pub const EXPRESSION: &str = "E0602";

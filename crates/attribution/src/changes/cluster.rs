@@ -129,6 +129,7 @@ fn bought(group: &RawGroup, gpus: u32, nic: &str, new: &Device) -> RawGroup {
         count: group.count,
         device: natural.is_none().then(|| new.id.clone()),
         nic: Some(nic.to_owned()),
+        scale: None,
     }
 }
 

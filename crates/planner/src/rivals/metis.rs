@@ -46,8 +46,14 @@ pub(crate) fn metis(field: &Field, sync: &dyn Fn(f64) -> f64) -> Vec<Plan> {
                 if stages.len() > field.layers as usize {
                     continue;
                 }
-                let Some(cut) = template(combination, field.common, field.layers, stages, replicas)
-                else {
+                let Some(cut) = template(
+                    combination,
+                    field.common,
+                    field.layers,
+                    stages,
+                    replicas,
+                    f64::INFINITY,
+                ) else {
                     continue;
                 };
                 let gradients = cut.layers.iter().enumerate().map(|(s, layers)| {

@@ -1,9 +1,7 @@
 //! What a code means, with an example that is refused.
 
-use std::path::Path;
-
 use super::PAGES;
-use crate::load::{Rejected, load_bytes};
+use crate::load::{Rejected, load_text, utf8};
 
 /// A scenario that every example changes at one place.
 const WHOLE: &str = include_str!("example.ron");
@@ -45,6 +43,8 @@ pub enum Mistake {
     },
     /// The file begins with these bytes.
     Bytes(&'static [u8]),
+    /// A study of the scenario.
+    Study(&'static str),
 }
 
 impl Page {
@@ -53,12 +53,16 @@ impl Page {
         PAGES.iter().find(|page| page.code.eq_ignore_ascii_case(code))
     }
 
-    /// The messages about the example.
+    /// The messages about the example. `refused` says what is wrong with a study of a scenario, of which this
+    /// crate knows nothing: the texts of both are given.
     ///
     /// # Errors
     ///
     /// The messages, where they refuse it; warnings are the value.
-    pub fn messages(&self) -> Result<String, Rejected> {
+    pub fn messages(
+        &self,
+        refused: impl Fn(&str, &str) -> Option<Rejected>,
+    ) -> Result<String, Rejected> {
         let mut overrides = Vec::new();
         let bytes = match self.mistake {
             Mistake::Written { right, wrong } => WHOLE.replacen(right, wrong, 1).into_bytes(),
@@ -67,8 +71,9 @@ impl Page {
                 WHOLE.as_bytes().to_vec()
             }
             Mistake::Bytes(start) => [start, WHOLE.as_bytes()].concat(),
+            Mistake::Study(study) => return refused(study, WHOLE).map_or(Ok(String::new()), Err),
         };
-        let scenario = load_bytes(Path::new(""), NAME, bytes, &overrides)?;
+        let scenario = load_text(NAME, &utf8(NAME, bytes)?, &overrides)?;
         Ok(scenario.warnings.render(&scenario.source, false))
     }
 
@@ -80,7 +85,7 @@ impl Page {
                 Some(line.trim().to_owned())
             }
             Mistake::Override { right, .. } => Some(format!("--set {right}")),
-            Mistake::Bytes(_) => None,
+            Mistake::Bytes(_) | Mistake::Study(_) => None,
         }
     }
 }

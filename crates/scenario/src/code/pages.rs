@@ -193,4 +193,29 @@ pub const PAGES: &[Page] = &[
                dealt out in the order of the groups, so a degree that does not divide the cards of a node spans \
                nodes, too. If it is meant, ignore the warning.",
     },
+    Page {
+        code: code::STUDY,
+        title: "a study whose parts do not fit together",
+        meaning: "A study names a base scenario and what varies in it. Here it names no scenario that can be read, \
+                  an axis has no values or more than anybody waits for, a name is given twice, axes that move \
+                  side by side have unlike numbers of values, or a metric does not exist.",
+        mistake: Mistake::Study(
+            "Study(\n    base: \"scenario.ron\",\n    axes: [\n        Axis(name: \"tp\", set: [\"plan.tp={}\"], \
+             values: List([])),\n    ],\n)\n",
+        ),
+        mend: "Do what the message asks at its place. Paths are relative to the folder of the study.",
+    },
+    Page {
+        code: code::EXPRESSION,
+        title: "an expression of a study that cannot be computed",
+        meaning: "Conditions under `skip`, and what stands in braces in an override, are expressions over the names \
+                  of axes: `dp * tp > 64 and model != 'bert-large'`. Here one is not well-formed, has a name that \
+                  is no axis, or mixes numbers, texts and conditions.",
+        mistake: Mistake::Study(
+            "Study(\n    base: \"scenario.ron\",\n    axes: [\n        Axis(name: \"tp\", set: [\"plan.tp={}\"], \
+             values: List([2, 4])),\n    ],\n    skip: [\"dp * tp > 16\"],\n)\n",
+        ),
+        mend: "Correct the expression. Texts stand in single quotes, `==` compares, `and`, `or` and `not` join \
+               conditions, `{}` alone is the value of the axis itself.",
+    },
 ];

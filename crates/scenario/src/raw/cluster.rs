@@ -1,5 +1,6 @@
 //! The machines, by catalogue id.
 
+use motley_hardware::Scale;
 use serde::{Deserialize, Serialize};
 
 use super::RawFabric;
@@ -32,4 +33,7 @@ pub struct RawGroup {
     /// The catalogue id of the NIC; the design's own unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nic: Option<String>,
+    /// How many times what its vendor prints the card has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use motley_hardware::{FabricShape, FabricTechnology, Routing};
+use motley_hardware::{Device, FabricShape, FabricTechnology, Routing, Scale};
 use motley_topology::{Cluster, ClusterSpec, FabricSpec, NodeGroup, TopologyError};
 
 use super::{Resolver, limits};
@@ -88,18 +88,39 @@ impl Resolver<'_> {
             self.unknown_name("nic", &path.field("nic"), id, known);
         }
         let (design, device, nic) = (design?, device?, nic?);
+        let scale = raw.scale.unwrap_or_default();
+        let scaled = self.scale(&path.field("scale"), &scale, device);
+        let card = device.scaled(&scale);
         let name = match (&raw.name, &raw.device) {
             (Some(name), _) => name.clone(),
-            (None, Some(device)) => format!("{}/{device}", raw.design),
-            (None, None) => raw.design.clone(),
+            (None, None) if card.id == device.id => raw.design.clone(),
+            (None, _) => format!("{}/{}", raw.design, card.id),
         };
-        counted.then(|| NodeGroup {
+        (counted && scaled).then(|| NodeGroup {
             name,
             design: design.clone(),
-            device: device.clone(),
+            device: card,
             nic: nic.clone(),
             count: raw.count,
         })
+    }
+
+    /// Whether factors are within reason, and of something that the card has; reports it if not.
+    fn scale(&mut self, path: &Path, scale: &Scale, device: &Device) -> bool {
+        let before = self.diagnostics.len();
+        for (field, factor) in scale.factors() {
+            let path = path.field(field);
+            if !limits::SCALE.contains(&factor) {
+                let (low, high) = (limits::SCALE.start(), limits::SCALE.end());
+                let message = format!("`{path}` is {factor}, expected {low} to {high}");
+                self.error(code::OUT_OF_RANGE, &path, message, "times what the vendor prints");
+            }
+        }
+        if device.nvlink.is_none() && self.document.has(&path.field("card_links")) {
+            let message = format!("{} has no links to other cards", device.name);
+            self.error(code::CLUSTER, &path.field("card_links"), message, "nothing to multiply");
+        }
+        self.diagnostics.len() == before
     }
 
     /// Two groups that were given the same name could not be told apart in reports.

@@ -33,6 +33,8 @@ pub(super) const CHUNKS: RangeInclusive<u32> = 1..=1_000;
 pub(super) const PREFETCH: RangeInclusive<u32> = 0..=1_000;
 /// Micro-batches that a stage may hold for each stage of its pipeline.
 pub(super) const ACTIVATIONS: RangeInclusive<f64> = 1e-6..=1e6;
+/// Times what a card's vendor prints.
+pub(super) const SCALE: RangeInclusive<f64> = 0.001..=1000.0;
 /// Simulated iterations.
 pub(super) const ITERATIONS: RangeInclusive<u32> = 1..=1_000_000;
 

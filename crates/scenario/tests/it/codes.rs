@@ -17,8 +17,9 @@ fn every_code_has_a_page() {
 
 #[test]
 fn every_example_has_its_code() {
-    for page in PAGES {
-        let (shown, found) = match page.messages() {
+    // Studies are refused by a crate above; the command line's tests hold their pages to their codes.
+    for page in PAGES.iter().filter(|page| !matches!(page.mistake, Mistake::Study(_))) {
+        let (shown, found) = match page.messages(|_, _| None) {
             Ok(warnings) => {
                 assert!(page.code.starts_with('W'), "{}: accepted\n{warnings}", page.code);
                 (warnings.clone(), vec![warnings])

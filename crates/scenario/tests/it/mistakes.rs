@@ -80,7 +80,7 @@ error[E0201]: unknown field `cuont` in `cluster.groups[0]`
 6 |             (design: \"dgx1-v100\", cuont: 2),
   |                                   ^^^^^ did you mean `count`?
   |
-  = help: the fields are `name`, `design`, `count`, `device` and `nic`"],
+  = help: the fields are `name`, `design`, `count`, `device`, `nic` and `scale`"],
     );
     uniform(
         &[("precision: Fp16", "precision: Fp61")],
@@ -135,6 +135,14 @@ error[E0206]: `port`: expected a rate with its unit, found `100`
         &["`cluster.groups[0].count` is 0, expected 1 to 200000"],
     );
     uniform(&[("count: 2)", "count: 200001)")], &["^^^^^^ too large"]);
+    uniform(
+        &[("count: 2)", "count: 2, scale: (compute: 0, memory: 2))")],
+        &["`cluster.groups[0].scale.compute` is 0, expected 0.001 to 1000"],
+    );
+    uniform(
+        &[("nic: \"edr\"", "nic: \"edr\", scale: (card_links: 2)")],
+        &["^ nothing to multiply"],
+    );
     uniform(
         &[("count: 2)", "count: 200000)"), ("count: 2,", "count: 200000,")],
         &["the cluster has 400000 nodes, expected 1 to 200000", "the cluster has 3200000 cards"],

@@ -96,6 +96,7 @@ pub(super) fn machine(row: &Row, assumptions: &mut Assumptions) -> Result<Machin
             count: group.count,
             device,
             nic: None,
+            scale: None,
         });
     }
     let fabric = match &network {

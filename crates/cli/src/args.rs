@@ -73,6 +73,8 @@ pub(crate) enum Command {
     /// Write a scenario in another form
     #[command(subcommand)]
     Export(Export),
+    /// Draw results of a sweep as a picture: lines, bars or a heat map
+    Plot(Plot),
     /// Print what a shell needs to complete motley's commands
     Completions(Completions),
     /// Print the manual page, or write one for each command
@@ -104,6 +106,43 @@ pub(crate) enum Preset {
     Moe,
     /// A pool of cards whose plan `motley plan` finds
     AutoPlan,
+}
+
+/// `motley plot`.
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// The results of a sweep: a .csv, .jsonl or .parquet file
+    pub results: PathBuf,
+    /// What runs along the horizontal axis: a column that was varied; texts make bars
+    #[arg(long, value_name = "AXIS")]
+    pub x: String,
+    /// What is shown of each point: a column of numbers, such as tokens_per_s
+    #[arg(long, value_name = "METRIC")]
+    pub y: String,
+    /// One line, or one colour of bars, for each value of this column
+    #[arg(long, value_name = "AXIS", conflicts_with = "heat")]
+    pub by: Option<String>,
+    /// A heat map: one row for each value of this column, colours for --y
+    #[arg(long, value_name = "AXIS")]
+    pub heat: Option<String>,
+    /// White in a heat map, between blue below and red above, such as 1 for ratios
+    #[arg(long, value_name = "NUMBER", requires = "heat", allow_negative_numbers = true)]
+    pub centre: Option<f64>,
+    /// Only rows in which a column has a value; several of one column are alternatives
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub conditions: Vec<String>,
+    /// A logarithmic horizontal axis
+    #[arg(long, conflicts_with = "heat")]
+    pub log_x: bool,
+    /// A logarithmic vertical axis, or colours by equal factors
+    #[arg(long)]
+    pub log_y: bool,
+    /// The title, instead of what the study asks
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
 }
 
 /// `motley completions`.

@@ -15,6 +15,7 @@ mod init;
 mod losses;
 mod man;
 mod plan;
+mod plot;
 mod progress;
 mod run;
 mod sweep;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Catalog(catalog) => catalog::catalog(&catalog),
         Command::Import(import) => import::import(&import),
         Command::Export(export) => export::export(&export),
+        Command::Plot(plot) => plot::plot(&plot),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),
     });

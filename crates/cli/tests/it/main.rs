@@ -16,6 +16,7 @@ mod memory_timeline;
 mod page;
 mod perfetto;
 mod plan;
+mod plot;
 mod profile;
 mod schedule;
 mod shells;

@@ -63,6 +63,12 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Simulate every point of a study: a scenario with some of its fields varied
     Sweep(Sweep),
+    /// The best rows of a table of results
+    Best(Best),
+    /// How much of the variance of a metric each axis of a table explains
+    Sensitivity(Sensitivity),
+    /// Where along an axis of a table a metric crosses a level or another metric
+    BreakEven(BreakEven),
     /// Predict measured runs and say how far the predictions are off
     Validate(Validate),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
@@ -394,6 +400,70 @@ pub(crate) enum SweepStep {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+}
+
+/// `motley best`.
+#[derive(Debug, Args)]
+pub(crate) struct Best {
+    /// The table: .csv, .jsonl or .parquet
+    pub results: PathBuf,
+    /// The metric
+    #[arg(
+        long,
+        value_name = "METRIC",
+        default_value = "iteration_time_s",
+        conflicts_with = "pareto"
+    )]
+    pub by: String,
+    /// Less is better; unless given what is usual, rates high and all else low
+    #[arg(long, conflicts_with_all = ["maximize", "pareto"])]
+    pub minimize: bool,
+    /// More is better
+    #[arg(long, conflicts_with = "pareto")]
+    pub maximize: bool,
+    /// Rows that no other is better than in all of several metrics; METRIC:min and METRIC:max say what is
+    /// better where that is not the usual
+    #[arg(long, value_name = "METRIC,METRIC", value_delimiter = ',', num_args = 1..)]
+    pub pareto: Vec<String>,
+    /// How many rows to show
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley sensitivity`.
+#[derive(Debug, Args)]
+pub(crate) struct Sensitivity {
+    /// The table: .csv, .jsonl or .parquet
+    pub results: PathBuf,
+    /// The metric
+    #[arg(long, value_name = "METRIC", default_value = "iteration_time_s")]
+    pub metric: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley break-even`.
+#[derive(Debug, Args)]
+pub(crate) struct BreakEven {
+    /// The table: .csv, .jsonl or .parquet
+    pub results: PathBuf,
+    /// The axis to go along, one of numbers
+    #[arg(long, value_name = "AXIS")]
+    pub axis: String,
+    /// The metric
+    #[arg(long, value_name = "METRIC", default_value = "iteration_time_s")]
+    pub metric: String,
+    /// What it is held against: a number, another metric, or itself at two values of another axis,
+    /// AXIS=VALUE:VALUE
+    #[arg(long, value_name = "LEVEL|METRIC|AXIS=VALUE:VALUE")]
+    pub against: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `motley validate`.

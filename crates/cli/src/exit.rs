@@ -207,9 +207,19 @@ pub(crate) fn answer(
     document: &impl Serialize,
     page: impl FnOnce() -> String,
 ) -> Result<(), CommandFailure> {
+    answer_from(format, &provenance(scenario), document, page)
+}
+
+/// The same of an answer that is made from something else.
+pub(crate) fn answer_from(
+    format: Format,
+    provenance: &impl Serialize,
+    document: &impl Serialize,
+    page: impl FnOnce() -> String,
+) -> Result<(), CommandFailure> {
     match format {
         Format::Text => print(&page()),
-        Format::Json => print(&json(document, &provenance(scenario)).map_err(anyhow::Error::from)?),
+        Format::Json => print(&json(document, provenance).map_err(anyhow::Error::from)?),
     }
 }
 

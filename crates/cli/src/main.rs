@@ -1,5 +1,6 @@
 //! The `motley` command line: arguments, files, printing and exit codes, nothing else.
 
+mod analysis;
 mod args;
 mod catalog;
 mod check;
@@ -40,6 +41,9 @@ fn main() -> ExitCode {
         Command::Check(check) => check::check(&check),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Sweep(sweep) => sweep::sweep(&sweep),
+        Command::Best(best) => analysis::best(&best),
+        Command::Sensitivity(sensitivity) => analysis::sensitivity(&sensitivity),
+        Command::BreakEven(break_even) => analysis::break_even(&break_even),
         Command::Validate(validate) => validate::validate(&validate),
         Command::Catalog(catalog) => catalog::catalog(&catalog),
         Command::Import(import) => import::import(&import),

@@ -6,13 +6,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use motley_hardware::Catalog;
+use motley_topology::Clusters;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::parse::parse;
 use crate::profile::Profiles;
 use crate::raw::RawScenario;
-use crate::resolve::resolve;
+use crate::resolve::resolve_on;
 use crate::scenario::Scenario;
 use crate::set;
 use crate::source::SourceFile;
@@ -81,7 +82,7 @@ impl Failure {
 pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Failure> {
     let text = read_text(path)?;
     let profiles = Profiles::in_folder(path.parent().unwrap_or(Path::new("")));
-    load_text_with(&path.display().to_string(), &text, &profiles, overrides)
+    load_text_with(&path.display().to_string(), &text, overrides, &profiles, &Clusters::default())
         .map_err(|rejected| Failure::Rejected(Box::new(rejected)))
 }
 
@@ -124,10 +125,11 @@ pub(crate) fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
 ///
 /// All that is wrong with the text or the overrides.
 pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Scenario, Rejected> {
-    load_text_with(name, text, &Profiles::in_folder(Path::new("")), overrides)
+    let profiles = Profiles::in_folder(Path::new(""));
+    load_text_with(name, text, overrides, &profiles, &Clusters::default())
 }
 
-/// The same with profiles that are read from somewhere else.
+/// The same with profiles that are read from somewhere else, on clusters that may have been built before.
 ///
 /// # Errors
 ///
@@ -135,17 +137,20 @@ pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Scenari
 pub fn load_text_with(
     name: &str,
     text: &str,
-    profiles: &Profiles,
     overrides: &[String],
+    profiles: &Profiles,
+    clusters: &Clusters,
 ) -> Result<Scenario, Rejected> {
     let mut source = SourceFile::new(name, text);
-    read(&mut source, profiles, overrides).map_err(|diagnostics| Rejected { diagnostics, source })
+    read(&mut source, overrides, profiles, clusters)
+        .map_err(|diagnostics| Rejected { diagnostics, source })
 }
 
 fn read(
     source: &mut SourceFile,
-    profiles: &Profiles,
     overrides: &[String],
+    profiles: &Profiles,
+    clusters: &Clusters,
 ) -> Result<Scenario, Diagnostics> {
     let mut refused = Diagnostics::default();
     refused.extend(overrides.iter().filter_map(|each| set::apply(source, each).err()));
@@ -153,7 +158,7 @@ fn read(
         return Err(refused);
     }
     let raw: RawScenario = parse(source)?;
-    resolve_with_profile(raw, source, profiles)
+    resolve_with_profile(raw, source, profiles, clusters)
 }
 
 /// Reads the profile that the scenario names, then resolves.
@@ -161,11 +166,12 @@ fn resolve_with_profile(
     raw: RawScenario,
     source: &mut SourceFile,
     profiles: &Profiles,
+    clusters: &Clusters,
 ) -> Result<Scenario, Diagnostics> {
     let catalog = Catalog::builtin();
     let read = |name: &String| profiles.read(name, source, catalog);
     let profile = raw.profile.as_ref().map(read).transpose()?;
-    resolve(raw, profile, source, catalog)
+    resolve_on(raw, profile, source, catalog, clusters)
 }
 
 impl RawScenario {
@@ -177,7 +183,8 @@ impl RawScenario {
     /// All that is wrong with it; the messages point into [`RawScenario::to_ron`].
     pub fn resolve(self) -> Result<Scenario, Rejected> {
         let mut source = SourceFile::new("scenario", &self.to_ron());
-        resolve_with_profile(self, &mut source, &Profiles::in_folder(Path::new("")))
+        let profiles = Profiles::in_folder(Path::new(""));
+        resolve_with_profile(self, &mut source, &profiles, &Clusters::default())
             .map_err(|diagnostics| Rejected { diagnostics, source })
     }
 }

@@ -61,6 +61,17 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+impl Row {
+    /// The row of the table, with the cells that number and name its point.
+    pub(crate) fn cells(self, point: Point) -> Vec<Cell> {
+        let mut cells = point.cells;
+        cells.push(Cell::Text(self.status.name().to_owned()));
+        cells.extend(self.metrics);
+        cells.push(self.error.map_or(Cell::None, Cell::Text));
+        cells
+    }
+}
+
 impl Study {
     /// The columns of the whole table.
     pub fn headings(&self) -> Vec<Heading> {
@@ -72,21 +83,12 @@ impl Study {
         headings
     }
 
-    /// A row of the table.
-    pub(crate) fn cells(&self, point: Point, row: Row) -> Vec<Cell> {
-        let mut cells = point.cells;
-        cells.push(Cell::Text(row.status.name().to_owned()));
-        cells.extend(row.metrics);
-        cells.push(row.error.map_or(Cell::None, Cell::Text));
-        cells
-    }
-
     /// Simulates a point. Whatever happens becomes its row.
     pub fn evaluate(&self, evaluator: &mut Evaluator, point: &Point) -> Row {
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.outcome(evaluator, point)));
         let outcome = evaluated.unwrap_or_else(|_| {
             // It may hold half of something.
-            *evaluator = Evaluator::new();
+            *evaluator = self.evaluator();
             Outcome::without(Status::Failed, "motley failed, which is a defect".to_owned())
         });
         let metrics = if outcome.metrics.is_empty() {
@@ -157,7 +159,11 @@ impl Study {
             let error = Some(worst.to_string());
             return Ok(Outcome { status: Status::OutOfMemory, metrics, error });
         }
-        let report = prepared.conclude()?;
+        let report = if self.metrics().iter().any(|metric| metric.is_balanced()) {
+            prepared.conclude()?
+        } else {
+            prepared.conclude_unbalanced()?
+        };
         let ran = Ran { report: &report, found };
         let metrics = self.metrics().iter().map(|metric: &Metric| metric.of(&ran)).collect();
         Ok(Outcome { status: Status::Ok, metrics, error: None })

@@ -2,12 +2,14 @@
 //! tables say.
 //!
 //! ```text
-//! study.ron + base scenario -> Study    axes, points as numbers             study
-//! Study -> Sweep                        a folder, shards, parts             shards
-//! point -> Row                          overrides, simulation, metrics      evaluate, metric
-//! parts -> Table                        CSV, JSONL, Parquet                 table
+//! study.ron + base scenario -> Study     axes, points as numbers             study
+//! Study -> Sweep                         a folder, shards, parts             shards
+//! point -> Row                           overrides, simulation, metrics      evaluate, metric
+//! parts -> Table                         CSV, JSONL, Parquet                 table
+//! Table -> best, sensitivity, break-even analysis
 //! ```
 
+pub mod analysis;
 mod evaluate;
 mod files;
 mod metric;

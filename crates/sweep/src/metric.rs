@@ -16,6 +16,7 @@ pub(crate) struct Ran<'a> {
     pub(crate) found: Option<&'a Found>,
 }
 
+#[derive(Clone, Copy)]
 struct Definition {
     name: &'static str,
     storage: Storage,
@@ -23,12 +24,14 @@ struct Definition {
     usual: bool,
     /// It needs a search for plans.
     searched: bool,
+    /// It needs the replay of balanced compute.
+    balanced: bool,
     of: fn(&Ran) -> Cell,
 }
 
 /// A column of results.
 #[derive(Clone, Copy)]
-pub struct Metric(&'static Definition);
+pub(crate) struct Metric(&'static Definition);
 
 impl PartialEq for Metric {
     fn eq(&self, other: &Self) -> bool {
@@ -43,19 +46,23 @@ impl std::fmt::Debug for Metric {
 }
 
 const fn real(name: &'static str, usual: bool, of: fn(&Ran) -> Cell) -> Definition {
-    Definition { name, storage: Storage::Real, usual, searched: false, of }
+    Definition { name, storage: Storage::Real, usual, searched: false, balanced: false, of }
 }
 
 const fn whole(name: &'static str, usual: bool, of: fn(&Ran) -> Cell) -> Definition {
-    Definition { name, storage: Storage::Whole, usual, searched: false, of }
+    Definition { name, storage: Storage::Whole, usual, searched: false, balanced: false, of }
 }
 
 const fn text(name: &'static str, usual: bool, of: fn(&Ran) -> Cell) -> Definition {
-    Definition { name, storage: Storage::Text, usual, searched: false, of }
+    Definition { name, storage: Storage::Text, usual, searched: false, balanced: false, of }
 }
 
-const fn searched(definition: Definition) -> Definition {
-    Definition { searched: true, ..definition }
+const fn searched(of: Definition) -> Definition {
+    Definition { searched: true, ..of }
+}
+
+const fn balanced(of: Definition) -> Definition {
+    Definition { balanced: true, ..of }
 }
 
 fn seconds(time: Time) -> Cell {
@@ -87,12 +94,12 @@ static ALL: [Definition; 46] = [
     real("hardware_flops_per_card_per_s", false, |ran| {
         ran.report.efficiency.hardware_flops_per_card_per_s.into()
     }),
-    real("straggler_loss_ratio", true, |ran| {
+    balanced(real("straggler_loss_ratio", true, |ran| {
         ran.report.imbalance.as_ref().map(|mix| mix.loss_ratio).into()
-    }),
-    real("balanced_iteration_time_s", false, |ran| {
+    })),
+    balanced(real("balanced_iteration_time_s", false, |ran| {
         ran.report.imbalance.as_ref().map(|mix| mix.balanced.as_secs_f64()).into()
-    }),
+    })),
     real("compute_s", true, |ran| seconds(ran.report.breakdown.compute)),
     real("compute_forward_s", false, |ran| seconds(ran.report.breakdown.computed.forward)),
     real("compute_backward_s", false, |ran| seconds(ran.report.breakdown.computed.backward)),
@@ -116,9 +123,9 @@ static ALL: [Definition; 46] = [
     }),
     real("exposed_host_s", false, |ran| seconds(ran.report.breakdown.exposed_host)),
     real("host_launch_s", false, |ran| seconds(ran.report.breakdown.host_launch)),
-    real("bubble_s", true, |ran| seconds(ran.report.breakdown.bubble)),
-    real("bubble_ratio", false, |ran| ran.report.bubble_ratio.into()),
-    real("straggler_wait_s", true, |ran| seconds(ran.report.breakdown.straggler_wait)),
+    balanced(real("bubble_s", true, |ran| seconds(ran.report.breakdown.bubble))),
+    balanced(real("bubble_ratio", false, |ran| ran.report.bubble_ratio.into())),
+    balanced(real("straggler_wait_s", true, |ran| seconds(ran.report.breakdown.straggler_wait))),
     real(PEAK, true, |ran| memory(ran, |_, peak| peak)),
     real(FILL, false, |ran| memory(ran, |card, peak| peak / card.memory_capacity_bytes)),
     real(SHORT, false, |_| Cell::Number(0.0)),
@@ -207,6 +214,11 @@ impl Metric {
             .filter(|definition| definition.usual || also(definition.name))
             .map(Self)
             .collect()
+    }
+
+    /// Whether it needs the replay of balanced compute.
+    pub(crate) fn is_balanced(self) -> bool {
+        self.0.balanced
     }
 
     pub(crate) fn heading(self) -> Heading {

@@ -131,7 +131,7 @@ impl Log {
         let mut bytes = Vec::new();
         for (_, start, length) in self.rows {
             // Points that were finished in their order are read without a look at the disk for each.
-            reader.seek_relative(start as i64 - at as i64)?;
+            reader.seek_relative(start.cast_signed() - at.cast_signed())?;
             bytes.resize(length as usize, 0);
             reader.read_exact(&mut bytes)?;
             at = start + u64::from(length);

@@ -40,7 +40,7 @@ impl Sweep {
                 let (point, row) =
                     pair.ok_or_else(|| SweepError::folder(&path, "a line is not a row"))?;
                 tally.add(row.status);
-                Ok(writer.row(&self.study.cells(point, row))?)
+                Ok(writer.row(&row.cells(point))?)
             })?;
         }
         writer.finish()?;

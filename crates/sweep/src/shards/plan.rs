@@ -21,11 +21,9 @@ const STUDY: &str = "study.ron";
 const BASE: &str = "base.ron";
 const PARTS: &str = "parts";
 
-/// More shards than any scheduler takes.
-pub(super) const SHARDS: u32 = 100_000;
-
 /// What stands in `plan.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the file")]
 struct Plan {
     format: u32,
     tool_version: String,

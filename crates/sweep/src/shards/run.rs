@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use motley::Evaluator;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::log::Log;
@@ -120,7 +119,7 @@ impl Sweep {
             Ok(())
         };
         let work = || -> Result<(), SweepError> {
-            let mut evaluator = Evaluator::new();
+            let mut evaluator = self.study.evaluator();
             while !stopped() {
                 let start = next.fetch_add(RUN, Ordering::Relaxed);
                 let Some(run) = wanted.get(start..).filter(|rest| !rest.is_empty()) else { break };

@@ -29,13 +29,9 @@ pub(super) fn seed(base: &Base, common: &[String]) -> u64 {
     }
     let text = source.text();
     let path = Path::ROOT.field("seed");
-    Tree::parse(text)
-        .ok()
-        .map(|tree| {
-            let found = tree.find(text, &path);
-            if found.steps == 1 { ron::from_str(found.value.span.of(text)).unwrap_or(0) } else { 0 }
-        })
-        .unwrap_or(0)
+    let Ok(tree) = Tree::parse(text) else { return 0 };
+    let found = tree.find(text, &path);
+    if found.steps == 1 { ron::from_str(found.value.span.of(text)).unwrap_or(0) } else { 0 }
 }
 
 /// Where an override of a point comes from.
@@ -82,15 +78,14 @@ impl Study {
             let mut moved = diagnostic.clone();
             for (place, _) in &mut moved.labels {
                 let origin = place.file.checked_sub(1).and_then(|number| origins.get(number));
-                *place = match origin {
-                    Some(origin) => origin.place(document, place.span),
+                *place = if let Some(origin) = origin {
+                    origin.place(document, place.span)
+                } else {
                     // The base, or a profile.
-                    None => {
-                        let (name, text) = rejected.source.original(place.file);
-                        let known = document.known(name);
-                        let file = known.unwrap_or_else(|| document.source.add(name, text));
-                        Place { file, span: place.span }
-                    }
+                    let (name, text) = rejected.source.original(place.file);
+                    let known = document.known(name);
+                    let file = known.unwrap_or_else(|| document.source.add(name, text));
+                    Place { file, span: place.span }
                 };
             }
             document.wrong.push(moved);

@@ -19,7 +19,7 @@ const DEPTH: u32 = 64;
 
 /// What an expression comes to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A number, perhaps not a finite one.
     Number(f64),
     /// A text.
@@ -30,7 +30,7 @@ pub enum Outcome {
 
 /// What kind of value an expression has, known before it is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
+pub(crate) enum Type {
     /// A number.
     Number,
     /// A text.
@@ -51,7 +51,7 @@ impl Type {
 
 /// Why a text is no expression, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// Where.
     pub span: Span,
     /// On one line.
@@ -108,14 +108,14 @@ enum Node {
 
 /// An expression over the values of axes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expression {
+pub(crate) struct Expression {
     node: Node,
     of: Type,
 }
 
 impl Expression {
     /// Reads a text; `axes` are the names that it may use, with the kinds of their values.
-    pub fn parse(text: &str, axes: &[(&str, Type)]) -> Result<Self, Mistake> {
+    pub(crate) fn parse(text: &str, axes: &[(&str, Type)]) -> Result<Self, Mistake> {
         let mut parser = Parser { text, axes, at: 0, depth: 0 };
         let (node, of) = parser.any()?;
         parser.blank();
@@ -126,17 +126,17 @@ impl Expression {
     }
 
     /// What kind of value it has.
-    pub fn of(&self) -> Type {
+    pub(crate) fn of(&self) -> Type {
         self.of
     }
 
     /// Its value, `axis` giving those of the axes.
-    pub fn value(&self, axis: &dyn Fn(usize) -> Outcome) -> Outcome {
+    pub(crate) fn value(&self, axis: &dyn Fn(usize) -> Outcome) -> Outcome {
         value(&self.node, axis)
     }
 
     /// Whether it holds.
-    pub fn holds(&self, axis: &dyn Fn(usize) -> Outcome) -> bool {
+    pub(crate) fn holds(&self, axis: &dyn Fn(usize) -> Outcome) -> bool {
         self.value(axis) == Outcome::Truth(true)
     }
 }
@@ -408,17 +408,14 @@ impl<'t> Parser<'t> {
     }
 
     fn axis(&self, start: usize, word: &str) -> Parsed {
-        match self.axes.iter().position(|(name, _)| *name == word) {
-            Some(index) => Ok((Node::Axis(index), self.axes[index].1)),
-            None => {
-                let names = self.axes.iter().map(|(name, _)| *name);
-                let label = match nearest(word, names) {
-                    Some(similar) => format!("did you mean `{similar}`?"),
-                    None => "no axis has this name".to_owned(),
-                };
-                Err(self.mistake(start, format!("unknown axis `{word}`"), &label))
-            }
+        if let Some(index) = self.axes.iter().position(|(name, _)| *name == word) {
+            return Ok((Node::Axis(index), self.axes[index].1));
         }
+        let label = match nearest(word, self.axes.iter().map(|(name, _)| *name)) {
+            Some(similar) => format!("did you mean `{similar}`?"),
+            None => "no axis has this name".to_owned(),
+        };
+        Err(self.mistake(start, format!("unknown axis `{word}`"), &label))
     }
 
     fn call(&mut self, start: usize, word: &str) -> Parsed {

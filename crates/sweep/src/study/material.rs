@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use motley_scenario::{Failure, Profiles, read_text};
 
@@ -70,6 +71,7 @@ impl Study {
             name: base_path.display().to_string(),
             text: base,
             profiles: Profiles::in_folder(base_path.parent().unwrap_or(Path::new(""))),
+            clusters: Arc::default(),
         };
         let study = Self::of(&name, &text, raw, base).map_err(rejected)?;
         study.check(&name, &text).map_err(rejected)?;
@@ -94,6 +96,7 @@ impl Study {
             name: material.base_name.clone(),
             text: material.base.clone(),
             profiles: Profiles::of_texts(material.profiles.clone()),
+            clusters: Arc::default(),
         };
         Self::of(&material.study_name, &material.study, raw, base).map_err(rejected)
     }

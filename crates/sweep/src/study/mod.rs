@@ -14,12 +14,17 @@ mod sample;
 mod setting;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use motley::Evaluator;
 use motley_scenario::{Profiles, Rejected, Scenario, load_text_with};
+use motley_topology::Clusters;
 
 pub use material::Material;
 pub use point::Point;
 pub use raw::Plans;
+#[cfg(test)]
+pub(crate) use sample::Method;
 
 use crate::metric::Metric;
 use axis::{Axis, Dimension};
@@ -54,11 +59,12 @@ struct Base {
     name: String,
     text: String,
     profiles: Profiles,
+    clusters: Arc<Clusters>,
 }
 
 impl Base {
     fn with(&self, overrides: &[String]) -> Result<Scenario, Rejected> {
-        load_text_with(&self.name, &self.text, &self.profiles, overrides)
+        load_text_with(&self.name, &self.text, overrides, &self.profiles, &self.clusters)
     }
 
     /// Profiles by the names that scenarios have for them, as far as they have been read.
@@ -71,6 +77,11 @@ impl Study {
     /// The columns of results.
     pub(crate) fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    /// An evaluator that has its clusters in common with all others of the study.
+    pub fn evaluator(&self) -> Evaluator {
+        Evaluator::on(Arc::clone(&self.base.clusters))
     }
 
     /// The base with these overrides.

@@ -293,18 +293,14 @@ fn size(document: &mut Document, dimensions: &[Dimension], replicas: u32) -> u64
     }
     let sizes = dimensions.iter().map(|dimension| dimension.size);
     let points = sizes.chain([u64::from(replicas)]).try_fold(1, u64::checked_mul);
-    match points.filter(|&points| points <= POINTS) {
-        Some(points) => points,
-        None => {
-            let path = Path::ROOT.field("axes");
-            document.say(
-                &path,
-                "the axes make more than 100 million points",
-                "each value of an axis goes with each of the others; `Sample` takes fewer",
-            );
-            0
-        }
-    }
+    points.filter(|&points| points <= POINTS).unwrap_or_else(|| {
+        document.say(
+            &Path::ROOT.field("axes"),
+            "the axes make more than 100 million points",
+            "each value of an axis goes with each of the others; `Sample` takes fewer",
+        );
+        0
+    })
 }
 
 impl Reader {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a sample is spread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
+pub(crate) enum Method {
     /// Evenly, by Roberts' R-sequence (The Unreasonable Effectiveness of Quasirandom Sequences, 2018): the
     /// multiples of `1 / g, 1 / g^2, ...` modulo 1, with `g^(d + 1) = g + 1` for `d` coordinates. The seed
     /// shifts all points (Cranley and Patterson 1976).

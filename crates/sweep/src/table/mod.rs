@@ -376,8 +376,16 @@ mod tests {
                 text("two\nlines"),
             ],
         ];
-        use ColumnKind::{Axis, Index, Label, Metric};
-        check(&headings, &rows, &[Index, Label, Axis, Axis, Metric, Label]);
+        let axis = ColumnKind::Axis;
+        let kinds = [
+            ColumnKind::Index,
+            ColumnKind::Label,
+            axis,
+            axis,
+            ColumnKind::Metric,
+            ColumnKind::Label,
+        ];
+        check(&headings, &rows, &kinds);
     }
 
     #[test]

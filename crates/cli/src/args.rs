@@ -1,29 +1,57 @@
 //! The command line as its user types it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 /// Simulate training clusters made of unlike GPUs.
 ///
 /// Exit codes: 0 ok; 1 ran, but the plan does not fit into memory; 2 wrong usage or invalid input;
-/// 70 internal error; 74 a file could not be read or written.
+/// 3 a sweep has points without an answer or is not done; 70 internal error; 74 a file could not be read
+/// or written; 130 a sweep was interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "motley", version, max_term_width = 100)]
+#[command(name = "motley", version, max_term_width = 80)]
 pub(crate) struct Arguments {
+    /// Whether messages on standard error have colours: where it is a terminal and `NO_COLOR` is not set,
+    /// in any case, or never. Answers on standard output have none
+    #[arg(long, value_enum, global = true, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+impl Arguments {
+    /// The arguments of this process. What is wrong with them is said, in the colours that they ask for, and
+    /// ends it.
+    pub(crate) fn of_process() -> Self {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let matches = Self::command().color(asked_color(&arguments)).get_matches_from(arguments);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// What `--color` says, before it is known whether arguments are right.
+fn asked_color(arguments: &[OsString]) -> ColorChoice {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let joined = texts.iter().find_map(|text| text.strip_prefix("--color="));
+    let parted = texts.windows(2).find(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    joined.or(parted).and_then(|when| when.parse().ok()).unwrap_or(ColorChoice::Auto)
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a scenario with comments to begin with
+    Init(Init),
     /// Simulate a scenario and say how fast it is and where the time goes
     Run(Run),
     /// Say what is lost between the ideal iteration and the simulated one, and to what
     Losses(Losses),
-    /// Tell the critical path of an iteration in words, with its shares
+    /// Tell the critical path of an iteration in words, with its shares; or what the code of a message means
     Explain(Explain),
     /// Change one thing at a time and rank what each change gains
     Whatif(WhatIf),
@@ -39,6 +67,14 @@ pub(crate) enum Command {
     Value(Value),
     /// Search the cheapest pool that trains the scenario's model in a given time
     Design(Design),
+    /// Simulate every point of a study: a scenario with some of its fields varied
+    Sweep(Sweep),
+    /// The best rows of a table of results
+    Best(Best),
+    /// How much of the variance of a metric each axis of a table explains
+    Sensitivity(Sensitivity),
+    /// Where along an axis of a table a metric crosses a level or another metric
+    BreakEven(BreakEven),
     /// Predict measured runs and say how far the predictions are off
     Validate(Validate),
     /// List the cards, node designs, NICs and models that scenarios can name, with sources
@@ -49,6 +85,92 @@ pub(crate) enum Command {
     /// Write a scenario in another form
     #[command(subcommand)]
     Export(Export),
+    /// Draw results of a sweep as a picture: lines, bars or a heat map
+    Plot(Plot),
+    /// Print what a shell needs to complete motley's commands
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    Man(Man),
+}
+
+/// `motley init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where to write it
+    #[arg(default_value = "scenario.ron")]
+    pub file: PathBuf,
+    /// What to begin with
+    #[arg(long, value_enum, default_value_t = Preset::Mixed)]
+    pub preset: Preset,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Scenarios to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// One type of card
+    Single,
+    /// Two types of card, each as busy as it is fast
+    Mixed,
+    /// A mixture of experts on two types of card
+    Moe,
+    /// A pool of cards whose plan `motley plan` finds
+    AutoPlan,
+}
+
+/// `motley plot`.
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// The results of a sweep: a .csv, .jsonl or .parquet file
+    pub results: PathBuf,
+    /// What runs along the horizontal axis: a column that was varied; texts make bars
+    #[arg(long, value_name = "AXIS")]
+    pub x: String,
+    /// What is shown of each point: a column of numbers, such as tokens_per_s
+    #[arg(long, value_name = "METRIC")]
+    pub y: String,
+    /// One line, or one colour of bars, for each value of this column
+    #[arg(long, value_name = "AXIS", conflicts_with = "heat")]
+    pub by: Option<String>,
+    /// A heat map: one row for each value of this column, colours for --y
+    #[arg(long, value_name = "AXIS")]
+    pub heat: Option<String>,
+    /// White in a heat map, between blue below and red above, such as 1 for ratios
+    #[arg(long, value_name = "NUMBER", requires = "heat", allow_negative_numbers = true)]
+    pub centre: Option<f64>,
+    /// Only rows in which a column has a value; several of one column are alternatives
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub conditions: Vec<String>,
+    /// A logarithmic horizontal axis
+    #[arg(long, conflicts_with = "heat")]
+    pub log_x: bool,
+    /// A logarithmic vertical axis, or colours by equal factors
+    #[arg(long)]
+    pub log_y: bool,
+    /// The title, instead of what the study asks
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+}
+
+/// `motley completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `motley man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder, such as ~/.local/share/man/man1
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
 }
 
 /// A scenario and what to change in it.
@@ -103,8 +225,15 @@ pub(crate) struct Losses {
 /// `motley explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    #[command(flatten)]
-    pub scenario: ScenarioArguments,
+    /// The scenario file, or the code of a message such as E0101; ./E0101 is a file
+    #[arg(value_name = "SCENARIO|CODE", required_unless_present = "list")]
+    pub what: Option<PathBuf>,
+    /// Override a field with RON text, such as --set plan.dp=4 or --set training.precision=Bf16
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// List all codes of messages
+    #[arg(long, conflicts_with_all = ["what", "set"])]
+    pub list: bool,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -294,6 +423,149 @@ fn budget(text: &str) -> Result<f64, String> {
     scaled(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0)])
         .filter(|seconds| (0.1..=1e6).contains(seconds))
         .ok_or_else(|| "expected a time such as 30s, 5m or 1h, at least 0.1s".to_owned())
+}
+
+/// `motley sweep`: without a step plan, every shard, merge.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Sweep {
+    /// A step of a sweep by itself, for schedulers of clusters
+    #[command(subcommand)]
+    pub step: Option<SweepStep>,
+    /// The study file
+    #[arg(required = true)]
+    pub study: Option<PathBuf>,
+    /// The folder of the sweep, made if it is not there
+    #[arg(short, long, value_name = "DIR", required = true)]
+    pub output: Option<PathBuf>,
+    /// Go on with what the folder holds of this sweep
+    #[arg(long)]
+    pub resume: bool,
+    /// The table: .csv, .jsonl or .parquet; results.csv in the folder unless given
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// Shards of the sweep
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub shards: u32,
+    #[command(flatten)]
+    pub running: SweepRunning,
+}
+
+/// How points are run.
+#[derive(Debug, Args)]
+pub(crate) struct SweepRunning {
+    /// How many threads to use; as many as there are cores unless given
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// Stop when more points than these have no answer
+    #[arg(long, value_name = "COUNT")]
+    pub max_failures: Option<u64>,
+}
+
+/// Steps of a sweep.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepStep {
+    /// Write a folder with all that the shards of a sweep need
+    Plan {
+        /// The study file
+        study: PathBuf,
+        /// The folder of the sweep, made if it is not there
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Shards of the sweep
+        #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        shards: u32,
+    },
+    /// Run one shard; what is finished is not run again
+    Shard {
+        /// The folder of the sweep
+        folder: PathBuf,
+        /// Which shard, from 0
+        #[arg(long, value_name = "NUMBER")]
+        shard: u32,
+        #[command(flatten)]
+        running: SweepRunning,
+    },
+    /// Say which shards are done, missing or corrupt
+    Status {
+        /// The folder of the sweep
+        folder: PathBuf,
+        /// Print the numbers of shards that are not done alone, such as 3,7-9
+        #[arg(long)]
+        missing: bool,
+    },
+    /// Put the results of all shards into one table
+    Merge {
+        /// The folder of the sweep
+        folder: PathBuf,
+        /// The table: .csv, .jsonl or .parquet
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// `motley best`.
+#[derive(Debug, Args)]
+pub(crate) struct Best {
+    /// The table: .csv, .jsonl or .parquet
+    pub results: PathBuf,
+    /// The metric
+    #[arg(
+        long,
+        value_name = "METRIC",
+        default_value = "iteration_time_s",
+        conflicts_with = "pareto"
+    )]
+    pub by: String,
+    /// Less is better; unless given what is usual, rates high and all else low
+    #[arg(long, conflicts_with_all = ["maximize", "pareto"])]
+    pub minimize: bool,
+    /// More is better
+    #[arg(long, conflicts_with = "pareto")]
+    pub maximize: bool,
+    /// Rows that no other is better than in all of several metrics; METRIC:min and METRIC:max say what is
+    /// better where that is not the usual
+    #[arg(long, value_name = "METRIC,METRIC", value_delimiter = ',', num_args = 1..)]
+    pub pareto: Vec<String>,
+    /// How many rows to show
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley sensitivity`.
+#[derive(Debug, Args)]
+pub(crate) struct Sensitivity {
+    /// The table: .csv, .jsonl or .parquet
+    pub results: PathBuf,
+    /// The metric
+    #[arg(long, value_name = "METRIC", default_value = "iteration_time_s")]
+    pub metric: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley break-even`.
+#[derive(Debug, Args)]
+pub(crate) struct BreakEven {
+    /// The table: .csv, .jsonl or .parquet
+    pub results: PathBuf,
+    /// The axis to go along, one of numbers
+    #[arg(long, value_name = "AXIS")]
+    pub axis: String,
+    /// The metric
+    #[arg(long, value_name = "METRIC", default_value = "iteration_time_s")]
+    pub metric: String,
+    /// What it is held against: a number, another metric, or itself at two values of another axis,
+    /// AXIS=VALUE:VALUE
+    #[arg(long, value_name = "LEVEL|METRIC|AXIS=VALUE:VALUE")]
+    pub against: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `motley validate`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use motley_collectives::Layouts;
 use motley_scenario::Scenario;
 use motley_scheduler::Plan;
-use motley_topology::{Cluster, TopologyError};
+use motley_topology::{Cluster, Clusters, TopologyError};
 
 use crate::prepare::{Prepared, prepare_plan, prepare_with};
 use crate::{Report, SimulateError};
@@ -17,6 +17,7 @@ use crate::{Report, SimulateError};
 /// same as without.
 #[derive(Debug, Default)]
 pub struct Evaluator {
+    clusters: Arc<Clusters>,
     known: Option<Known>,
 }
 
@@ -30,6 +31,11 @@ impl Evaluator {
     /// One that knows nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that shares clusters that were built with others, on other threads or where scenarios are read.
+    pub fn on(clusters: Arc<Clusters>) -> Self {
+        Self { clusters, known: None }
     }
 
     /// As [`crate::prepare`].
@@ -68,7 +74,7 @@ impl Evaluator {
         let known = match self.known.take().filter(same) {
             Some(known) => known,
             None => Known {
-                cluster: Arc::new(Cluster::build(scenario.cluster.clone())?),
+                cluster: self.clusters.get(&scenario.cluster)?,
                 layouts: Layouts::new(true),
             },
         };

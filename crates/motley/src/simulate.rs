@@ -51,6 +51,16 @@ impl Prepared<'_> {
         self.report(&replays)
     }
 
+    /// The same without the replay of balanced compute: what only that could tell is not in the report
+    /// ([`Report::imbalance`]), or not told apart (the bubble from waits for slower stages).
+    ///
+    /// # Errors
+    /// As [`Prepared::replay`].
+    pub fn conclude_unbalanced(&self) -> Result<Report, SimulateError> {
+        let replays = self.replay_with(&mut Silent, &|| {}, false)?;
+        self.report(&replays)
+    }
+
     /// The time of the first iteration by itself and the operations that its replay took: the least
     /// that whoever compares many plans wants to know.
     ///
@@ -76,6 +86,15 @@ impl Prepared<'_> {
         observer: &mut (impl Observer + Send),
         progress: &(impl Fn() + Sync),
     ) -> Result<Replays, SimulateError> {
+        self.replay_with(observer, progress, true)
+    }
+
+    fn replay_with(
+        &self,
+        observer: &mut (impl Observer + Send),
+        progress: &(impl Fn() + Sync),
+        balance: bool,
+    ) -> Result<Replays, SimulateError> {
         let scenario = self.scenario;
         let fold = if observer.tells_ranks_apart() { None } else { self.fold() };
         let job = fold.map_or(&self.lowered.job, Fold::job);
@@ -91,7 +110,8 @@ impl Prepared<'_> {
             progress();
             run
         };
-        let (first, balanced) = rayon::join(first, || self.balanced(&engine, fold));
+        let balanced = || if balance { self.balanced(&engine, fold) } else { Ok(None) };
+        let (first, balanced) = rayon::join(first, balanced);
         let (first, balanced) = (first?, balanced?);
 
         // Without jitter every iteration is the first one again.

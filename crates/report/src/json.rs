@@ -17,21 +17,25 @@ pub struct Provenance<'a> {
 }
 
 #[derive(Serialize)]
-struct Document<'a, A> {
+struct Document<'a, P, A> {
     schema_version: u32,
     #[serde(flatten)]
-    provenance: Provenance<'a>,
+    provenance: &'a P,
     #[serde(flatten)]
     answer: &'a A,
 }
 
 /// An answer, such as a [`crate::Report`], as JSON, keys in fixed order, with a newline at the end. Equal
-/// answers give equal bytes; there is no wall-clock figure in it.
+/// answers give equal bytes; there is no wall-clock figure in it. What they are made from and by, such as
+/// [`Provenance`], stands before them.
 ///
 /// # Errors
 /// None that an answer of this crate could cause; the serialiser's interface has them.
-pub fn json(answer: &impl Serialize, provenance: &Provenance) -> Result<String, serde_json::Error> {
-    let document = Document { schema_version: SCHEMA_VERSION, provenance: *provenance, answer };
+pub fn json(
+    answer: &impl Serialize,
+    provenance: &impl Serialize,
+) -> Result<String, serde_json::Error> {
+    let document = Document { schema_version: SCHEMA_VERSION, provenance, answer };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
     Ok(text)

@@ -1,4 +1,12 @@
-//! The stable identifiers of messages.
+//! The stable identifiers of messages, and what each means.
+//!
+//! A new code needs a [`Page`]; a test walks all of them.
+
+mod page;
+mod pages;
+
+pub use page::{Mistake, Page, is_code};
+pub use pages::PAGES;
 
 /// The text is not RON.
 pub const SYNTAX: &str = "E0101";
@@ -36,3 +44,7 @@ pub const PROFILE: &str = "E0405";
 pub const PLAN: &str = "E0501";
 /// A tensor-parallel group on several nodes.
 pub const GROUP_ACROSS_NODES: &str = "W0501";
+/// A study whose parts do not fit together: an axis without values, names given twice.
+pub const STUDY: &str = "E0601";
+/// An expression of a study that cannot be computed.
+pub const EXPRESSION: &str = "E0602";

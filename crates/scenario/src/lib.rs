@@ -33,8 +33,9 @@ pub mod syntax;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use hash::scenario_hash;
-pub use load::{Failure, Rejected, load, load_text};
+pub use load::{Failure, Rejected, load, load_text, load_text_with, read_text};
 pub use parse::parse;
+pub use profile::Profiles;
 pub use raw::{Measure, Noise, Pace, Published};
 pub use resolve::resolve;
 pub use scenario::{PlanChoice, Scenario};

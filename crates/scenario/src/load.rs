@@ -6,13 +6,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use motley_hardware::Catalog;
+use motley_topology::Clusters;
 
 use crate::code;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::parse::parse;
-use crate::profile;
+use crate::profile::Profiles;
 use crate::raw::RawScenario;
-use crate::resolve::resolve;
+use crate::resolve::resolve_on;
 use crate::scenario::Scenario;
 use crate::set;
 use crate::source::SourceFile;
@@ -79,6 +80,18 @@ impl Failure {
 ///
 /// [`Failure::Io`] if the file cannot be read, else all that is wrong with its content.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Failure> {
+    let text = read_text(path)?;
+    let profiles = Profiles::in_folder(path.parent().unwrap_or(Path::new("")));
+    load_text_with(&path.display().to_string(), &text, overrides, &profiles, &Clusters::default())
+        .map_err(|rejected| Failure::Rejected(Box::new(rejected)))
+}
+
+/// Reads a file as text.
+///
+/// # Errors
+///
+/// If it cannot be read, is larger than any file of motley's, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, Failure> {
     let io_failure = |error| Failure::Io { path: path.to_owned(), error };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(io_failure)?;
@@ -86,14 +99,12 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, Failure> {
     if bytes.len() as u64 > FILE_LIMIT {
         return Err(io_failure(io::Error::other("larger than 256 MiB: not a scenario file")));
     }
-    let name = path.display().to_string();
-    let rejected = |rejected| Failure::Rejected(Box::new(rejected));
-    let text = utf8(&name, bytes).map_err(rejected)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    load_from(folder, &name, &text, overrides).map_err(rejected)
+    utf8(&path.display().to_string(), bytes)
+        .map_err(|rejected| Failure::Rejected(Box::new(rejected)))
 }
 
-fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
+/// The text of a file that messages call `name`.
+pub(crate) fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let source = SourceFile::new(name, &String::from_utf8_lossy(error.as_bytes()));
@@ -114,23 +125,32 @@ fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
 ///
 /// All that is wrong with the text or the overrides.
 pub fn load_text(name: &str, text: &str, overrides: &[String]) -> Result<Scenario, Rejected> {
-    load_from(Path::new(""), name, text, overrides)
+    let profiles = Profiles::in_folder(Path::new(""));
+    load_text_with(name, text, overrides, &profiles, &Clusters::default())
 }
 
-fn load_from(
-    folder: &Path,
+/// The same with profiles that are read from somewhere else, on clusters that may have been built before.
+///
+/// # Errors
+///
+/// All that is wrong with the text or the overrides.
+pub fn load_text_with(
     name: &str,
     text: &str,
     overrides: &[String],
+    profiles: &Profiles,
+    clusters: &Clusters,
 ) -> Result<Scenario, Rejected> {
     let mut source = SourceFile::new(name, text);
-    read(&mut source, folder, overrides).map_err(|diagnostics| Rejected { diagnostics, source })
+    read(&mut source, overrides, profiles, clusters)
+        .map_err(|diagnostics| Rejected { diagnostics, source })
 }
 
 fn read(
     source: &mut SourceFile,
-    folder: &Path,
     overrides: &[String],
+    profiles: &Profiles,
+    clusters: &Clusters,
 ) -> Result<Scenario, Diagnostics> {
     let mut refused = Diagnostics::default();
     refused.extend(overrides.iter().filter_map(|each| set::apply(source, each).err()));
@@ -138,19 +158,20 @@ fn read(
         return Err(refused);
     }
     let raw: RawScenario = parse(source)?;
-    resolve_with_profile(raw, source, folder)
+    resolve_with_profile(raw, source, profiles, clusters)
 }
 
 /// Reads the profile that the scenario names, then resolves.
 fn resolve_with_profile(
     raw: RawScenario,
     source: &mut SourceFile,
-    folder: &Path,
+    profiles: &Profiles,
+    clusters: &Clusters,
 ) -> Result<Scenario, Diagnostics> {
     let catalog = Catalog::builtin();
-    let read = |name: &String| profile::read(name, source, folder, catalog);
+    let read = |name: &String| profiles.read(name, source, catalog);
     let profile = raw.profile.as_ref().map(read).transpose()?;
-    resolve(raw, profile, source, catalog)
+    resolve_on(raw, profile, source, catalog, clusters)
 }
 
 impl RawScenario {
@@ -162,7 +183,8 @@ impl RawScenario {
     /// All that is wrong with it; the messages point into [`RawScenario::to_ron`].
     pub fn resolve(self) -> Result<Scenario, Rejected> {
         let mut source = SourceFile::new("scenario", &self.to_ron());
-        resolve_with_profile(self, &mut source, Path::new(""))
+        let profiles = Profiles::in_folder(Path::new(""));
+        resolve_with_profile(self, &mut source, &profiles, &Clusters::default())
             .map_err(|diagnostics| Rejected { diagnostics, source })
     }
 }

@@ -1,8 +1,9 @@
 //! The profile that a scenario names: read, checked, its mistakes shown at their places in its file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use motley_hardware::Catalog;
 use motley_workload::{Profile, ProfiledCollective};
@@ -18,40 +19,91 @@ use crate::syntax::Path;
 /// Longer files are not read: a million kernels take less.
 const FILE_LIMIT: u64 = 256 << 20;
 
-/// Reads the profile that is called `name` at `profile` of `source`, a path from `folder`.
-///
-/// # Errors
-///
-/// A file that cannot be read, at the name; all that is wrong in it, at its place in the file, which
-/// becomes one of the source's texts.
-pub(crate) fn read(
-    name: &str,
-    source: &mut SourceFile,
-    folder: &FilePath,
-    catalog: &Catalog,
-) -> Result<Profile, Diagnostics> {
-    let path = folder.join(name);
-    let refuse = |source: &SourceFile, what: String| -> Diagnostics {
-        let diagnostic =
-            Diagnostic::error(code::PROFILE, format!("cannot read profile \"{name}\""));
-        let place = Document::new(source).map(|of| of.place(&Path::ROOT.field("profile")));
-        let diagnostic = match place {
-            Ok(place) => diagnostic.label(place, what),
-            Err(_) => diagnostic.note(what),
+/// Where the profiles that scenarios name are read from; each is read once.
+#[derive(Debug)]
+pub struct Profiles {
+    origin: Origin,
+    known: Mutex<BTreeMap<String, Arc<(String, Profile)>>>,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Folder(PathBuf),
+    Texts(BTreeMap<String, String>),
+}
+
+impl Profiles {
+    /// Names are paths from a folder.
+    pub fn in_folder(folder: &FilePath) -> Self {
+        Self { origin: Origin::Folder(folder.to_owned()), known: Mutex::default() }
+    }
+
+    /// These texts, by the names that scenarios have for them.
+    pub fn of_texts(texts: BTreeMap<String, String>) -> Self {
+        Self { origin: Origin::Texts(texts), known: Mutex::default() }
+    }
+
+    /// The texts that have been read so far, by the names that scenarios have for them.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(name, file)| (name.clone(), file.0.clone())).collect()
+    }
+
+    /// What messages call a profile, and its text.
+    fn open(&self, name: &str) -> (String, Result<String, String>) {
+        match &self.origin {
+            Origin::Folder(folder) => {
+                let path = folder.join(name);
+                let length = fs::metadata(&path).map(|file| file.len());
+                let text = match length {
+                    Ok(length) if length > FILE_LIMIT => Err("larger than 256 MiB".to_owned()),
+                    _ => fs::read_to_string(&path).map_err(|error| error.to_string()),
+                };
+                (path.display().to_string(), text)
+            }
+            Origin::Texts(texts) => {
+                let text = texts.get(name).cloned();
+                (name.to_owned(), text.ok_or_else(|| "not among the texts at hand".to_owned()))
+            }
+        }
+    }
+
+    /// Reads the profile that is called `name` at `profile` of `source`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, at the name; all that is wrong in it, at its place in the file, which
+    /// becomes one of the source's texts.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        source: &mut SourceFile,
+        catalog: &Catalog,
+    ) -> Result<Profile, Diagnostics> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = known().get(name) {
+            return Ok(file.1.clone());
+        }
+        let refuse = |source: &SourceFile, what: String| -> Diagnostics {
+            let diagnostic =
+                Diagnostic::error(code::PROFILE, format!("cannot read profile \"{name}\""));
+            let place = Document::new(source).map(|of| of.place(&Path::ROOT.field("profile")));
+            let diagnostic = match place {
+                Ok(place) => diagnostic.label(place, what),
+                Err(_) => diagnostic.note(what),
+            };
+            diagnostic.help("a path is relative to the folder of the scenario file").into()
         };
-        diagnostic.help("a path is relative to the folder of the scenario file").into()
-    };
-    let length = fs::metadata(&path).map(|file| file.len());
-    let text = match length {
-        Ok(length) if length > FILE_LIMIT => Err("larger than 256 MiB".to_owned()),
-        _ => fs::read_to_string(&path).map_err(|error| error.to_string()),
-    };
-    let text = text.map_err(|what| refuse(source, what))?;
-    let own = SourceFile::new(&path.display().to_string(), &text);
-    let (called, text) = own.original(0);
-    let file = source.add(called, text);
-    let found = parse::<Profile>(&own).and_then(|profile| check(profile, &own, catalog));
-    found.map_err(|diagnostics| diagnostics.in_file(file))
+        let (called, text) = self.open(name);
+        let text = text.map_err(|what| refuse(source, what))?;
+        let own = SourceFile::new(&called, &text);
+        let (called, text) = own.original(0);
+        let file = source.add(called, text);
+        let found = parse::<Profile>(&own).and_then(|profile| check(profile, &own, catalog));
+        let profile = found.map_err(|diagnostics| diagnostics.in_file(file))?;
+        known().insert(name.to_owned(), Arc::new((text.to_owned(), profile.clone())));
+        Ok(profile)
+    }
 }
 
 fn check(profile: Profile, own: &SourceFile, catalog: &Catalog) -> Result<Profile, Diagnostics> {

@@ -71,7 +71,7 @@ impl SourceFile {
     }
 
     /// Adds a text that will be spliced in or that a message shows; its number.
-    pub(crate) fn add(&mut self, name: &str, text: &str) -> usize {
+    pub fn add(&mut self, name: &str, text: &str) -> usize {
         self.originals.push((name.to_owned(), text.to_owned()));
         self.originals.len() - 1
     }

@@ -12,6 +12,7 @@
 //! shared capacity each transfer gets, is decided elsewhere.
 
 mod cluster;
+mod clusters;
 mod component;
 mod dot;
 mod error;
@@ -26,6 +27,7 @@ mod template;
 mod wiring;
 
 pub use cluster::Cluster;
+pub use clusters::Clusters;
 pub use component::{Component, GpuId, NodeId};
 pub use dot::{DotOptions, dot};
 pub use error::{RouteError, TopologyError};

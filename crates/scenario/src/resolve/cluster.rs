@@ -1,9 +1,10 @@
 //! The machines: catalogue look-ups, counts, the fabric.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use motley_hardware::{Device, FabricShape, FabricTechnology, Routing, Scale};
-use motley_topology::{Cluster, ClusterSpec, FabricSpec, NodeGroup, TopologyError};
+use motley_topology::{Cluster, ClusterSpec, Clusters, FabricSpec, NodeGroup, TopologyError};
 
 use super::{Resolver, limits};
 use crate::code;
@@ -225,13 +226,17 @@ impl Resolver<'_> {
     }
 
     /// The cluster laid out; reports what does not fit together.
-    pub(super) fn built(&mut self, spec: ClusterSpec) -> Option<Cluster> {
+    pub(super) fn built(
+        &mut self,
+        spec: &ClusterSpec,
+        clusters: &Clusters,
+    ) -> Option<Arc<Cluster>> {
         let names: Vec<String> = spec.groups.iter().map(|group| group.name.clone()).collect();
         let of_group = |name: &str, field: &str| {
             let index = names.iter().position(|each| each == name);
             index.map_or(Path::ROOT.field("cluster"), |index| group_path(index).field(field))
         };
-        let error = match Cluster::build(spec) {
+        let error = match clusters.get(spec) {
             Ok(cluster) => return Some(cluster),
             Err(error) => error,
         };

@@ -14,7 +14,7 @@ mod training;
 pub(crate) use plan::plan_diagnostics;
 
 use motley_hardware::Catalog;
-use motley_topology::Cluster;
+use motley_topology::{Cluster, Clusters};
 use motley_workload::Profile;
 
 use crate::code;
@@ -46,6 +46,17 @@ pub fn resolve(
     source: &SourceFile,
     catalog: &Catalog,
 ) -> Result<Scenario, Diagnostics> {
+    resolve_on(raw, profile, source, catalog, &Clusters::default())
+}
+
+/// The same on clusters that may have been built before.
+pub(crate) fn resolve_on(
+    raw: RawScenario,
+    profile: Option<Profile>,
+    source: &SourceFile,
+    catalog: &Catalog,
+    clusters: &Clusters,
+) -> Result<Scenario, Diagnostics> {
     let document = Document::new(source)?;
     let mut resolver = Resolver { document, catalog, diagnostics: Diagnostics::default() };
     let cluster = resolver.cluster(&raw.cluster);
@@ -58,7 +69,7 @@ pub fn resolve(
         return Err(resolver.diagnostics);
     };
     resolver.training_fits(&model, &training);
-    let built = resolver.built(cluster);
+    let built = resolver.built(&cluster, clusters);
     let mut warnings = Diagnostics::default();
     if let Some(cluster) = &built {
         resolver.check_plan(&raw, &plan, cluster, &model, &training, &mut warnings);

@@ -17,6 +17,10 @@ pub(super) fn remembered(calls: &[TimedCall]) -> Vec<(f64, bool)> {
 /// Of the time that all ranks' calls of these communicators take when nothing else moves, the share
 /// that was measured; 0 of nothing.
 pub(super) fn measured_share(job: &Job, communicators: &TimedCalls) -> f64 {
+    let mut calls = communicators.iter().flat_map(|(_, calls)| calls);
+    if !calls.any(|(_, is_measured)| *is_measured) {
+        return 0.0;
+    }
     let counts: Vec<Counts> = job.programs.iter().map(|program| count(job, program)).collect();
     let (mut measured, mut all) = (0.0, 0.0);
     for (comm, calls) in communicators {

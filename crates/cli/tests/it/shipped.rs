@@ -22,7 +22,7 @@ const FEWER: [&str; 6] = [
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
-        if path.ends_with("profiles") {
+        if path.ends_with("profiles") || path.ends_with("studies") {
             // Files that scenarios name.
         } else if path.is_dir() {
             collect(&path, found);

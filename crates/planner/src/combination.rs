@@ -1,6 +1,7 @@
 //! Outer choices of the search: the size of micro-batches, and for each type of card its
 //! tensor-parallel degree, its share of the experts and what it computes again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use motley_workload::{AttentionKernel, Recompute};
@@ -13,6 +14,9 @@ use crate::sketch::Unit;
 /// Options of a type of card that are kept for one size of micro-batch, where there are one, two or more
 /// types.
 const OPTIONS: [usize; 3] = [12, 6, 5];
+
+/// Combinations that leave types out, by how many these are.
+const FEWER: usize = 48;
 
 /// Largest size of a micro-batch of sequences, and of images.
 const SIZES: [u32; 2] = [16, 256];
@@ -58,6 +62,8 @@ pub(crate) struct Combination {
     pub hops: Vec<Vec<f64>>,
     /// Samples per second if nothing were ever waited for.
     pub rate: f64,
+    /// No type is left out that could take part.
+    pub whole: bool,
 }
 
 /// Sizes of micro-batches that divide the batch.
@@ -155,61 +161,70 @@ fn deals_out(pricing: &Pricing, cards: u32) -> bool {
     !pricing.experts || motley_workload::shard_limits(&pricing.scenario.model, &shard).is_empty()
 }
 
+/// Every choice of an option of each type.
+fn products(options: &[Vec<Choice>]) -> Vec<Vec<Choice>> {
+    let mut chosen: Vec<Vec<Choice>> = vec![Vec::new()];
+    for of_type in options {
+        chosen = chosen
+            .into_iter()
+            .flat_map(|chosen| {
+                of_type.iter().map(move |choice| {
+                    let mut chosen = chosen.clone();
+                    chosen.push(choice.clone());
+                    chosen
+                })
+            })
+            .collect();
+    }
+    chosen
+}
+
 /// All combinations of options, by the rate that they would have in pipelines as short as memory allows,
-/// the fastest first.
+/// the fastest first; then those without the slowest type, without the two slowest, and so on.
 pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combination> {
     let types = pricing.pool.types.len();
-    let mut all: Vec<(u32, Vec<Choice>)> = Vec::new();
+    // By how many of the slowest types are left out.
+    let mut all: BTreeMap<usize, Vec<(u32, Vec<Choice>)>> = BTreeMap::new();
     for size in sizes(pricing) {
-        let options: Vec<Vec<Choice>> =
-            (0..types).map(|kind| options(pricing, kind, size)).collect();
-        let mut chosen: Vec<Vec<Choice>> = vec![Vec::new()];
-        for of_type in &options {
-            // A type without an option is left out.
-            if of_type.is_empty() {
-                continue;
-            }
-            chosen = chosen
-                .into_iter()
-                .flat_map(|chosen| {
-                    of_type.iter().map(move |choice| {
-                        let mut chosen = chosen.clone();
-                        chosen.push(choice.clone());
-                        chosen
-                    })
-                })
-                .collect();
-        }
-        let wide = |choices: &[Choice]| {
+        // A type without an option is left out.
+        let mut options: Vec<Vec<Choice>> = (0..types)
+            .map(|kind| options(pricing, kind, size))
+            .filter(|options| !options.is_empty())
+            .collect();
+        let wide = |choices: &Vec<Choice>| {
             choices.windows(2).all(|pair| pair[0].unit.wide == pair[1].unit.wide)
         };
-        all.extend(
-            chosen
-                .into_iter()
-                .filter(|choices| !choices.is_empty() && wide(choices))
-                .map(|choices| (size, choices)),
-        );
+        for left_out in 0..options.len() {
+            let chosen = products(&options).into_iter().filter(wide);
+            all.entry(left_out).or_default().extend(chosen.map(|choices| (size, choices)));
+            let slowest = (0..options.len())
+                .max_by(|&a, &b| options[a][0].card_seconds.total_cmp(&options[b][0].card_seconds))
+                .unwrap_or(0);
+            options.remove(slowest);
+        }
     }
     let batch = pricing.scenario.global_batch;
-    let mut rated: Vec<(f64, u32, Vec<Choice>)> = all
+    let rated = |(size, choices): (u32, Vec<Choice>)| {
+        let all: f64 = choices.iter().map(Choice::rate).sum();
+        let filled = |choice: &Choice| {
+            let micro_batches = f64::from(batch) / f64::from(size * choice.unit.wide);
+            choice.filled(micro_batches * choice.rate() / all)
+        };
+        let rate: f64 = choices.iter().map(|choice| choice.rate() * filled(choice)).sum();
+        (rate, size, choices)
+    };
+    let mut ordered: Vec<(bool, u32, Vec<Choice>)> = Vec::new();
+    for (left_out, combinations) in all {
+        let mut rated: Vec<(f64, u32, Vec<Choice>)> = combinations.into_iter().map(rated).collect();
+        rated.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        rated.truncate(if left_out == 0 { most } else { FEWER });
+        let whole = left_out == 0;
+        ordered.extend(rated.into_iter().map(|(_, size, choices)| (whole, size, choices)));
+    }
+    let mut known: BTreeMap<(Unit, Unit, u32), f64> = BTreeMap::new();
+    ordered
         .into_iter()
-        .map(|(size, choices)| {
-            let all: f64 = choices.iter().map(Choice::rate).sum();
-            let filled = |choice: &Choice| {
-                let micro_batches = f64::from(batch) / f64::from(size * choice.unit.wide);
-                choice.filled(micro_batches * choice.rate() / all)
-            };
-            let rate = choices.iter().map(|choice| choice.rate() * filled(choice)).sum();
-            (rate, size, choices)
-        })
-        .collect();
-    rated.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    rated.truncate(most);
-    let mut known: std::collections::BTreeMap<(Unit, Unit, u32), f64> =
-        std::collections::BTreeMap::new();
-    rated
-        .into_iter()
-        .map(|(_, micro_batch_size, choices)| {
+        .map(|(whole, micro_batch_size, choices)| {
             let rate = choices.iter().map(Choice::rate).sum();
             let mut hops = vec![vec![0.0; choices.len()]; choices.len()];
             for (a, from) in choices.iter().enumerate() {
@@ -224,7 +239,7 @@ pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combinatio
                         });
                 }
             }
-            Combination { micro_batch_size, choices, hops, rate }
+            Combination { micro_batch_size, choices, hops, rate, whole }
         })
         .collect()
 }

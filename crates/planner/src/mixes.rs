@@ -11,7 +11,7 @@ use crate::sketch::{Sketch, SketchPipeline, SketchStage};
 use crate::template::{Template, templates};
 use motley_scheduler::Zero;
 
-/// Combinations of which the knapsack is asked.
+/// Combinations of all types of which the knapsack is asked; those that leave types out are few.
 const ASKED: usize = 96;
 
 /// Combinations that are looked at side by side.
@@ -25,13 +25,15 @@ const ALONE: usize = 2;
 
 /// The best mixes over all combinations by predicted time, best first, with that time.
 pub(crate) fn mixes(field: &Field, exchange: &Exchange) -> Vec<(f64, Sketch)> {
-    let asked = &field.combinations[..field.combinations.len().min(ASKED)];
+    let whole = field.combinations.iter().filter(|combination| combination.whole).take(ASKED);
+    let fewer = field.combinations.iter().filter(|combination| !combination.whole);
+    let asked: Vec<&Combination> = whole.chain(fewer).collect();
     let mut found: Vec<(f64, Sketch)> = Vec::new();
     let mut best = f64::INFINITY;
     for some in asked.chunks(AT_ONCE) {
         let near =
             |combination: &&Combination| f64::from(field.batch) / combination.rate <= NEAR * best;
-        let some: Vec<&Combination> = some.iter().filter(near).collect();
+        let some: Vec<&Combination> = some.iter().copied().filter(near).collect();
         let offers: Vec<Vec<(f64, Sketch)>> = some
             .par_iter()
             .map(|combination| of_combination(field, combination, exchange))

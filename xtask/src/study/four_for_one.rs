@@ -103,6 +103,9 @@ fn combined(output: &Output, reference: &motley::Scenario) -> Result<()> {
         let used = found.ranked.first().map_or(0, |judged| judged.plan.gpus().count());
         rows.push(vec![name.to_owned(), four(best), four(uniform), used.to_string()]);
         for (value, group) in [(best, "best plan"), (uniform, "one plan for all cards")] {
+            if value == 0.0 {
+                continue;
+            }
             let mut bar = Bar::new(name, value);
             group.clone_into(&mut bar.group);
             bars.push(bar);

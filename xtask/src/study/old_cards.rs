@@ -45,12 +45,14 @@ pub(super) fn run(output: &Output) -> Result<()> {
             let cards = designs.len() as u32 * 16;
             // Data parallelism as a first user has it: every card the same.
             let rate_of = |micro_batches: &str| -> f64 {
-                [1, 2, 4, 8]
-                    .into_iter()
-                    .filter_map(|size| {
+                let sizes = [1, 2, 4, 8];
+                sizes
+                    .iter()
+                    .flat_map(|size| [1, 3].map(|stage| (size, stage)))
+                    .filter_map(|(size, stage)| {
                         let plan = format!(
                             "Uniform(dp: {cards}, tp: 1, pp: 1, micro_batch_size: {size}, recompute: Full, \
-                             zero: (stage: 3), micro_batches: {micro_batches})"
+                             zero: (stage: {stage}), micro_batches: {micro_batches})"
                         );
                         let scenario = scenario(designs, &plan).ok()?;
                         let report = simulate(&scenario).ok()?;
@@ -78,6 +80,9 @@ pub(super) fn run(output: &Output) -> Result<()> {
                 (proportional, "micro-batches by speed"),
                 (best, "best plan"),
             ] {
+                if value == 0.0 {
+                    continue;
+                }
                 let mut bar = Bar::new(format!("{model}: {name}"), value / reference);
                 group.clone_into(&mut bar.group);
                 bars.push(bar);

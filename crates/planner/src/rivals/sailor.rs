@@ -20,7 +20,10 @@ const DEEPEST: u32 = 24;
 pub(crate) fn sailor(field: &Field, sync: &dyn Fn(f64) -> f64) -> Vec<Plan> {
     let mut proposals = Proposals::default();
     for combination in field.combinations {
-        if combination.choices.iter().any(|choice| choice.unit.recompute != Recompute::None) {
+        let recomputes =
+            combination.choices.iter().any(|choice| choice.unit.recompute != Recompute::None);
+        // Of all types it takes those that it wants itself.
+        if recomputes || !combination.whole {
             continue;
         }
         for subset in 1_usize..1 << combination.choices.len() {

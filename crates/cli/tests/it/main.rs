@@ -18,5 +18,6 @@ mod profile;
 mod schedule;
 mod shipped;
 mod streams;
+mod sweep;
 mod trace;
 mod validate;

@@ -46,6 +46,8 @@ pub struct Line {
     pub first_difference: f64,
     /// And at its largest.
     pub last_difference: f64,
+    /// Where that is farthest from zero.
+    pub largest_difference: f64,
 }
 
 /// Where a metric crosses something.
@@ -179,6 +181,11 @@ fn lines(table: &Table, points: &[(usize, f64, f64)], without: &[&str]) -> Vec<L
                 crossings: crossings(&merged),
                 first_difference: merged.first().map_or(0.0, |first| first.1),
                 last_difference: merged.last().map_or(0.0, |last| last.1),
+                largest_difference: merged
+                    .iter()
+                    .map(|(_, difference)| *difference)
+                    .max_by(|a, b| a.abs().total_cmp(&b.abs()))
+                    .unwrap_or(0.0),
             }
         })
         .collect()

@@ -151,8 +151,11 @@ fn points(
     rows.iter().filter_map(point).collect()
 }
 
+/// Values of the axis with differences.
+type Points = Vec<(f64, f64)>;
+
 fn lines(table: &Table, points: &[(usize, f64, f64)], without: &[&str]) -> Vec<Line> {
-    let mut lines: Vec<(Vec<Setting>, Vec<(f64, f64)>)> = Vec::new();
+    let mut lines: Vec<(Vec<Setting>, Points)> = Vec::new();
     let mut known = std::collections::HashMap::new();
     for &(row, at, difference) in points {
         let settings = settings(table, row, without);
@@ -168,7 +171,7 @@ fn lines(table: &Table, points: &[(usize, f64, f64)], without: &[&str]) -> Vec<L
         .map(|(settings, mut points)| {
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             // Replicas count as their mean.
-            let merged: Vec<(f64, f64)> = points
+            let merged: Points = points
                 .chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq())
                 .map(|same| {
                     let sum: f64 = same.iter().map(|(_, difference)| difference).sum();

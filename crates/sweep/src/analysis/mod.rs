@@ -21,7 +21,7 @@ pub use text::{best_text, break_even_text, sensitivity_text};
 #[non_exhaustive]
 pub enum AnalysisError {
     /// There is no such column.
-    #[error("the table has no column \"{name}\"{}", suggestion(.like, .known))]
+    #[error("the table has no column \"{name}\"{}", suggestion(.like.as_deref(), .known))]
     NoColumn {
         /// What was asked for.
         name: String,
@@ -49,7 +49,7 @@ pub enum AnalysisError {
     Question(String),
 }
 
-fn suggestion(like: &Option<String>, known: &[String]) -> String {
+fn suggestion(like: Option<&str>, known: &[String]) -> String {
     match like {
         Some(like) => format!("; did you mean \"{like}\"?"),
         None => format!("; it has {}", known.join(", ")),

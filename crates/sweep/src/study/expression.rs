@@ -238,12 +238,12 @@ impl<'t> Parser<'t> {
     }
 
     /// Checks that a part that was just read is of a kind.
-    fn want(&self, part: Span, found: Type, wanted: Type) -> Result<(), Mistake> {
+    fn want(part: Span, found: Type, wanted: Type) -> Result<(), Mistake> {
         if found == wanted {
             return Ok(());
         }
         let message = format!("expected {}, found {}", wanted.article(), found.article());
-        Err(Mistake { span: part, message, label: wanted.article().to_owned() })
+        Err(Mistake { span: part, message, label: format!("expected {}", wanted.article()) })
     }
 
     /// Reads a part, and where it stands.
@@ -264,9 +264,9 @@ impl<'t> Parser<'t> {
     ) -> Parsed {
         let (mut left, mut kind, mut place) = self.part(part)?;
         while let Some(operator) = operator(self) {
-            self.want(place, kind, of)?;
+            Self::want(place, kind, of)?;
             let (right, found, here) = self.part(part)?;
-            self.want(here, found, of)?;
+            Self::want(here, found, of)?;
             (left, kind) = (Node::Binary(operator, Box::new([left, right])), of);
             place = Span::new(place.start, here.end);
         }
@@ -298,7 +298,7 @@ impl<'t> Parser<'t> {
         if nots == 0 {
             return Ok((node, kind));
         }
-        self.want(place, kind, Type::Truth)?;
+        Self::want(place, kind, Type::Truth)?;
         Ok((if nots % 2 == 0 { node } else { Node::Not(Box::new(node)) }, kind))
     }
 
@@ -316,10 +316,10 @@ impl<'t> Parser<'t> {
             return Ok((left, kind));
         };
         if !matches!(operator, Operator::Equal | Operator::Unequal) {
-            self.want(place, kind, Type::Number)?;
+            Self::want(place, kind, Type::Number)?;
         }
         let (right, found, place) = self.part(Self::sum)?;
-        self.want(place, found, kind)?;
+        Self::want(place, found, kind)?;
         Ok((Node::Binary(operator, Box::new([left, right])), Type::Truth))
     }
 
@@ -349,7 +349,7 @@ impl<'t> Parser<'t> {
         if signs == 0 {
             return Ok((node, kind));
         }
-        self.want(place, kind, Type::Number)?;
+        Self::want(place, kind, Type::Number)?;
         Ok((if signs % 2 == 0 { node } else { Node::Negative(Box::new(node)) }, kind))
     }
 
@@ -429,7 +429,7 @@ impl<'t> Parser<'t> {
         let mut of = Vec::new();
         loop {
             let (node, kind, place) = self.part(Self::any)?;
-            self.want(place, kind, Type::Number)?;
+            Self::want(place, kind, Type::Number)?;
             of.push(node);
             if self.take(")") {
                 break;

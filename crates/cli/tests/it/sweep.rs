@@ -180,12 +180,10 @@ fn twenty_kills_lose_nothing() {
     assert!(
         folder.bytes("d/parts/part-00001.jsonl") == folder.bytes("calm/parts/part-00001.jsonl")
     );
-    let left: Vec<_> = folder
-        .file("d/parts")
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".log"))
+    let parts = folder.file("d/parts").read_dir().unwrap();
+    let left: Vec<PathBuf> = parts
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "log"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }

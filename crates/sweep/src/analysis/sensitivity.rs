@@ -170,7 +170,7 @@ mod tests {
     use crate::study::Method;
     use crate::table::Cell;
 
-    fn table(axes: &[(&str, Vec<f64>)], metric: Vec<f64>) -> Table {
+    fn table(axes: &[(&str, Vec<f64>)], metric: &[f64]) -> Table {
         let cells = |numbers: &[f64]| numbers.iter().map(|&n| Cell::from(n)).collect();
         let mut columns: Vec<Column> = axes
             .iter()
@@ -181,7 +181,7 @@ mod tests {
             })
             .collect();
         let kind = ColumnKind::Metric;
-        columns.push(Column { name: "y_s".to_owned(), kind, cells: cells(&metric) });
+        columns.push(Column { name: "y_s".to_owned(), kind, cells: cells(metric) });
         Table { columns, provenance: None }
     }
 
@@ -191,8 +191,8 @@ mod tests {
         let x = points.iter().map(|(x, _)| *x).collect();
         let side = points.iter().map(|(x, _)| 10.0 - *x).collect();
         let y = points.iter().map(|(_, y)| *y).collect();
-        let metric = points.iter().map(|(x, y)| function(*x, *y)).collect();
-        table(&[("axis_x", x), ("axis_side", side), ("axis_y", y)], metric)
+        let metric: Vec<f64> = points.iter().map(|(x, y)| function(*x, *y)).collect();
+        table(&[("axis_x", x), ("axis_side", side), ("axis_y", y)], &metric)
     }
 
     fn check(table: &Table, expected: &[(&str, f64)], remainder: f64) -> Sensitivity {
@@ -235,9 +235,9 @@ mod tests {
                 (0..2000).map(|index| method.share(1, index, axis)).collect()
             };
             let (x, y) = (of(0), of(1));
-            let metric = x.iter().zip(&y).map(|(x, y)| 2.0 * x - y - 5.0).collect();
+            let metric: Vec<f64> = x.iter().zip(&y).map(|(x, y)| 2.0 * x - y - 5.0).collect();
             let axes = [("axis_x", x), ("axis_y", y)];
-            let found = sensitivity(&table(&axes, metric), "y_s").unwrap();
+            let found = sensitivity(&table(&axes, &metric), "y_s").unwrap();
             // Of 4/12 + 1/12 the first has four fifths.
             let effects: Vec<f64> = found.factors.iter().map(|f| f.main_effect_ratio).collect();
             let slack = if method == Method::Even { 0.02 } else { 0.04 };

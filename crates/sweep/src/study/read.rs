@@ -155,6 +155,14 @@ impl Study {
                 Axis { settings, of_cluster, texts: draft.lots.clone(), ..bare.clone() }
             })
             .collect();
+        if raw.replicas > 1 {
+            for (text, path) in drafts.iter().flat_map(|draft| draft.lots.iter().flatten()) {
+                if text.trim_start().starts_with("seed") {
+                    let label = "leave out one of the two";
+                    document.say(path, "replicas set the seed, and so does this axis", label);
+                }
+            }
+        }
         let skip = conditions(&mut document, &raw.skip, &known);
         let metrics = metrics(&mut document, raw.metrics.as_deref(), raw.plans);
         let points = size(&mut document, &dimensions, raw.replicas);

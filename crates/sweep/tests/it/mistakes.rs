@@ -97,6 +97,10 @@ fn studies_that_make_no_sense() {
         ],
     );
     check(
+        &axis("seed={}", "List([1])").replace("axes", "replicas: 2, axes"),
+        &[("set: [|\"seed", &["replicas set the seed"])],
+    );
+    check(
         &axis("plan.tp={}", "List([1])").replace("axes", "replicas: 0, axes"),
         &[("replicas: |0", &["once or more"])],
     );

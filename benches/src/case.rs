@@ -203,7 +203,8 @@ impl Case {
             }
             Self::Plan(question) => {
                 let scenario = question.load()?;
-                let options = motley_planner::Options { budget_s: 5.0 };
+                let options =
+                    motley_planner::Options { budget_s: 5.0, ..motley_planner::Options::default() };
                 measure(&mut || {
                     let found = black_box(motley_planner::search(&scenario, &options, &|_| {})?);
                     let best = found.ranked.first().and_then(|best| best.time);

@@ -1,8 +1,11 @@
 //! The command line as its user types it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 /// Simulate training clusters made of unlike GPUs.
 ///
@@ -10,21 +13,45 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// 3 a sweep has points without an answer or is not done; 70 internal error; 74 a file could not be read
 /// or written; 130 a sweep was interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "motley", version, max_term_width = 100)]
+#[command(name = "motley", version, max_term_width = 80)]
 pub(crate) struct Arguments {
+    /// Whether messages on standard error have colours: where it is a terminal and `NO_COLOR` is not set,
+    /// in any case, or never. Answers on standard output have none
+    #[arg(long, value_enum, global = true, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub color: ColorChoice,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+impl Arguments {
+    /// The arguments of this process. What is wrong with them is said, in the colours that they ask for, and
+    /// ends it.
+    pub(crate) fn of_process() -> Self {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let matches = Self::command().color(asked_color(&arguments)).get_matches_from(arguments);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// What `--color` says, before it is known whether arguments are right.
+fn asked_color(arguments: &[OsString]) -> ColorChoice {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let joined = texts.iter().find_map(|text| text.strip_prefix("--color="));
+    let parted = texts.windows(2).find(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    joined.or(parted).and_then(|when| when.parse().ok()).unwrap_or(ColorChoice::Auto)
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a scenario with comments to begin with
+    Init(Init),
     /// Simulate a scenario and say how fast it is and where the time goes
     Run(Run),
     /// Say what is lost between the ideal iteration and the simulated one, and to what
     Losses(Losses),
-    /// Tell the critical path of an iteration in words, with its shares
+    /// Tell the critical path of an iteration in words, with its shares; or what the code of a message means
     Explain(Explain),
     /// Change one thing at a time and rank what each change gains
     Whatif(WhatIf),
@@ -34,6 +61,12 @@ pub(crate) enum Command {
     Check(Check),
     /// Search the plans that train the scenario's model fastest on its cards
     Plan(Plan),
+    /// Say how many of another card reach what the scenario's cluster does, each with its best plan
+    Equivalent(Equivalent),
+    /// Say what further nodes add to the scenario's cluster
+    Value(Value),
+    /// Search the cheapest pool that trains the scenario's model in a given time
+    Design(Design),
     /// Simulate every point of a study: a scenario with some of its fields varied
     Sweep(Sweep),
     /// The best rows of a table of results
@@ -52,6 +85,92 @@ pub(crate) enum Command {
     /// Write a scenario in another form
     #[command(subcommand)]
     Export(Export),
+    /// Draw results of a sweep as a picture: lines, bars or a heat map
+    Plot(Plot),
+    /// Print what a shell needs to complete motley's commands
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    Man(Man),
+}
+
+/// `motley init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where to write it
+    #[arg(default_value = "scenario.ron")]
+    pub file: PathBuf,
+    /// What to begin with
+    #[arg(long, value_enum, default_value_t = Preset::Mixed)]
+    pub preset: Preset,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Scenarios to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// One type of card
+    Single,
+    /// Two types of card, each as busy as it is fast
+    Mixed,
+    /// A mixture of experts on two types of card
+    Moe,
+    /// A pool of cards whose plan `motley plan` finds
+    AutoPlan,
+}
+
+/// `motley plot`.
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// The results of a sweep: a .csv, .jsonl or .parquet file
+    pub results: PathBuf,
+    /// What runs along the horizontal axis: a column that was varied; texts make bars
+    #[arg(long, value_name = "AXIS")]
+    pub x: String,
+    /// What is shown of each point: a column of numbers, such as tokens_per_s
+    #[arg(long, value_name = "METRIC")]
+    pub y: String,
+    /// One line, or one colour of bars, for each value of this column
+    #[arg(long, value_name = "AXIS", conflicts_with = "heat")]
+    pub by: Option<String>,
+    /// A heat map: one row for each value of this column, colours for --y
+    #[arg(long, value_name = "AXIS")]
+    pub heat: Option<String>,
+    /// White in a heat map, between blue below and red above, such as 1 for ratios
+    #[arg(long, value_name = "NUMBER", requires = "heat", allow_negative_numbers = true)]
+    pub centre: Option<f64>,
+    /// Only rows in which a column has a value; several of one column are alternatives
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub conditions: Vec<String>,
+    /// A logarithmic horizontal axis
+    #[arg(long, conflicts_with = "heat")]
+    pub log_x: bool,
+    /// A logarithmic vertical axis, or colours by equal factors
+    #[arg(long)]
+    pub log_y: bool,
+    /// The title, instead of what the study asks
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE.svg")]
+    pub output: Option<PathBuf>,
+}
+
+/// `motley completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `motley man`.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this folder, such as ~/.local/share/man/man1
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
 }
 
 /// A scenario and what to change in it.
@@ -106,8 +225,15 @@ pub(crate) struct Losses {
 /// `motley explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    #[command(flatten)]
-    pub scenario: ScenarioArguments,
+    /// The scenario file, or the code of a message such as E0101; ./E0101 is a file
+    #[arg(value_name = "SCENARIO|CODE", required_unless_present = "list")]
+    pub what: Option<PathBuf>,
+    /// Override a field with RON text, such as --set plan.dp=4 or --set training.precision=Bf16
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// List all codes of messages
+    #[arg(long, conflicts_with_all = ["what", "set"])]
+    pub list: bool,
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -190,15 +316,111 @@ pub(crate) struct Plan {
     pub flagscale: Option<PathBuf>,
 }
 
+/// `motley equivalent`.
+#[derive(Debug, Args)]
+pub(crate) struct Equivalent {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// The catalogue id of the other card, in the nodes that are built for it
+    #[arg(long, value_name = "CARD")]
+    pub with: String,
+    /// Other nodes, by the catalogue id of their design
+    #[arg(long, value_name = "DESIGN")]
+    pub node: Option<String>,
+    /// Other NICs in these nodes, by their catalogue id
+    #[arg(long, value_name = "NIC")]
+    pub nic: Option<String>,
+    /// Also for these models, by their presets' names
+    #[arg(long, value_name = "MODEL,...", value_delimiter = ',')]
+    pub models: Vec<String>,
+    /// Also for so many times the scenario's nodes
+    #[arg(long, value_name = "FACTOR,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub times: Vec<u32>,
+    /// Cards at most
+    #[arg(long, value_name = "COUNT", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub most: u32,
+    /// How much work to do for each cluster that is planned, as for `motley plan`
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = budget)]
+    pub budget: f64,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley value`.
+#[derive(Debug, Args)]
+pub(crate) struct Value {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// The nodes: a number and a node design, or a card in the nodes that are built for it, such as
+    /// "8 x dgx1-v100" or "8 x h800-sxm nodes"
+    #[arg(long, value_name = "NODES")]
+    pub add: String,
+    /// Other NICs in these nodes, by their catalogue id
+    #[arg(long, value_name = "NIC")]
+    pub nic: Option<String>,
+    /// How much work to do for each cluster that is planned, as for `motley plan`
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = budget)]
+    pub budget: f64,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `motley design`.
+#[derive(Debug, Args)]
+pub(crate) struct Design {
+    #[command(flatten)]
+    pub scenario: ScenarioArguments,
+    /// Tokens to train on, such as 300B or 2T; of models that read images their number
+    #[arg(long, value_name = "COUNT", alias = "images", value_parser = large)]
+    pub tokens: f64,
+    /// Days that there are
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    pub days: f64,
+    /// Cards that may be bought, by their catalogue ids; unless given, all that have a price and nodes
+    #[arg(long, value_name = "CARD,...", value_delimiter = ',')]
+    pub cards: Vec<String>,
+    /// Cards that there are of a kind, such as --stock a100-sxm-80=256; any number unless given
+    #[arg(long, value_name = "CARD=COUNT")]
+    pub stock: Vec<String>,
+    /// Cards of a kind at most
+    #[arg(long, value_name = "COUNT", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    pub most: u32,
+    /// How much work to do for each cluster that is planned, as for `motley plan`
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = budget)]
+    pub budget: f64,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// A number such as `300B`: thousands, millions, billions (10^9) or trillions.
+fn large(text: &str) -> Result<f64, String> {
+    scaled(text, &[("K", 1e3), ("M", 1e6), ("B", 1e9), ("T", 1e12)])
+        .filter(|number| (1.0..=1e18).contains(number))
+        .ok_or_else(|| "expected a number such as 300B or 2T".to_owned())
+}
+
+/// A number of days.
+fn days(text: &str) -> Result<f64, String> {
+    scaled(text, &[])
+        .filter(|days| (1e-3..=1e5).contains(days))
+        .ok_or_else(|| "expected a number of days, at least 0.001".to_owned())
+}
+
+/// A number with one of these behind it, or with none.
+fn scaled(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let (number, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, *factor)))
+        .unwrap_or((text, 1.0));
+    number.trim().parse::<f64>().ok().map(|number| number * factor)
+}
+
 /// Seconds of `30s`, `5m`, `1h`, or of a bare number.
 fn budget(text: &str) -> Result<f64, String> {
-    let (number, factor) = [("s", 1.0), ("m", 60.0), ("h", 3600.0)]
-        .into_iter()
-        .find_map(|(unit, factor)| text.strip_suffix(unit).map(|number| (number, factor)))
-        .unwrap_or((text, 1.0));
-    let seconds = number.trim().parse::<f64>().map(|number| number * factor);
-    seconds
-        .ok()
+    scaled(text, &[("s", 1.0), ("m", 60.0), ("h", 3600.0)])
         .filter(|seconds| (0.1..=1e6).contains(seconds))
         .ok_or_else(|| "expected a time such as 30s, 5m or 1h, at least 0.1s".to_owned())
 }

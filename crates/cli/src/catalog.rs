@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use motley_hardware::{
     Catalog as Hardware, Citation, Device, Fabric, FabricShape, MathPath, Nic, NodeDesign, ScaleUp,
 };
+use motley_report::{number, table};
 use motley_scenario::raw::WrittenFabric;
 use motley_workload::Preset;
 use serde::Serialize;
@@ -55,7 +56,7 @@ fn title(kind: CatalogKind) -> &'static str {
         CatalogKind::Nodes => "Node designs: cards, links between them, NICs",
         CatalogKind::Nics => "Network interfaces",
         CatalogKind::Fabrics => {
-            "Fabrics of known clusters: technology, shape, oversubscription, routing, NIC"
+            "Fabrics of known clusters: shape with nodes of a leaf or pod, oversubscription"
         }
         CatalogKind::Models => "Models: parameters",
         CatalogKind::Sources => "Sources",
@@ -98,7 +99,27 @@ fn listing(hardware: &Hardware, kind: CatalogKind, format: Format) -> String {
     if format == Format::Json {
         return lines_as_json(kind, &lines);
     }
-    table(&lines)
+    let rows: Vec<Vec<String>> = lines
+        .into_iter()
+        .map(|Line { id, columns, description, .. }| {
+            [vec![id], columns, vec![description]].concat()
+        })
+        .collect();
+    table(headings(kind), &rows).into_iter().map(|line| line + "\n").collect()
+}
+
+/// What the columns of a listing are.
+fn headings(kind: CatalogKind) -> &'static [&'static str] {
+    match kind {
+        CatalogKind::Devices => &["card", "GiB", "GB/s", "TFLOP/s", "GB/s by link", "name"],
+        CatalogKind::Nodes => &["node", "cards", "links", "NICs", "name"],
+        CatalogKind::Nics => &["NIC", "Gb/s", "achieved", "name"],
+        CatalogKind::Fabrics => {
+            &["fabric", "technology", "shape", "over", "routing", "NIC", "name"]
+        }
+        CatalogKind::Models => &["model", "parameters", "active", "name"],
+        CatalogKind::Sources => &["source", "what it is"],
+    }
 }
 
 /// One JSON object a line.
@@ -121,26 +142,6 @@ fn lines_as_json(kind: CatalogKind, lines: &[Line]) -> String {
     text
 }
 
-fn table(lines: &[Line]) -> String {
-    let column =
-        |line: &Line, index: usize| line.columns.get(index).map_or(0, |c| c.chars().count());
-    let count = lines.iter().map(|line| line.columns.len()).max().unwrap_or(0);
-    let id_width = lines.iter().map(|line| line.id.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> =
-        (0..count).map(|i| lines.iter().map(|line| column(line, i)).max().unwrap_or(0)).collect();
-    let mut text = String::new();
-    for line in lines {
-        let mut row = format!("  {:id_width$}", line.id);
-        for (cell, width) in line.columns.iter().zip(&widths) {
-            let _ = write!(row, "  {cell:>width$}");
-        }
-        let _ = write!(row, "  {}", line.description);
-        text.push_str(row.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 fn parameters(count: f64) -> String {
     if count >= 1e12 {
         format!("{:.2} T", count / 1e12)
@@ -154,8 +155,7 @@ fn parameters(count: f64) -> String {
 fn model_line(preset: &Preset) -> Line {
     let model = preset.build();
     let (all, active) = (model.parameters(), model.active_parameters());
-    let active =
-        if active < all { format!("{} active", parameters(active)) } else { String::new() };
+    let active = if active < all { parameters(active) } else { String::new() };
     Line {
         id: preset.name().to_owned(),
         columns: vec![parameters(all), active],
@@ -172,19 +172,21 @@ fn device_line(device: &Device) -> Line {
     Line {
         id: device.id.clone(),
         columns: vec![
-            device.memory.get().to_string(),
-            device.memory_bandwidth.get().to_string(),
-            training.map_or_else(String::new, |(path, peak)| format!("{peak} {path:?}")),
+            number::gib(device.memory.get().0),
+            number::four_digits(device.memory_bandwidth.get().0 / 1e9),
+            training.map_or_else(String::new, |(path, peak)| {
+                let precision = match path {
+                    MathPath::Bf16Tensor => "bf16",
+                    MathPath::Fp16Tensor => "fp16",
+                    _ => "fp32",
+                };
+                format!("{} {precision}", number::four_digits(peak.0 / 1e12))
+            }),
             device.nvlink.as_ref().map_or_else(
                 || "PCIe".to_owned(),
                 |link| {
-                    format!(
-                        "{} {}",
-                        device.vendor.card_links(),
-                        motley_units::BytesPerSec(
-                            f64::from(*link.links.get()) * link.per_link.get().0,
-                        )
-                    )
+                    let rate = f64::from(*link.links.get()) * link.per_link.get().0;
+                    format!("{} {}", device.vendor.card_links(), number::four_digits(rate / 1e9))
                 },
             ),
         ],
@@ -215,8 +217,8 @@ fn nic_line(nic: &Nic) -> Line {
     Line {
         id: nic.id.clone(),
         columns: vec![
-            format!("{:.0} Gb/s", nic.rate.get().0 * 8.0 / 1e9),
-            format!("{:.0} % achieved", nic.achieved.get() * 100.0),
+            format!("{:.0}", nic.rate.get().0 * 8.0 / 1e9),
+            format!("{:.0} %", nic.achieved.get() * 100.0),
         ],
         description: format!("{} ({:?})", nic.name, nic.technology),
         entry: value(nic),
@@ -227,10 +229,10 @@ fn fabric_line(fabric: &Fabric) -> Line {
     let shape = match *fabric.shape.get() {
         FabricShape::SingleSwitch => "one switch".to_owned(),
         FabricShape::LeafSpine { nodes_per_leaf, .. } => {
-            format!("leaves of {nodes_per_leaf} nodes")
+            format!("leaves of {nodes_per_leaf}")
         }
         FabricShape::RailOptimized { nodes_per_pod, .. } => {
-            format!("rails, pods of {nodes_per_pod} nodes")
+            format!("rails of {nodes_per_pod}")
         }
     };
     Line {

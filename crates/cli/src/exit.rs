@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
+use clap::ColorChoice;
 use motley::{Failure, Prepared, Provenance, Scenario, SimulateError, json};
 use motley_sweep::{SweepError, TableError};
 use serde::Serialize;
@@ -41,42 +43,91 @@ pub(crate) struct CommandFailure {
     message: String,
     /// The message is rendered already, with its own "error:".
     rendered: bool,
+    /// The codes of what the message says.
+    codes: Vec<&'static str>,
 }
 
 impl CommandFailure {
     /// The input is at fault; `message` is one sentence.
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Input, message: message.into(), rendered: false }
+        Self { exit: Exit::Input, message: message.into(), rendered: false, codes: Vec::new() }
     }
 
-    /// The exit code that it leads to.
-    pub(crate) fn exit(&self) -> Exit {
-        self.exit
+    /// Says it on standard error, and where there is more about it.
+    pub(crate) fn report(self) -> ExitCode {
+        let Said { exit, codes } = self.say();
+        point_to_pages(&codes);
+        exit.into()
     }
 
     /// Says it on standard error.
-    pub(crate) fn report(self) -> ExitCode {
+    pub(crate) fn say(self) -> Said {
         let mut stderr = std::io::stderr().lock();
         let prefix = if self.rendered { "" } else { "error: " };
         // Nobody is left to hear that standard error is closed.
         let _ = writeln!(stderr, "{prefix}{}", self.message.trim_end());
-        self.exit.into()
+        Said { exit: self.exit, codes: self.codes }
     }
 }
 
-/// Whether messages on standard error may use colour.
+/// What is left of a failure that was said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The exit code that it leads to.
+    pub(crate) exit: Exit,
+    /// The codes of what was said.
+    pub(crate) codes: Vec<&'static str>,
+}
+
+/// Says on standard error where codes are explained; nothing of none.
+pub(crate) fn point_to_pages(codes: &[&'static str]) {
+    let mut codes = codes.to_vec();
+    codes.sort_unstable();
+    codes.dedup();
+    let text = match codes[..] {
+        [] => return,
+        [one] => format!("this error, try `motley explain {one}`"),
+        [first, ref others @ ..] => {
+            format!("these errors, try `motley explain {first}` (or {})", others.join(", "))
+        }
+    };
+    remark(&format!("\nfor more information about {text}"));
+}
+
+/// What the user says about colours; the whole process has one standard error.
+static COLOR: OnceLock<ColorChoice> = OnceLock::new();
+
+/// Sets once whether messages may use colour.
+pub(crate) fn choose_color(choice: ColorChoice) {
+    COLOR.get_or_init(|| choice);
+}
+
+/// Whether messages on standard error may use colour. What is asked for on the command line counts more than
+/// what the environment says.
 pub(crate) fn color() -> bool {
-    std::io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    match COLOR.get() {
+        Some(ColorChoice::Always) => true,
+        Some(ColorChoice::Never) => false,
+        Some(ColorChoice::Auto) | None => {
+            std::io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
 }
 
 impl From<Failure> for CommandFailure {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Rejected(rejected) => {
-                Self { exit: Exit::Input, message: rejected.render(color()), rendered: true }
+                let codes = rejected.diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+                Self { exit: Exit::Input, message: rejected.render(color()), rendered: true, codes }
             }
-            other => Self { exit: Exit::Io, message: other.to_string(), rendered: false },
+            other => Self {
+                exit: Exit::Io,
+                message: other.to_string(),
+                rendered: false,
+                codes: Vec::new(),
+            },
         }
     }
 }
@@ -89,6 +140,7 @@ impl From<SimulateError> for CommandFailure {
                 exit: if other.is_input() { Exit::Input } else { Exit::Internal },
                 message: other.to_string(),
                 rendered: false,
+                codes: Vec::new(),
             },
         }
     }
@@ -103,7 +155,7 @@ impl From<SweepError> for CommandFailure {
             SweepError::Folder { .. } => Exit::Input,
             _ => Exit::Io,
         };
-        Self { exit, message: error.to_string(), rendered: false }
+        Self { exit, message: error.to_string(), rendered: false, codes: Vec::new() }
     }
 }
 
@@ -113,7 +165,7 @@ impl From<TableError> for CommandFailure {
             TableError::Io { .. } => Exit::Io,
             _ => Exit::Input,
         };
-        Self { exit, message: error.to_string(), rendered: false }
+        Self { exit, message: error.to_string(), rendered: false, codes: Vec::new() }
     }
 }
 
@@ -123,7 +175,7 @@ impl From<anyhow::Error> for CommandFailure {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|io| io.kind() == ErrorKind::BrokenPipe);
         let exit = if closed { Exit::Ok } else { Exit::Io };
-        Self { exit, message: format!("{error:#}"), rendered: closed }
+        Self { exit, message: format!("{error:#}"), rendered: closed, codes: Vec::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files, written all or nothing.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -33,11 +33,26 @@ impl PendingFile {
 
     /// Writes the content and puts the file in its place.
     pub(crate) fn write(self, bytes: &[u8]) -> anyhow::Result<()> {
-        let Self { mut beside, path } = self;
-        let written = beside.write_all(bytes).and_then(|()| beside.as_file().sync_all());
-        written.map_err(|error| cannot_write(&path, &error))?;
+        let Self { beside, path } = self.filled(bytes)?;
         beside.persist(&path).map_err(|error| cannot_write(&path, &error.error))?;
         Ok(())
+    }
+
+    /// The same where no file is yet; false, and nothing is written, where there is one.
+    pub(crate) fn write_new(self, bytes: &[u8]) -> anyhow::Result<bool> {
+        let Self { beside, path } = self.filled(bytes)?;
+        match beside.persist_noclobber(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(cannot_write(&path, &error.error)),
+        }
+    }
+
+    fn filled(mut self, bytes: &[u8]) -> anyhow::Result<Self> {
+        let Self { beside, path } = &mut self;
+        let written = beside.write_all(bytes).and_then(|()| beside.as_file().sync_all());
+        written.map_err(|error| cannot_write(path, &error))?;
+        Ok(self)
     }
 }
 

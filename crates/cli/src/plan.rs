@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use motley::{Scenario, load};
-use motley_planner::{Answer, Candidate, Options, Progress, search, text};
+use motley_planner::{Answer, Candidate, Options, Progress, mixing, search, text};
 
 use crate::args::{Format, Plan};
 use crate::exit::{CommandFailure, Exit, answer, remark, warn};
@@ -96,9 +96,11 @@ fn searched(
             .map_or_else(String::new, |best| format!(", best {:.4} s", best.as_secs_f64()));
         bar.set_message(format!("{}: {} plans{best}", progress.stage, progress.plans));
     };
-    let options = Options { budget_s: arguments.budget };
-    let found = search(scenario, &options, &show);
+    let options = Options { budget_s: arguments.budget, ..Options::default() };
+    let answer = search(scenario, &options, &show).and_then(|found| {
+        let mixing = mixing(scenario, &found, &options, &show)?;
+        Answer::new(scenario, found, mixing, arguments.top as usize)
+    });
     bar.finish_and_clear();
-    let answer = found.and_then(|found| Answer::new(scenario, found, arguments.top as usize));
     Ok(answer?)
 }

@@ -90,12 +90,13 @@ mod tests {
         assert_eq!(scaled.id, "a800-sxm-80 (compute x 0.5, memory x 2, card links x 1.5)");
         for path in [MathPath::Fp32, MathPath::Bf16Tensor] {
             let [before, after] = [card, &scaled].map(|card| card.peak(path).expect("has it").0);
-            assert_eq!(after, 0.5 * before);
+            assert_eq!(after.to_bits(), (0.5 * before).to_bits());
         }
-        assert_eq!(scaled.memory.get().0, 2.0 * card.memory.get().0);
+        let memory = |card: &Device| card.memory.get().0;
+        assert_eq!(memory(&scaled).to_bits(), (2.0 * memory(card)).to_bits());
         assert_eq!(scaled.memory_bandwidth.get(), card.memory_bandwidth.get());
         let rate = |card: &Device| card.nvlink.as_ref().expect("has links").per_link.get().0;
-        assert_eq!(rate(&scaled), 1.5 * rate(card));
+        assert_eq!(rate(&scaled).to_bits(), (1.5 * rate(card)).to_bits());
         assert_eq!(&card.scaled(&Scale::default()), card);
     }
 }

@@ -7,6 +7,7 @@ use motley_scheduler::Plan;
 use motley_units::Time;
 use serde::Serialize;
 
+use crate::alone::Mixing;
 use crate::export::{flagscale, megatron};
 use crate::frameworks::{Verdict, verdicts};
 use crate::rank::{Judged, Origin};
@@ -62,6 +63,8 @@ pub struct Answer {
     pub found: Found,
     /// What each type of card is good for, if plans without it were looked at.
     pub without: Vec<Without>,
+    /// What the mix makes of its types, if it has several and that was searched.
+    pub mixing: Option<Mixing>,
     /// The best plans, each of another shape, best first. Empty if nothing fits.
     pub plans: Vec<Candidate>,
     /// The scenario's own plan and what rivals would choose.
@@ -73,7 +76,12 @@ impl Answer {
     ///
     /// # Errors
     /// If one of them cannot be simulated after all, which would be a defect.
-    pub fn new(scenario: &Scenario, found: Found, top: usize) -> Result<Self, SimulateError> {
+    pub fn new(
+        scenario: &Scenario,
+        found: Found,
+        mixing: Option<Mixing>,
+        top: usize,
+    ) -> Result<Self, SimulateError> {
         let mut evaluator = Evaluator::new();
         let mut plans: Vec<Candidate> = Vec::new();
         let mut shapes: Vec<String> = Vec::new();
@@ -117,7 +125,7 @@ impl Answer {
             Some(best) => without(&found, best.as_secs_f64()),
             None => Vec::new(),
         };
-        Ok(Self { found, without, plans, choices })
+        Ok(Self { found, without, mixing, plans, choices })
     }
 
     /// What [`motley::json`] makes a document of, every number with its unit.
@@ -131,6 +139,7 @@ impl Answer {
             refused_cards: refused.map(|(card, reason)| RefusedCard { card, reason }).collect(),
             choices: &self.choices,
             without: &self.without,
+            mixing: self.mixing.as_ref(),
             plans: self.plans.iter().map(PlanDocument::of).collect(),
         }
     }
@@ -189,6 +198,8 @@ struct Document<'a> {
     refused_cards: Vec<RefusedCard<'a>>,
     choices: &'a [Choice],
     without: &'a [Without],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mixing: Option<&'a Mixing>,
     plans: Vec<PlanDocument<'a>>,
 }
 

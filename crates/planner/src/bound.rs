@@ -9,8 +9,8 @@
 use motley_scheduler::{ComputeSpeed, ExpertParallel, Offload, Speed as _, Stage};
 use motley_workload::{Part, Recompute};
 
-use crate::common::{CONTEXT, degrees};
 use crate::costs::Pricing;
+use crate::settings::{CONTEXT, degrees};
 use crate::sketch::{Unit, dealt_out};
 
 /// Rounds of improvement of the prices.
@@ -78,7 +78,7 @@ fn least(pricing: &Pricing, kind: usize, part: Part, sizes: &[u32]) -> f64 {
     let gpu = card.nodes[0][0];
     let node_size = card.node_size();
     let mut least = f64::INFINITY;
-    for tp in degrees(pricing.scenario, &pricing.common, node_size) {
+    for tp in degrees(pricing.scenario, &pricing.settings, node_size) {
         let widths = (0..6).map(|power| 1 << power);
         for wide in widths.filter(|wide| pricing.experts || *wide == 1) {
             if tp * wide > node_size {
@@ -95,7 +95,7 @@ fn least(pricing: &Pricing, kind: usize, part: Part, sizes: &[u32]) -> f64 {
                 offload: Offload::default(),
             };
             for &size in sizes {
-                let shard = stage.shard(pricing.common.sequence_parallel(), size);
+                let shard = stage.shard(pricing.settings.sequence_parallel(), size);
                 if !motley_workload::shard_limits(&pricing.scenario.model, &shard).is_empty() {
                     continue;
                 }

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use motley_workload::{AttentionKernel, Recompute};
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use crate::common::degrees;
 use crate::costs::{Pricing, UnitCosts};
+use crate::pool::{CardType, Pool};
+use crate::settings::degrees;
 use crate::sketch::Unit;
 
-/// Options of a type of card that are kept for one size of micro-batch.
-const OPTIONS: usize = 5;
+/// Options of a type of card that are kept for one size of micro-batch, where there are one, two or more
+/// types.
+const OPTIONS: [usize; 3] = [12, 6, 5];
 
 /// Largest size of a micro-batch of sequences, and of images.
 const SIZES: [u32; 2] = [16, 256];
@@ -25,6 +26,27 @@ pub(crate) struct Choice {
     pub costs: Arc<UnitCosts>,
     /// Card-seconds of a sample through the whole model.
     pub card_seconds: f64,
+    /// Stages that a pipeline of such units needs at least to hold the model.
+    pub depth: u32,
+}
+
+impl Choice {
+    /// Samples per second if nothing were ever waited for.
+    fn rate(&self) -> f64 {
+        f64::from(self.units * self.unit.cards()) / self.card_seconds
+    }
+
+    /// Bytes that a card must hold for the model to lie on one unit.
+    fn need(&self, layers: u32) -> f64 {
+        self.costs.need(&(0..layers), [true; 2], 2, 1)
+    }
+
+    /// Of the time, the share for which pipelines as short as can be are full, with so many micro-batches
+    /// for them all.
+    fn filled(&self, micro_batches: f64) -> f64 {
+        let each = micro_batches * f64::from(self.depth) / f64::from(self.units);
+        each / (each.max(1.0) + f64::from(self.depth) - 1.0)
+    }
 }
 
 /// One choice for every type of card.
@@ -48,8 +70,8 @@ pub(crate) fn sizes(pricing: &Pricing) -> Vec<u32> {
         .collect()
 }
 
-/// The options of a type for one size of micro-batch: those of which no other is both faster and
-/// smaller, the fastest first.
+/// The options of a type for one size of micro-batch, those first that are fastest in pipelines as short
+/// as memory allows: of units of so many cards those of which no other is faster and holds as much.
 pub(crate) fn options(pricing: &mut Pricing, kind: usize, size: u32) -> Vec<Choice> {
     let card = &pricing.pool.types[kind];
     let node_size = card.node_size();
@@ -63,8 +85,9 @@ pub(crate) fn options(pricing: &mut Pricing, kind: usize, size: u32) -> Vec<Choi
         &[Recompute::None, Recompute::Full]
     };
     let layers = pricing.scenario.model.layer_count();
-    let mut all: Vec<(Choice, f64)> = Vec::new();
-    for tp in degrees(pricing.scenario, &pricing.common, node_size) {
+    let micro_batches = f64::from(pricing.scenario.global_batch / size) * share(pricing.pool, kind);
+    let mut all: Vec<Choice> = Vec::new();
+    for tp in degrees(pricing.scenario, &pricing.settings, node_size) {
         let widths = (0..6)
             .map(|power| 1 << power)
             .filter(|wide| pricing.experts || *wide == 1)
@@ -84,25 +107,44 @@ pub(crate) fn options(pricing: &mut Pricing, kind: usize, size: u32) -> Vec<Choi
                 }
                 let time = costs.time(&(0..layers), true, true);
                 let card_seconds = time * f64::from(tp) / f64::from(size);
-                // What a card must hold for the model to lie on a pipeline of such cards.
-                let layer = costs.need(&(0..layers), [true; 2], 2, 1) * f64::from(tp);
-                all.push((Choice { unit, units, costs: Arc::new(costs), card_seconds }, layer));
+                let depth = depth(&costs, layers, units);
+                all.push(Choice { unit, units, costs: Arc::new(costs), card_seconds, depth });
             }
         }
     }
-    all.sort_by(|(a, _), (b, _)| a.card_seconds.total_cmp(&b.card_seconds));
-    let mut kept: Vec<(Choice, f64)> = Vec::new();
-    for (choice, need) in all {
-        // Smaller units than all faster ones leave more ways to arrange them.
-        let smaller = kept
+    let worth = |choice: &Choice| {
+        choice.rate() * choice.filled(micro_batches / f64::from(choice.unit.wide))
+    };
+    all.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
+    let mut kept: Vec<Choice> = Vec::new();
+    for choice in all {
+        // Of units of as many cards those that are slower are of use only if they hold more.
+        let holds_more = kept
             .iter()
-            .all(|(known, other)| need < *other || choice.unit.cards() < known.unit.cards());
-        if smaller {
-            kept.push((choice, need));
+            .filter(|known| known.unit.cards() == choice.unit.cards())
+            .all(|known| choice.need(layers) < known.need(layers));
+        if holds_more {
+            kept.push(choice);
         }
     }
-    kept.truncate(OPTIONS);
-    kept.into_iter().map(|(choice, _)| choice).collect()
+    kept.truncate(OPTIONS[pricing.pool.types.len().clamp(1, OPTIONS.len()) - 1]);
+    kept
+}
+
+/// Of all work, about the share of a type.
+fn share(pool: &Pool, kind: usize) -> f64 {
+    let speed = |kind: &CardType| f64::from(kind.cards()) * kind.peak.max(1.0);
+    speed(&pool.types[kind]) / pool.types.iter().map(speed).sum::<f64>()
+}
+
+/// Stages that a pipeline needs at least for the model to fit, optimizer states shared out over as many
+/// pipelines as there are units for.
+fn depth(costs: &UnitCosts, layers: u32, units: u32) -> u32 {
+    let fits = |&stages: &u32| {
+        let first = 0..layers.div_ceil(stages);
+        costs.fits(&first, [true, stages == 1], stages, (units / stages).max(1))
+    };
+    (1..=layers).find(fits).unwrap_or(layers).max(1)
 }
 
 /// Whether experts, if there are any, can be dealt out over so many cards.
@@ -113,7 +155,8 @@ fn deals_out(pricing: &Pricing, cards: u32) -> bool {
     !pricing.experts || motley_workload::shard_limits(&pricing.scenario.model, &shard).is_empty()
 }
 
-/// All combinations of options, by the rate that they could have at best, the fastest first.
+/// All combinations of options, by the rate that they would have in pipelines as short as memory allows,
+/// the fastest first.
 pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combination> {
     let types = pricing.pool.types.len();
     let mut all: Vec<(u32, Vec<Choice>)> = Vec::new();
@@ -147,13 +190,16 @@ pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combinatio
                 .map(|choices| (size, choices)),
         );
     }
+    let batch = pricing.scenario.global_batch;
     let mut rated: Vec<(f64, u32, Vec<Choice>)> = all
-        .into_par_iter()
+        .into_iter()
         .map(|(size, choices)| {
-            let rate = choices
-                .iter()
-                .map(|choice| f64::from(choice.units * choice.unit.cards()) / choice.card_seconds)
-                .sum();
+            let all: f64 = choices.iter().map(Choice::rate).sum();
+            let filled = |choice: &Choice| {
+                let micro_batches = f64::from(batch) / f64::from(size * choice.unit.wide);
+                choice.filled(micro_batches * choice.rate() / all)
+            };
+            let rate = choices.iter().map(|choice| choice.rate() * filled(choice)).sum();
             (rate, size, choices)
         })
         .collect();
@@ -163,7 +209,8 @@ pub(crate) fn combinations(pricing: &mut Pricing, most: usize) -> Vec<Combinatio
         std::collections::BTreeMap::new();
     rated
         .into_iter()
-        .map(|(rate, micro_batch_size, choices)| {
+        .map(|(_, micro_batch_size, choices)| {
+            let rate = choices.iter().map(Choice::rate).sum();
             let mut hops = vec![vec![0.0; choices.len()]; choices.len()];
             for (a, from) in choices.iter().enumerate() {
                 for (b, to) in choices.iter().enumerate() {

@@ -13,8 +13,8 @@ use motley_scheduler::{
 };
 use motley_topology::{Cluster, GpuId, RouteError};
 
-use crate::common::{CONTEXT, Common};
 use crate::pool::Pool;
+use crate::settings::{CONTEXT, Settings};
 use crate::sketch::{Unit, dealt_out};
 
 /// A share of the memory that is left free: what a plan's communicators take is known only with it.
@@ -171,7 +171,7 @@ pub(crate) struct Pricing<'a> {
     pub cluster: &'a Cluster,
     pub times: KernelTimes<'a>,
     pub pool: &'a Pool,
-    pub common: Common,
+    pub settings: Settings,
     pub experts: bool,
     pub layouts: Layouts,
 }
@@ -237,7 +237,7 @@ impl Pricing<'_> {
         };
         let layers = self.scenario.model.layer_count();
         let middle = layers / 2;
-        let mut plan = self.common.plan(Zero::NONE);
+        let mut plan = self.settings.plan(Zero::NONE);
         let stages = vec![
             self.stage(&first[..from.tp as usize], from, 0..middle),
             self.stage(&second[..to.tp as usize], to, middle..layers),
@@ -286,7 +286,7 @@ impl Pricing<'_> {
                 })
                 .collect(),
         };
-        let mut plan: Plan = self.common.plan(Zero::NONE);
+        let mut plan: Plan = self.settings.plan(Zero::NONE);
         plan.pipelines = (0..unit.wide as usize).map(lane).collect();
         let prices = price(&plan, self.cluster, &self.times, &mut self.layouts)?;
         Ok(prices.into_iter().next().unwrap_or_default())

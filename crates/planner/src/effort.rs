@@ -24,14 +24,20 @@ impl Effort {
         Self { allowed: seconds * CORES, spent: 0.0, plans: 0, operations: 0, cut: false }
     }
 
-    pub(crate) fn count_plan(&mut self, cards: usize) {
-        self.plans += 1;
+    /// Charges a plan that is about to be replayed.
+    pub(crate) fn charge_plan(&mut self, cards: usize) {
         self.spent += COSTS[0] + COSTS[1] * cards as f64;
     }
 
-    pub(crate) fn count_operations(&mut self, operations: u64) {
-        self.operations += operations;
+    /// Charges the operations of its replay.
+    pub(crate) fn charge_operations(&mut self, operations: u64) {
         self.spent += COSTS[2] * operations as f64;
+    }
+
+    /// Counts a plan that was replayed.
+    pub(crate) fn count(&mut self, operations: u64) {
+        self.plans += 1;
+        self.operations += operations;
     }
 
     pub(crate) fn is_spent(&self) -> bool {

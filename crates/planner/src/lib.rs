@@ -9,14 +9,15 @@
 //! planners would choose among them, so that its best plan is never worse than theirs. How it works, and
 //! what it cannot do, is in `docs/planner.md`.
 
+mod alone;
 mod answer;
 mod bisection;
 mod bound;
 mod capacity;
 mod combination;
-mod common;
 mod costs;
 mod effort;
+mod exchange;
 pub mod export;
 mod frameworks;
 mod mixes;
@@ -26,13 +27,16 @@ mod rank;
 mod replicas;
 mod rivals;
 mod search;
+mod settings;
 mod sketch;
 mod template;
 mod text;
 
+pub use alone::{Alone, Mixing, mixing};
 pub use answer::{Answer, Candidate, Choice, Without};
 pub use frameworks::{Feature, Verdict, asked, verdicts};
 pub use pool::{CardType, Pool};
 pub use rank::{Judged, Origin};
 pub use search::{Found, Options, Progress, search};
+pub use settings::Settings;
 pub use text::text;

@@ -4,6 +4,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::bisection::{Mix, deal, fastest};
 use crate::combination::Combination;
+use crate::exchange::Exchange;
 use crate::neighbours::OPTIMIZER;
 use crate::rivals::Field;
 use crate::sketch::{Sketch, SketchPipeline, SketchStage};
@@ -22,20 +23,19 @@ const NEAR: f64 = 1.05;
 /// Templates that are repeated alone, by combination.
 const ALONE: usize = 2;
 
-/// The best mixes over all combinations by predicted time, best first, with that time. `sync` says how
-/// long gradients of so many bytes on a card take.
-pub(crate) fn mixes(field: &Field, sync: &(dyn Fn(f64) -> f64 + Sync)) -> Vec<(f64, Sketch)> {
+/// The best mixes over all combinations by predicted time, best first, with that time.
+pub(crate) fn mixes(field: &Field, exchange: &Exchange) -> Vec<(f64, Sketch)> {
     let asked = &field.combinations[..field.combinations.len().min(ASKED)];
     let mut found: Vec<(f64, Sketch)> = Vec::new();
     let mut best = f64::INFINITY;
     for some in asked.chunks(AT_ONCE) {
-        // Combinations come in the order of their rates: none behind can be near the best.
-        let least = f64::from(field.batch) / some[0].rate;
-        if least > NEAR * best {
-            break;
-        }
-        let offers: Vec<Vec<(f64, Sketch)>> =
-            some.par_iter().map(|combination| of_combination(field, combination, sync)).collect();
+        let near =
+            |combination: &&Combination| f64::from(field.batch) / combination.rate <= NEAR * best;
+        let some: Vec<&Combination> = some.iter().filter(near).collect();
+        let offers: Vec<Vec<(f64, Sketch)>> = some
+            .par_iter()
+            .map(|combination| of_combination(field, combination, exchange))
+            .collect();
         found.extend(offers.into_iter().flatten());
         best = found.iter().map(|(time, _)| *time).fold(best, f64::min);
     }
@@ -47,7 +47,7 @@ pub(crate) fn mixes(field: &Field, sync: &(dyn Fn(f64) -> f64 + Sync)) -> Vec<(f
 fn of_combination(
     field: &Field,
     combination: &Combination,
-    sync: &(dyn Fn(f64) -> f64 + Sync),
+    exchange: &Exchange,
 ) -> Vec<(f64, Sketch)> {
     let wide = combination.choices[0].unit.wide;
     if !field.batch.is_multiple_of(combination.micro_batch_size * wide) {
@@ -62,16 +62,16 @@ fn of_combination(
         _ => 10,
     };
     let mut found = Vec::new();
-    // Optimizer states shared out over as many as there will be: many, or nobody.
-    let guess = replicas(&limits);
-    for shared in if guess > 1 { vec![guess, 1] } else { vec![1] } {
-        let all = templates(combination, field.common, field.layers, deepest, shared);
+    // Optimizer states shared out over as many pipelines as there will be, or over nobody.
+    let units: u32 = limits.iter().sum();
+    for shared in if units > 1 { vec![units, 1] } else { vec![1] } {
+        let all = templates(combination, field.settings, field.layers, deepest, shared);
         if all.is_empty() {
             continue;
         }
         let zero = if shared > 1 { OPTIMIZER } else { Zero::NONE };
         if let Some(mix) = fastest(&all, &limits, micro_batches) {
-            found.push(offer(combination, &all, &mix, zero, sync));
+            found.push(offer(combination, &all, &mix, zero, exchange));
         }
         let mut alone: Vec<Mix> = all
             .iter()
@@ -94,16 +94,10 @@ fn of_combination(
             let (number, count) = mix.pipelines[0];
             let chosen = vec![number; count as usize];
             let mix = deal(&all, &chosen, micro_batches);
-            found.push(offer(combination, &all, &mix, zero, sync));
+            found.push(offer(combination, &all, &mix, zero, exchange));
         }
     }
     found
-}
-
-/// Pipelines that there may be: what a guess at the degree of sharing is made of.
-fn replicas(limits: &[u32]) -> u32 {
-    let units: u32 = limits.iter().sum();
-    units.div_ceil(4).max(2).min(units)
 }
 
 fn offer(
@@ -111,19 +105,21 @@ fn offer(
     templates: &[Template],
     mix: &Mix,
     zero: Zero,
-    sync: &(dyn Fn(f64) -> f64 + Sync),
+    exchange: &Exchange,
 ) -> (f64, Sketch) {
     let several = mix.pipelines.len() > 1 || combination.choices[0].unit.wide > 1;
-    let exchanged = mix.pipelines.iter().map(|&(number, _)| {
+    let replicas = mix.pipelines.len() as u32;
+    let exchanging = |&(number, _): &(usize, u32)| -> f64 {
         let template = &templates[number];
         let last = template.stages.len() - 1;
         let of_stage = |(s, layers): (usize, &std::ops::Range<u32>)| {
-            let costs = &combination.choices[template.stages[s]].costs;
-            costs.fixed(layers, [s == 0, s == last])
+            let choice = &combination.choices[template.stages[s]];
+            let bytes = choice.costs.fixed(layers, [s == 0, s == last]);
+            exchange.seconds(choice.unit, replicas, bytes)
         };
         template.layers.iter().enumerate().map(of_stage).fold(0.0, f64::max)
-    });
-    let exchange = if several { sync(exchanged.fold(0.0, f64::max)) } else { 0.0 };
+    };
+    let exchange = mix.pipelines.iter().map(exchanging).fold(0.0, f64::max);
     // Equal pipelines side by side.
     let mut pipelines = mix.pipelines.clone();
     pipelines.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));

@@ -12,6 +12,10 @@ pub struct CardType {
     pub id: String,
     /// Its vendor's name for it.
     pub name: String,
+    /// The catalogue id of the design of its nodes.
+    pub design: String,
+    /// The catalogue id of their NICs.
+    pub nic: String,
     /// Who makes it.
     pub vendor: Vendor,
     /// Its memory, bytes.
@@ -92,6 +96,8 @@ impl Pool {
             pool.types.push(CardType {
                 id: device.id.clone(),
                 name: device.name.clone(),
+                design: design.id.clone(),
+                nic: cluster.nic(node).id.clone(),
                 vendor: device.vendor,
                 memory_bytes: device.memory.get().0,
                 peak,

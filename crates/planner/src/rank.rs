@@ -105,8 +105,9 @@ impl Judge {
     }
 
     /// Judges plans side by side, as far as effort is left; those of rivals and the scenario's own in
-    /// any case. In the order of `plans`, what is known of each then.
+    /// any case, uncharged. In the order of `plans`, what is known of each then.
     pub(crate) fn judge(&mut self, plans: Vec<Plan>, origin: Origin) -> Vec<Option<Judged>> {
+        let charged = origin > Origin::HexiScale;
         let keys: Vec<u64> = plans.iter().map(key).collect();
         let mut fresh: Vec<(u64, &Plan)> = Vec::new();
         for (&key, plan) in keys.iter().zip(&plans) {
@@ -114,11 +115,13 @@ impl Judge {
             if known {
                 continue;
             }
-            if self.effort.is_spent() && origin > Origin::HexiScale {
+            if charged && self.effort.is_spent() {
                 self.effort.cut();
                 break;
             }
-            self.effort.count_plan(plan.gpus().count());
+            if charged {
+                self.effort.charge_plan(plan.gpus().count());
+            }
             fresh.push((key, plan));
         }
         let scenario = &self.scenario;
@@ -126,8 +129,11 @@ impl Judge {
             fresh.par_iter().map(|(_, plan)| ask(scenario, Plan::clone(plan))).collect();
         for ((key, plan), said) in fresh.into_iter().zip(said) {
             self.known.insert(key, said.map(|(said, _)| said));
+            self.effort.count(said.map_or(0, |(_, operations)| operations));
             let Some((said, operations)) = said else { continue };
-            self.effort.count_operations(operations);
+            if charged {
+                self.effort.charge_operations(operations);
+            }
             let judged = said.of(plan.clone(), origin);
             let place = self.ranked.partition_point(|known| known.order() <= judged.order());
             self.ranked.insert(place, judged);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use motley_scheduler::{ParameterGather, Sharded, Zero};
 use motley_workload::Recompute;
 
-use crate::common::degrees;
 use crate::costs::{Pricing, UnitCosts};
 use crate::neighbours::OPTIMIZER;
+use crate::settings::degrees;
 use crate::sketch::{Sketch, SketchPipeline, SketchStage, Unit};
 
 /// Sizes of micro-batches at most.
@@ -26,7 +26,7 @@ pub(crate) fn replicas(pricing: &mut Pricing) -> Vec<(f64, Sketch)> {
     if pricing.experts {
         return found;
     }
-    for tp in degrees(pricing.scenario, &pricing.common, node) {
+    for tp in degrees(pricing.scenario, &pricing.settings, node) {
         for recompute in [Recompute::None, Recompute::Full] {
             let mut known: BTreeMap<(usize, u32), Option<Arc<UnitCosts>>> = BTreeMap::new();
             for subset in 1_usize..1 << kinds {

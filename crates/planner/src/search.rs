@@ -11,15 +11,16 @@ use motley_units::Time;
 
 use crate::bound::lower_bound;
 use crate::combination::{combinations, sizes};
-use crate::common::{Common, has_experts};
 use crate::costs::Pricing;
 use crate::effort::Effort;
+use crate::exchange::Exchange;
 use crate::mixes::mixes;
 use crate::neighbours::neighbours;
 use crate::pool::Pool;
 use crate::rank::{Judge, Judged, Origin};
 use crate::replicas::replicas;
 use crate::rivals::{Field, hexiscale, metis, sailor, uniform};
+use crate::settings::{Settings, has_experts};
 use crate::sketch::{Placing, Sketch};
 
 /// Combinations that are looked at.
@@ -35,17 +36,19 @@ const BATCH: usize = 32;
 /// is left.
 const STARTS: [usize; 2] = [6, 40];
 
-/// How far a search goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How far a search goes, and what it starts from.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// What two cores do in so many seconds, counted in plans and operations: the search stops then,
     /// with the best that it has.
     pub budget_s: f64,
+    /// How stages work; unless given, as in the scenario's own plan, which is then ranked, too.
+    pub settings: Option<Settings>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { budget_s: 6.0 }
+        Self { budget_s: 6.0, settings: None }
     }
 }
 
@@ -102,7 +105,7 @@ pub fn search(
         );
         return Err(SimulateError::Plan(Box::new(scenario.reject_plan(vec![error]))));
     }
-    let common = Common::of(scenario);
+    let settings = options.settings.clone().unwrap_or_else(|| Settings::of(scenario));
     let usable = pool.types.iter().flat_map(|kind| kind.nodes.iter().flatten().copied());
     let times = KernelTimes::new(
         &cluster,
@@ -118,7 +121,7 @@ pub fn search(
         cluster: &cluster,
         times,
         pool: &pool,
-        common: common.clone(),
+        settings: settings.clone(),
         experts: has_experts(scenario),
         layouts: Layouts::new(true),
     };
@@ -133,7 +136,7 @@ pub fn search(
     };
 
     let mut baseline = None;
-    if scenario.plan != PlanChoice::Auto {
+    if options.settings.is_none() && scenario.plan != PlanChoice::Auto {
         let own = Evaluator::new().prepare(scenario)?.plan;
         baseline = judge.judge(vec![own], Origin::Scenario).pop().flatten();
     }
@@ -142,9 +145,10 @@ pub fn search(
     let kinds: Vec<usize> = (0..pool.types.len()).collect();
     let per_byte = pricing.sync(&kinds, 1e9) / 1e9;
     let sync = move |bytes: f64| per_byte * bytes;
+    let exchange = Exchange::of(&mut pricing, &combinations);
     let field = Field {
         pool: &pool,
-        common: &common,
+        settings: &settings,
         experts: pricing.experts,
         layers: scenario.model.layer_count(),
         batch: scenario.global_batch,
@@ -160,13 +164,16 @@ pub fn search(
     ];
     let mut rivals = Vec::new();
     for (origin, plans) in proposals {
-        let mut judged = judge.judge(plans, origin).into_iter().flatten().filter(Judged::fits);
-        // Of uniform plans people try a few; rivals trust their formula.
-        let chosen = if origin == Origin::Uniform {
-            judged.min_by_key(Judged::order)
-        } else {
-            judged.next()
-        };
+        // Of uniform plans people try a few; rivals trust their formula, as far as its plans fit.
+        let at_once = if origin == Origin::Uniform { plans.len().max(1) } else { 1 };
+        let mut chosen = None;
+        for plans in plans.chunks(at_once) {
+            let judged = judge.judge(plans.to_vec(), origin).into_iter().flatten();
+            chosen = judged.filter(Judged::fits).min_by_key(Judged::order);
+            if chosen.is_some() {
+                break;
+            }
+        }
         rivals.push((origin, chosen));
         report("rivals", &judge);
     }
@@ -174,19 +181,21 @@ pub fn search(
     let alone: Vec<Plan> = replicas(&mut pricing)
         .iter()
         .take(ASKED[1])
-        .filter_map(|(_, sketch)| sketch.place(&pool, &common, false, Placing::PipelineByPipeline))
+        .filter_map(|(_, sketch)| {
+            sketch.place(&pool, &settings, false, Placing::PipelineByPipeline)
+        })
         .collect();
     let place = |sketches: &[(f64, Sketch)], most: usize| -> Vec<Plan> {
         sketches
             .iter()
             .take(most)
             .flat_map(|(_, sketch)| {
-                Placing::ALL.map(|placing| sketch.place(&pool, &common, pricing.experts, placing))
+                Placing::ALL.map(|placing| sketch.place(&pool, &settings, pricing.experts, placing))
             })
             .flatten()
             .collect()
     };
-    let mixed = place(&mixes(&field, &sync), ASKED[0]);
+    let mixed = place(&mixes(&field, &exchange), ASKED[0]);
     for (stage, origin, plans) in
         [("replicas", Origin::Replicas, alone), ("templates", Origin::Templates, mixed)]
     {

@@ -6,8 +6,8 @@ use motley_scheduler::{Dispatch, ExpertParallel, Offload, Pipeline, Plan, Stage,
 use motley_topology::GpuId;
 use motley_workload::Recompute;
 
-use crate::common::{CONTEXT, Common};
 use crate::pool::Pool;
+use crate::settings::{CONTEXT, Settings};
 
 /// What a stage is made of: neighbouring cards of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ impl Sketch {
     pub(crate) fn place(
         &self,
         pool: &Pool,
-        common: &Common,
+        settings: &Settings,
         experts: bool,
         placing: Placing,
     ) -> Option<Plan> {
@@ -101,7 +101,7 @@ impl Sketch {
             let unit = self.pipelines[p].stages[s].unit;
             cards[p][s] = free.take(unit.kind, unit.cards())?;
         }
-        let mut plan = common.plan(self.zero);
+        let mut plan = settings.plan(self.zero);
         for (sketch, cards) in self.pipelines.iter().zip(&cards) {
             let wide = sketch.stages.first()?.unit.wide;
             for lane in 0..wide as usize {

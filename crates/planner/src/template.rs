@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use crate::combination::Combination;
-use crate::common::Common;
 use crate::costs::UnitCosts;
+use crate::settings::Settings;
 
 /// Halvings of the interval in which the time of the slowest stage lies.
 const HALVINGS: u32 = 40;
@@ -183,22 +183,24 @@ fn kept_behind(stage: usize, count: usize) -> u32 {
 }
 
 /// All templates of a combination with at most `deepest` stages: every number of units of each type;
-/// of equal units the best order.
+/// of equal units the best order. Optimizer states are shared out over the pipelines that `units` units
+/// make.
 pub(crate) fn templates(
     combination: &Combination,
-    common: &Common,
+    settings: &Settings,
     layers: u32,
     deepest: u32,
-    shared: u32,
+    units: u32,
 ) -> Vec<Template> {
     let kinds = combination.choices.len();
     let mut found = Vec::new();
     let mut counts = vec![0; kinds];
     compositions(combination, deepest.min(layers + 2), 0, &mut counts, &mut |counts| {
         let mut best: Option<Template> = None;
+        let shared = (units / counts.iter().sum::<u32>().max(1)).max(1);
         for stages in arrangements(counts) {
             let enough = best.as_ref().map_or(f64::INFINITY, |best| best.bottleneck);
-            let Some(template) = template(combination, common, layers, stages, shared, enough)
+            let Some(template) = template(combination, settings, layers, stages, shared, enough)
             else {
                 continue;
             };
@@ -217,7 +219,7 @@ pub(crate) fn templates(
 /// The template of stages of these choices; none if its slowest takes more than `enough` seconds.
 pub(crate) fn template(
     combination: &Combination,
-    common: &Common,
+    settings: &Settings,
     layers: u32,
     stages: Vec<usize>,
     shared: u32,
@@ -229,7 +231,7 @@ pub(crate) fn template(
         .enumerate()
         .map(|(s, &choice)| Place {
             costs: &combination.choices[choice].costs,
-            in_flight: common.in_flight(s as u32, count, u32::MAX),
+            in_flight: settings.in_flight(s as u32, count, u32::MAX),
         })
         .collect();
     let (ends, bottleneck) = cut(&places, layers, shared, enough)?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use motley_report::wrap::labelled;
 use motley_report::{number, page};
 
+use crate::alone::Mixing;
 use crate::answer::{Answer, Candidate, Choice};
 
 /// Parts of the iteration that are named.
@@ -46,6 +47,9 @@ pub fn text(answer: &Answer) -> String {
         };
         lines.extend(labelled("Without", &text));
     }
+    if let Some(mixing) = &answer.mixing {
+        lines.extend(labelled("Mixing", &mixed(mixing)));
+    }
     let mut searched = format!(
         "{} plans, {} operations",
         number::count(answer.found.plans),
@@ -56,6 +60,27 @@ pub fn text(answer: &Answer) -> String {
     }
     lines.extend(labelled("Searched", &searched));
     lines.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The mix against its types alone.
+fn mixed(mixing: &Mixing) -> String {
+    let alone: Vec<String> = mixing
+        .alone
+        .iter()
+        .map(|alone| {
+            let rate = if alone.samples_per_s > 0.0 {
+                format!("{} samples/s", number::four_digits(alone.samples_per_s))
+            } else {
+                "does not fit".to_owned()
+            };
+            format!("{} {} {rate}", number::count(u64::from(alone.card_count)), alone.card)
+        })
+        .collect();
+    let of = match mixing.efficiency_ratio {
+        Some(efficiency) => format!("{} of the sum of", number::percent(efficiency)),
+        None => "against".to_owned(),
+    };
+    format!("{of} each type's best plan alone: {}", alone.join(", "))
 }
 
 fn candidate(number: usize, plan: &Candidate) -> Vec<String> {

@@ -88,5 +88,5 @@ pub use published::{Comparison, Figures, Published, PublishedValue};
 pub use report::{Report, ReportError, Simulated};
 pub use stages::StageRow;
 pub use subject::{Run, Subject};
-pub use text::{WIDTH, number, page, text, wrap};
+pub use text::{WIDTH, number, page, table, text, wrap};
 pub use time_sources::{CollectiveTimesSummary, KernelTimesSummary, time_sources};

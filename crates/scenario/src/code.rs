@@ -1,4 +1,12 @@
-//! The stable identifiers of messages.
+//! The stable identifiers of messages, and what each means.
+//!
+//! A new code needs a [`Page`]; a test walks all of them.
+
+mod page;
+mod pages;
+
+pub use page::{Mistake, Page, is_code};
+pub use pages::PAGES;
 
 /// The text is not RON.
 pub const SYNTAX: &str = "E0101";

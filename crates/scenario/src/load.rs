@@ -103,7 +103,8 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
         .map_err(|rejected| Failure::Rejected(Box::new(rejected)))
 }
 
-fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
+/// The text of a file that messages call `name`.
+pub(crate) fn utf8(name: &str, bytes: Vec<u8>) -> Result<String, Rejected> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let source = SourceFile::new(name, &String::from_utf8_lossy(error.as_bytes()));

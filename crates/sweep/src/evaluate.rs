@@ -138,7 +138,7 @@ impl Study {
         scenario: &Scenario,
         budget_s: f64,
     ) -> Result<Outcome, SimulateError> {
-        let found = search(scenario, &Options { budget_s }, &|_| {})?;
+        let found = search(scenario, &Options { budget_s, ..Options::default() }, &|_| {})?;
         let Some(best) = found.ranked.first().filter(|best| best.fits()) else {
             let message = "the planner found no plan that fits".to_owned();
             return Ok(Outcome::without(Status::OutOfMemory, message));

@@ -30,7 +30,7 @@ pub(crate) const NIC_STAGING: Seconds = Seconds(6e-6);
 ///
 /// Nominal: 15.75 GB/s for 16 lanes of generation 3 (8 GT/s, 128b/130b), doubling each
 /// generation. Achieved: 12 GB/s for the same, NCCL's `PCI_BW`, scaled likewise.
-pub(crate) fn pcie_rate(generation: u8, lanes: u8) -> (BytesPerSec, BytesPerSec) {
+pub fn pcie_rate(generation: u8, lanes: u8) -> (BytesPerSec, BytesPerSec) {
     let scale = f64::from(lanes) / 16.0 * (f64::from(generation) - 3.0).exp2();
     (BytesPerSec(15.75e9 * scale), BytesPerSec(12e9 * scale))
 }

@@ -31,6 +31,7 @@ pub use clusters::Clusters;
 pub use component::{Component, GpuId, NodeId};
 pub use dot::{DotOptions, dot};
 pub use error::{RouteError, TopologyError};
+pub use hops::pcie_rate;
 pub use link::{Link, LinkId, LinkKind};
 pub use route::{PathClass, Route};
 pub use spec::{ClusterSpec, FabricSpec, NodeGroup};

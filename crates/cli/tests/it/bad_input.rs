@@ -1,7 +1,7 @@
 //! Bad input ends with exit code 2 (74 where a file cannot be read or written) and one message for
 //! each mistake, at its place.
 
-use crate::command::{EXPLICIT, MIXED, changed, folder_with, motley};
+use crate::command::{EXPLICIT, MIXED, changed, folder_with, motley, unfolded};
 
 /// A mistake: where it is, and parts of its message. The place is a piece of the text with a bar
 /// where the mistake begins, or line and column.
@@ -374,7 +374,8 @@ fn check_judges_every_file() {
     let check = |files: &[&str], code: i32, lines: &[&str], errors: usize| {
         let ran = motley(folder.path(), &[&["check"], files].concat());
         assert_eq!(ran.code, Some(code), "{files:?}");
-        let found: Vec<&str> = ran.stdout.lines().collect();
+        let verdicts = unfolded(&ran.stdout);
+        let found: Vec<&str> = verdicts.lines().collect();
         assert_eq!(found.len(), lines.len(), "{}", ran.stdout);
         for (found, part) in found.iter().zip(lines) {
             assert!(found.contains(part), "{part:?} is not in {found}");

@@ -47,6 +47,11 @@ pub(crate) fn answer(folder: &Path, arguments: &[&str]) -> String {
     ran.stdout
 }
 
+/// Verdicts one a line: what does not fit behind a path goes on in the next line.
+pub(crate) fn unfolded(verdicts: &str) -> String {
+    verdicts.replace("\n    ", " ")
+}
+
 /// The folder of the whole project.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::command::{answer, motley, root};
+use crate::command::{answer, motley, root, unfolded};
 use crate::{json, page};
 
 /// A shipped scenario by its path from the root, and the overrides that make it small enough to be
@@ -89,8 +89,9 @@ fn all_pass_the_check() {
         }
         let ran = motley(&root(), &[&["check"], paths.as_slice(), overrides].concat());
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-        assert_eq!(ran.stdout.lines().count(), paths.len(), "{}", ran.stdout);
-        for (line, path) in ran.stdout.lines().zip(&paths) {
+        let verdicts = unfolded(&ran.stdout);
+        assert_eq!(verdicts.lines().count(), paths.len(), "{}", ran.stdout);
+        for (line, path) in verdicts.lines().zip(&paths) {
             let [first, last] = times(path);
             assert!(line.starts_with(&format!("{path}: ok; {first}")), "{line}");
             assert!(line.ends_with(last), "{line}");

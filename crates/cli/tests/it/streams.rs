@@ -90,6 +90,33 @@ fn there_are_no_colours_in_pipes() {
     }
 }
 
+/// Unless they are asked for; answers have none even then.
+#[test]
+fn colours_can_be_asked_for() {
+    let folder = folder_with("it.ron", MIXED.replace("count: 1", "count: 0"));
+    std::fs::write(folder.path().join("right.ron"), MIXED).unwrap();
+    for arguments in [&["run", "it.ron"][..], &["nonsense"]] {
+        for (when, colours) in [("always", true), ("never", false), ("auto", false)] {
+            for no_color in [false, true] {
+                let asked = [&["--color", when], arguments].concat();
+                let one = format!("--color={when}");
+                let joined = [&[one.as_str()], arguments].concat();
+                for asked in [asked, joined] {
+                    let mut command = command(folder.path(), &asked);
+                    command.envs(no_color.then_some(("NO_COLOR", "1")));
+                    let ran = finish(command);
+                    assert_eq!(ran.code, Some(2));
+                    assert_eq!(ran.stderr.contains('\u{1b}'), colours, "{asked:?} {}", ran.stderr);
+                }
+            }
+        }
+    }
+    // Behind the command, too.
+    assert!(motley(folder.path(), &["run", "it.ron", "--color=always"]).stderr.contains('\u{1b}'));
+    assert!(!answer(folder.path(), &["run", "right.ron", "--color", "always"]).contains('\u{1b}'));
+    assert_eq!(motley(folder.path(), &["run", "it.ron", "--color", "sometimes"]).code, Some(2));
+}
+
 #[test]
 fn help_and_version() {
     let folder = folder_with("it.ron", MIXED);
@@ -99,6 +126,6 @@ fn help_and_version() {
     for command in ["run", "check", "catalog", "export"] {
         assert!(help.contains(command), "{help}");
         let own = answer(folder.path(), &[command, "--help"]);
-        assert!(own.lines().all(|line| line.chars().count() <= 100), "{own}");
+        assert!(own.lines().all(|line| line.chars().count() <= 80), "{own}");
     }
 }

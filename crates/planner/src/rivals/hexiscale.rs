@@ -11,6 +11,9 @@ use crate::neighbours::OPTIMIZER;
 use crate::sketch::{Placing, Sketch, SketchPipeline, SketchStage};
 use crate::template::{permutations, ranges};
 
+/// Halvings of the interval in which the time lies up to which all micro-batches are dealt.
+const HALVINGS: u32 = 30;
+
 /// HexiScale's best plans by its formula, best first.
 pub(crate) fn hexiscale(field: &Field, sync: &dyn Fn(f64) -> f64) -> Vec<Plan> {
     let mut proposals = Proposals::default();
@@ -90,16 +93,7 @@ fn propose(
             .fold(0.0, f64::max)
     };
     let paces: Vec<f64> = pipelines.iter().map(flops).collect();
-    let mut batches = vec![1_u32; count as usize];
-    for _ in count..micro_batches {
-        let next = (0..batches.len()).min_by(|&a, &b| {
-            let load = |own: usize| paces[own] * f64::from(batches[own] + 1);
-            load(a).total_cmp(&load(b))
-        });
-        if let Some(next) = next {
-            batches[next] += 1;
-        }
-    }
+    let batches = dealt(&paces, micro_batches);
     let mut slowest = 0.0_f64;
     let mut exchanged = 0.0_f64;
     for (((stages, ends), &own), &pace) in pipelines.iter().zip(&batches).zip(&paces) {
@@ -107,7 +101,7 @@ fn propose(
         for (s, (range, &kind)) in ranges(ends).zip(stages).enumerate() {
             let costs = &combination.choices[kind].costs;
             let at = [s == 0, s + 1 == stages.len()];
-            let in_flight = field.common.in_flight(s as u32, depth, own);
+            let in_flight = field.settings.in_flight(s as u32, depth, own);
             if !costs.fits(&range, at, in_flight, count) {
                 return;
             }
@@ -148,4 +142,59 @@ fn propose(
             .collect(),
         zero: if count > 1 { OPTIMIZER } else { Zero::NONE },
     });
+}
+
+/// Micro-batches dealt one by one, each pipeline having one, to whoever then ends first at its pace.
+fn dealt(paces: &[f64], micro_batches: u32) -> Vec<u32> {
+    // Up to a time all that end by then are dealt, in whatever order.
+    let by = |time: f64| -> Vec<u32> {
+        paces.iter().map(|pace| ((time / pace) as u32).max(1)).collect()
+    };
+    let sum = |owned: &[u32]| owned.iter().map(|&own| u64::from(own)).sum::<u64>();
+    let mut owned = by(0.0);
+    let (mut low, mut high) =
+        (0.0, f64::from(micro_batches) * paces.iter().copied().fold(0.0, f64::max));
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        let found = by(middle);
+        if sum(&found) <= u64::from(micro_batches) {
+            (low, owned) = (middle, found);
+        } else {
+            high = middle;
+        }
+    }
+    for _ in sum(&owned)..u64::from(micro_batches) {
+        let next = (0..owned.len()).min_by(|&a, &b| {
+            let load = |own: usize| paces[own] * f64::from(owned[own] + 1);
+            load(a).total_cmp(&load(b))
+        });
+        if let Some(next) = next {
+            owned[next] += 1;
+        }
+    }
+    owned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn micro_batches_go_to_whoever_ends_first() {
+        let one_by_one = |paces: &[f64], micro_batches: u32| -> Vec<u32> {
+            let mut owned = vec![1; paces.len()];
+            for _ in paces.len() as u32..micro_batches {
+                let load = |own: &usize| paces[*own] * f64::from(owned[*own] + 1);
+                let next =
+                    (0..paces.len()).min_by(|a, b| load(a).total_cmp(&load(b))).expect("some");
+                owned[next] += 1;
+            }
+            owned
+        };
+        for paces in [vec![1.0; 7], vec![1.0, 2.5, 0.7], vec![3.0, 1.0, 1.0, 9.0, 0.3]] {
+            for micro_batches in [paces.len() as u32, 12, 97, 1536] {
+                assert_eq!(dealt(&paces, micro_batches), one_by_one(&paces, micro_batches));
+            }
+        }
+    }
 }

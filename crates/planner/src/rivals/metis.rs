@@ -48,7 +48,7 @@ pub(crate) fn metis(field: &Field, sync: &dyn Fn(f64) -> f64) -> Vec<Plan> {
                 }
                 let Some(cut) = template(
                     combination,
-                    field.common,
+                    field.settings,
                     field.layers,
                     stages,
                     replicas,

@@ -15,8 +15,8 @@ pub(crate) use sailor::sailor;
 pub(crate) use uniform::uniform;
 
 use crate::combination::Combination;
-use crate::common::Common;
 use crate::pool::Pool;
+use crate::settings::Settings;
 use crate::sketch::{Placing, Sketch};
 
 /// Plans of each rival that are asked of the engine, so that one that fits is among them.
@@ -25,7 +25,7 @@ const KEPT: usize = 4;
 /// What a rule looks at.
 pub(crate) struct Field<'a> {
     pub pool: &'a Pool,
-    pub common: &'a Common,
+    pub settings: &'a Settings,
     pub experts: bool,
     pub layers: u32,
     pub batch: u32,
@@ -52,7 +52,7 @@ impl Proposals {
 
     fn place(&self, field: &Field, placing: Placing) -> Vec<Plan> {
         let place = |(_, sketch): &(f64, Sketch)| {
-            sketch.place(field.pool, field.common, field.experts, placing)
+            sketch.place(field.pool, field.settings, field.experts, placing)
         };
         self.list.iter().filter_map(place).collect()
     }

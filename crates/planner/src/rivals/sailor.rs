@@ -61,7 +61,7 @@ fn propose(
         let mut fits = true;
         for (s, range) in (0..stages).zip(&layers) {
             let ends = [s == 0, s + 1 == stages];
-            let in_flight = field.common.in_flight(s, stages, micro_batches);
+            let in_flight = field.settings.in_flight(s, stages, micro_batches);
             let mut taken = Vec::with_capacity(replicas as usize);
             let mut time = 0.0_f64;
             while taken.len() < replicas as usize {

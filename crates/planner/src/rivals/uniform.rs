@@ -1,4 +1,5 @@
-//! Megatron-LM: one (dp, tp, pp) over all cards, equal layers, equal micro-batches, whatever the cards.
+//! Megatron-LM: one (dp, tp, pp) over as many cards as it divides into, equal layers, equal micro-batches,
+//! whatever the cards.
 //!
 //! Degrees and the size of micro-batches by the time of Narayanan et al. 2021 (arXiv 2104.04473),
 //! section 3: (m + pp - 1) times the slowest stage, with the memory of the smallest card.
@@ -12,9 +13,9 @@ use motley_topology::GpuId;
 use motley_workload::Recompute;
 
 use crate::combination::sizes;
-use crate::common::{CONTEXT, degrees};
 use crate::costs::{Pricing, UnitCosts};
 use crate::neighbours::OPTIMIZER;
+use crate::settings::{CONTEXT, degrees};
 use crate::sketch::{Unit, dealt_out};
 
 /// Plans that are asked of the engine.
@@ -32,15 +33,17 @@ pub(crate) fn uniform(pricing: &mut Pricing) -> Vec<Plan> {
     let recomputes = [Recompute::None, Recompute::Selective, Recompute::Full];
     let mut known: BTreeMap<(Unit, u32), Option<Arc<UnitCosts>>> = BTreeMap::new();
     let mut found: Vec<(f64, Plan)> = Vec::new();
-    for tp in degrees(pricing.scenario, &pricing.common, node) {
-        let depths = (1..=layers.min(count / tp.max(1)))
-            .filter(|pp| layers.is_multiple_of(*pp) && count.is_multiple_of(tp * pp));
+    for tp in degrees(pricing.scenario, &pricing.settings, node) {
+        let depths = (1..=layers.min(count / tp.max(1))).filter(|pp| layers.is_multiple_of(*pp));
         for pp in depths.collect::<Vec<u32>>() {
-            let dp = count / (tp * pp);
             for size in sizes(pricing) {
-                if !pricing.scenario.global_batch.is_multiple_of(dp * size) {
+                // Who has cards left over that make no replica of equal share starts on fewer.
+                let Some(dp) = (1..=count / (tp * pp))
+                    .rev()
+                    .find(|dp| pricing.scenario.global_batch.is_multiple_of(dp * size))
+                else {
                     continue;
-                }
+                };
                 let micro_batches = pricing.scenario.global_batch / (dp * size);
                 let widths: Vec<u32> = if pricing.experts {
                     (0..6)
@@ -67,7 +70,8 @@ pub(crate) fn uniform(pricing: &mut Pricing) -> Vec<Plan> {
                             for stage in 0..pp {
                                 let range = stage * each..(stage + 1) * each;
                                 let ends = [stage == 0, stage + 1 == pp];
-                                let in_flight = pricing.common.in_flight(stage, pp, micro_batches);
+                                let in_flight =
+                                    pricing.settings.in_flight(stage, pp, micro_batches);
                                 // Which card a stage is on is not part of the formula.
                                 fits &= costs.fits(&range, ends, in_flight, dp);
                                 slowest = slowest.max(costs.time(&range, ends[0], ends[1]));
@@ -113,7 +117,7 @@ fn laid_out(
         }
     };
     let zero = if dp > 1 { OPTIMIZER } else { Zero::NONE };
-    let mut plan = pricing.common.plan(zero);
+    let mut plan = pricing.settings.plan(zero);
     plan.pipelines = (0..dp)
         .map(|replica| Pipeline {
             micro_batches,

@@ -1,13 +1,15 @@
 //! What is said of plans, and what is written.
 
 use motley::{Provenance, json, load_text, simulate};
-use motley_planner::{Answer, Feature, Options, search, text};
+use motley_planner::{Answer, Feature, Options, mixing, search, text};
 
 use crate::pools::{open, small};
 
 fn answer(scenario: &motley::Scenario) -> Answer {
-    let found = search(scenario, &Options { budget_s: 2.0 }, &|_| {}).unwrap();
-    Answer::new(scenario, found, 5).unwrap()
+    let options = Options { budget_s: 2.0, ..Options::default() };
+    let found = search(scenario, &options, &|_| {}).unwrap();
+    let mixing = mixing(scenario, &found, &options, &|_| {}).unwrap();
+    Answer::new(scenario, found, mixing, 5).unwrap()
 }
 
 fn document(answer: &Answer, scenario: &motley::Scenario) -> String {
@@ -108,4 +110,30 @@ fn an_open_plan_says_what_to_do() {
     let refused = simulate(&scenario).unwrap_err();
     assert!(refused.is_input());
     assert!(refused.to_string().contains("motley plan"), "{refused}");
+}
+
+#[test]
+fn a_mix_is_held_against_its_types_alone() {
+    let training = "global_batch: 64, sequence_length: 1024, precision: Fp16";
+    let groups = r#"(design: "hgx-a100-40", count: 1), (design: "dgx1-p100", count: 1)"#;
+    let mixed = answer(&open(groups, &small(12), training));
+    let mixing = mixed.mixing.as_ref().unwrap();
+    let best = mixed.plans[0].report.efficiency.samples_per_s;
+    let alone: Vec<f64> = mixing
+        .alone
+        .iter()
+        .map(|alone| {
+            let part = if alone.card.contains("A100") { "hgx-a100-40" } else { "dgx1-p100" };
+            let scenario = open(&format!("(design: \"{part}\", count: 1)"), &small(12), training);
+            let plans = answer(&scenario).plans;
+            let rate = plans[0].report.efficiency.samples_per_s;
+            assert!((alone.samples_per_s / rate - 1.0).abs() < 0.02, "{alone:?} {rate}");
+            alone.samples_per_s
+        })
+        .collect();
+    // Who has more cards may leave some idle.
+    assert!(alone.iter().all(|alone| *alone <= best * (1.0 + 1e-9)));
+    let efficiency = mixing.efficiency_ratio.unwrap();
+    assert!((efficiency - best / alone.iter().sum::<f64>()).abs() < 1e-9);
+    assert!(text(&mixed).contains("Mixing"));
 }

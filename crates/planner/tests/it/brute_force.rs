@@ -215,7 +215,7 @@ fn best(tiny: &Tiny) -> (f64, u32, String) {
 
 fn check(tiny: &Tiny) {
     let (least, tried, which) = best(tiny);
-    let options = Options { budget_s: 8.0 };
+    let options = Options { budget_s: 8.0, ..Options::default() };
     let found = search(&tiny.scenario, &options, &|_| {}).unwrap();
     let own = found.ranked[0].time.unwrap().as_secs_f64();
     assert!(!found.cut, "the search was cut short");

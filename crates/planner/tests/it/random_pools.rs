@@ -59,7 +59,7 @@ pub(crate) fn pool(number: u64) -> Scenario {
 }
 
 fn planned(scenario: &Scenario) -> Found {
-    search(scenario, &Options { budget_s: 0.5 }, &|_| {}).unwrap()
+    search(scenario, &Options { budget_s: 0.5, ..Options::default() }, &|_| {}).unwrap()
 }
 
 /// Those of one and two types. On equal cards a uniform plan is often the best, so that gains are not asked

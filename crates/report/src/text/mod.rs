@@ -5,7 +5,10 @@ mod findings;
 mod headings;
 pub mod number;
 pub mod page;
+mod table;
 pub mod wrap;
+
+pub use table::table;
 
 use crate::Report;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Agreement, CrossValidation, HeldOut, Summary, Validation};
 
 /// The longest name of a group that is shown whole; more and lines would be longer than a terminal's.
-const NAME: usize = 21;
+const NAME: usize = 20;
 
 /// The answer as a page of text of 80 columns: what all rows come to, a line for each group, then
 /// what is worst, what did not fit and what no scenario stands for.

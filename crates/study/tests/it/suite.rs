@@ -5,7 +5,7 @@ use std::path::Path;
 
 use motley_study::runs::{Row, Runs};
 use motley_study::suite::{Choice, constants, suite};
-use motley_study::{Grouping, Selection, Validation, json, suite_page, validate};
+use motley_study::{Grouping, KnownErrors, Selection, Validation, json, suite_page, validate};
 
 fn rows() -> impl Iterator<Item = &'static Row> {
     suite().runs.rows.iter().map(|(row, _)| row)
@@ -125,6 +125,13 @@ fn the_page_is_up_to_date() {
     let page = suite_page(&validation, suite());
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &page).unwrap();
+    }
+    let known = KnownErrors::of(&validation);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/known_errors.ron");
+        std::fs::write(data, known.to_ron().unwrap()).unwrap();
+    } else {
+        assert_eq!(&known, KnownErrors::published(), "data/known_errors.ron has changed");
     }
     // A stage that the translation put first holds nothing that nanotron has measured.
     let moved = validation.verdicts.iter().filter(|verdict| {

@@ -6,17 +6,17 @@ use motley_workload::{Shard, sequence_limits, shard_limits};
 
 /// Settings of a plan that the search leaves as they are.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Common {
+pub struct Settings {
     /// A plan of these settings without pipelines.
-    settings: Plan,
+    plan: Plan,
 }
 
-impl Common {
+impl Settings {
     /// Those of the scenario's own plan; of `Auto` what a scenario has that leaves them out, with
     /// sequence parallelism where the model's sequences divide. Schedules of several model chunks
     /// give way to 1F1B.
-    pub(crate) fn of(scenario: &Scenario) -> Self {
-        let mut settings = match &scenario.plan {
+    pub fn of(scenario: &Scenario) -> Self {
+        let mut plan = match &scenario.plan {
             PlanChoice::Uniform(plan) => plan.settings(),
             PlanChoice::Explicit(plan) => Plan { pipelines: Vec::new(), ..plan.clone() },
             PlanChoice::Auto => Plan {
@@ -31,25 +31,25 @@ impl Common {
                 zero: Zero::NONE,
             },
         };
-        if settings.schedule.chunks() != Some(1) || settings.schedule.is_automatic() {
-            settings.schedule = Schedule::OneFOneB;
+        if plan.schedule.chunks() != Some(1) || plan.schedule.is_automatic() {
+            plan.schedule = Schedule::OneFOneB;
         }
-        Self { settings }
+        Self { plan }
     }
 
     /// A plan of these settings without pipelines.
     pub(crate) fn plan(&self, zero: Zero) -> Plan {
-        Plan { zero, ..self.settings.clone() }
+        Plan { zero, ..self.plan.clone() }
     }
 
     /// See [`Plan::sequence_parallel`].
     pub(crate) fn sequence_parallel(&self) -> bool {
-        self.settings.sequence_parallel
+        self.plan.sequence_parallel
     }
 
     /// Micro-batches of which stage `stage` of `stages` keeps activations at once, of `all`.
     pub(crate) fn in_flight(&self, stage: u32, stages: u32, all: u32) -> u32 {
-        match self.settings.schedule {
+        match self.plan.schedule {
             Schedule::OneFOneB => stages - stage,
             Schedule::GPipe => all,
             _ => stages,
@@ -59,12 +59,12 @@ impl Common {
 }
 
 /// Tensor-parallel degrees, up to the cards of a node, that can split the model.
-pub(crate) fn degrees(scenario: &Scenario, common: &Common, node_size: u32) -> Vec<u32> {
+pub(crate) fn degrees(scenario: &Scenario, settings: &Settings, node_size: u32) -> Vec<u32> {
     let fits = |&tp: &u32| {
-        let shard = Shard::new(tp, common.sequence_parallel(), 1);
+        let shard = Shard::new(tp, settings.sequence_parallel(), 1);
         shard_limits(&scenario.model, &shard).is_empty()
             && sequence_limits(&scenario.training, &shard).is_empty()
-            && (tp == 1 || common.sequence_parallel() || !has_experts(scenario))
+            && (tp == 1 || settings.sequence_parallel() || !has_experts(scenario))
     };
     (0..6).map(|power| 1 << power).filter(|tp| *tp <= node_size).filter(fits).collect()
 }

@@ -1,9 +1,11 @@
 //! The cases: what is measured, by name.
 
 use std::hint::black_box;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use motley_engine::{Engine, Options, Silent, replay};
+use motley_sweep::Study;
 use motley_units::Time;
 
 use crate::closed_loop::{ClosedLoop, Pattern};
@@ -27,6 +29,8 @@ pub enum Case {
     Scenario(Question),
     /// The same for plans that take turns, on what one evaluation leaves to the next.
     Evaluate(Question),
+    /// The points of a study of `scenarios/studies`, one after the other.
+    Sweep(&'static str),
     /// Searching a plan, as far as two cores get in five seconds.
     Plan(Question),
 }
@@ -34,7 +38,7 @@ pub enum Case {
 /// How much was done by running a case once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Ranks of the job; plans that a search evaluates.
+    /// Ranks of the job; plans that a search evaluates; points of a study.
     pub ranks: u64,
     /// Operations replayed.
     pub operations: u64,
@@ -73,6 +77,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("scenario/gpt3_1024", Case::Scenario(Question::GPT3_1024)),
     ("evaluate/gpt3_1024", Case::Evaluate(Question::GPT3_1024)),
     ("evaluate/gpt3_1024_h100", Case::Evaluate(Question::GPT3_1024_H100)),
+    ("sweep/speed_and_link", Case::Sweep("speed_and_link.ron")),
     ("plan/pool_64", Case::Plan(Question::POOL_64)),
     ("plan/pool_256", Case::Plan(Question::POOL_256)),
 ];
@@ -185,6 +190,17 @@ impl Case {
                     })
                 })
             }
+            Self::Sweep(file) => {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/studies");
+                let (study, _) = Study::read(&folder.join(file))?;
+                measure(&mut || {
+                    let mut evaluator = study.evaluator();
+                    for point in (0..study.size()).filter_map(|index| study.point(index)) {
+                        black_box(study.evaluate(&mut evaluator, &point));
+                    }
+                    Ok(Work { ranks: study.size(), ..Work::default() })
+                })
+            }
             Self::Plan(question) => {
                 let scenario = question.load()?;
                 let options =
@@ -241,7 +257,11 @@ impl Work {
             Case::Solver(_) => self.flows,
             Case::Replay(_) | Case::Scenario(_) => self.operations,
             Case::Evaluate(_) => 1,
-            Case::Prepare(_) | Case::Lower(_) | Case::Report(_) | Case::Plan(_) => self.ranks,
+            Case::Prepare(_)
+            | Case::Lower(_)
+            | Case::Report(_)
+            | Case::Plan(_)
+            | Case::Sweep(_) => self.ranks,
         }
     }
 }

@@ -30,11 +30,13 @@ fn one_step(step: &SweepStep) -> Result<Exit, CommandFailure> {
     match step {
         SweepStep::Plan { study, output, shards } => {
             let sweep = Sweep::plan(study, output, *shards)?;
-            let last = sweep.shards() - 1;
+            let shards = match sweep.shards() {
+                1 => "one shard, 0".to_owned(),
+                count => format!("{count} shards, 0 to {}", count - 1),
+            };
             print(&format!(
-                "{} points in {} shards, 0 to {last}; run each with `motley sweep shard {} --shard N`\n",
+                "{} points in {shards}; run with `motley sweep shard {} --shard N`\n",
                 sweep.row_count(),
-                sweep.shards(),
                 output.display()
             ))?;
             Ok(Exit::Ok)
@@ -101,27 +103,31 @@ fn run(
         counts[status as usize].fetch_add(1, Ordering::Relaxed);
         bar.inc(1);
     };
-    let limits = Limits { max_failures: running.max_failures, interrupted: &interrupted };
     let mut builder = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = running.threads {
         builder = builder.num_threads(threads as usize);
     }
     let pool = builder.build().map_err(anyhow::Error::from)?;
+    let so_far = || Tally { counts: std::array::from_fn(|at| counts[at].load(Ordering::Relaxed)) };
     let mut ended = Ended::Done;
     for shard in shards {
-        let before: u64 = counts.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        let before = so_far();
+        let left = running.max_failures.map(|most| most.saturating_sub(before.failures()));
+        let limits = Limits { max_failures: left, interrupted: &interrupted };
         ended = pool.install(|| sweep.run_shard(shard, &limits, &progress))?;
         if ended != Ended::Done {
             break;
         }
-        let after: u64 = counts.iter().map(|count| count.load(Ordering::Relaxed)).sum();
-        if after == before {
+        if so_far() == before {
             // It was done before.
             bar.inc(sweep.range(shard).filter(|&index| sweep.study.has(index)).count() as u64);
+        } else if running.max_failures.is_some_and(|most| so_far().failures() > most) {
+            ended = Ended::TooManyFailures;
+            break;
         }
     }
     bar.finish_and_clear();
-    let tally = Tally { counts: counts.map(AtomicU64::into_inner) };
+    let tally = so_far();
     let folder = sweep.folder().display();
     match ended {
         Ended::Interrupted => {

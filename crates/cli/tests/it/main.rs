@@ -23,6 +23,7 @@ mod schedule;
 mod shells;
 mod shipped;
 mod streams;
+mod sweep;
 mod trace;
 mod validate;
 mod width;

@@ -23,7 +23,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
         if path.ends_with("profiles") || path.ends_with("studies") {
-            // Files that scenarios name.
+            // Files that scenarios name, and those that name scenarios.
         } else if path.is_dir() {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "ron") {

@@ -46,6 +46,8 @@ pub struct Line {
     pub first_difference: f64,
     /// And at its largest.
     pub last_difference: f64,
+    /// Where that is farthest from zero.
+    pub largest_difference: f64,
 }
 
 /// Where a metric crosses something.
@@ -149,8 +151,11 @@ fn points(
     rows.iter().filter_map(point).collect()
 }
 
+/// Values of the axis with differences.
+type Points = Vec<(f64, f64)>;
+
 fn lines(table: &Table, points: &[(usize, f64, f64)], without: &[&str]) -> Vec<Line> {
-    let mut lines: Vec<(Vec<Setting>, Vec<(f64, f64)>)> = Vec::new();
+    let mut lines: Vec<(Vec<Setting>, Points)> = Vec::new();
     let mut known = std::collections::HashMap::new();
     for &(row, at, difference) in points {
         let settings = settings(table, row, without);
@@ -166,7 +171,7 @@ fn lines(table: &Table, points: &[(usize, f64, f64)], without: &[&str]) -> Vec<L
         .map(|(settings, mut points)| {
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
             // Replicas count as their mean.
-            let merged: Vec<(f64, f64)> = points
+            let merged: Points = points
                 .chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq())
                 .map(|same| {
                     let sum: f64 = same.iter().map(|(_, difference)| difference).sum();
@@ -179,6 +184,11 @@ fn lines(table: &Table, points: &[(usize, f64, f64)], without: &[&str]) -> Vec<L
                 crossings: crossings(&merged),
                 first_difference: merged.first().map_or(0.0, |first| first.1),
                 last_difference: merged.last().map_or(0.0, |last| last.1),
+                largest_difference: merged
+                    .iter()
+                    .map(|(_, difference)| *difference)
+                    .max_by(|a, b| a.abs().total_cmp(&b.abs()))
+                    .unwrap_or(0.0),
             }
         })
         .collect()

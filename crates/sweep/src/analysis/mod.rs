@@ -21,7 +21,7 @@ pub use text::{best_text, break_even_text, sensitivity_text};
 #[non_exhaustive]
 pub enum AnalysisError {
     /// There is no such column.
-    #[error("the table has no column \"{name}\"{}", suggestion(.like, .known))]
+    #[error("the table has no column \"{name}\"{}", suggestion(.like.as_deref(), .known))]
     NoColumn {
         /// What was asked for.
         name: String,
@@ -49,7 +49,7 @@ pub enum AnalysisError {
     Question(String),
 }
 
-fn suggestion(like: &Option<String>, known: &[String]) -> String {
+fn suggestion(like: Option<&str>, known: &[String]) -> String {
     match like {
         Some(like) => format!("; did you mean \"{like}\"?"),
         None => format!("; it has {}", known.join(", ")),
@@ -118,15 +118,30 @@ fn settings(table: &Table, row: usize, without: &[&str]) -> Vec<Setting> {
 fn factors<'t>(columns: &[&'t Column], rows: &[usize]) -> Vec<Vec<&'t Column>> {
     let mut factors: Vec<Vec<&Column>> = Vec::new();
     for column in columns {
-        let levels = levels(column, rows);
-        let same = factors.iter_mut().find(|factor| levels == self::levels(factor[0], rows));
-        match same {
-            // What never varies is no factor by itself, and goes with nothing.
-            Some(factor) if levels.iter().any(|&level| level > 0) => factor.push(column),
-            _ => factors.push(vec![column]),
+        match factors.iter_mut().find(|factor| go_together(factor[0], column, rows)) {
+            Some(factor) => factor.push(column),
+            None => factors.push(vec![column]),
         }
     }
     factors
+}
+
+/// Whether each value of a column goes with one of another. Where all values differ, as in a sample, that
+/// says nothing: then one must also rise or fall with the other.
+fn go_together(one: &Column, other: &Column, rows: &[usize]) -> bool {
+    let levels_of_one = levels(one, rows);
+    let count = levels_of_one.iter().max().map_or(0, |level| level + 1);
+    // What never varies is no factor by itself, and goes with nothing.
+    if count < 2 || levels_of_one != levels(other, rows) {
+        return false;
+    }
+    if count < rows.len() {
+        return true;
+    }
+    let pair = |&row: &usize| Some((one.cells[row].number()?, other.cells[row].number()?));
+    let Some(mut pairs) = rows.iter().map(pair).collect::<Option<Vec<_>>>() else { return false };
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    pairs.is_sorted_by(|a, b| a.1 <= b.1) || pairs.is_sorted_by(|a, b| a.1 >= b.1)
 }
 
 /// By row, which value it has, numbered in the order in which values appear: equal for columns whose

@@ -137,12 +137,11 @@ pub fn break_even_text(found: &BreakEven) -> String {
         .take(LINES)
         .map(|line| {
             let said = if line.crossings.is_empty() {
-                let side = if line.last_difference + line.first_difference > 0.0 {
-                    "above"
-                } else {
-                    "below"
-                };
-                format!("nowhere: {side} throughout")
+                match line.largest_difference {
+                    0.0 => "nowhere: the same throughout".to_owned(),
+                    above if above > 0.0 => "nowhere: above throughout".to_owned(),
+                    _ => "nowhere: below throughout".to_owned(),
+                }
             } else {
                 let crossing = |crossing: &super::Crossing| {
                     let way = if crossing.rising { "above from there" } else { "below from there" };

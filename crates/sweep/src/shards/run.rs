@@ -144,14 +144,9 @@ impl Sweep {
             part::write(&part_path, &identity, log)
                 .map_err(|error| SweepError::io(&part_path, error))?;
             fs::remove_file(&log_path).or_else(gone).map_err(failed)?;
+            return Ok(Ended::Done);
         }
-        Ok(if too_many() {
-            Ended::TooManyFailures
-        } else if limits.interrupted.load(Ordering::Relaxed) {
-            Ended::Interrupted
-        } else {
-            Ended::Done
-        })
+        Ok(if too_many() { Ended::TooManyFailures } else { Ended::Interrupted })
     }
 }
 

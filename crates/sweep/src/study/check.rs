@@ -11,8 +11,12 @@ use super::axis::{self, Values};
 use super::read::{Document, then};
 use super::{Base, Study};
 
-/// Values of one axis that are checked.
+/// Values of one axis that are checked where each is written down, and numbers of a range, besides the last.
 const CHECKED: u64 = 1000;
+const STEPS: u64 = 8;
+
+/// Where a range is checked that samples are taken of.
+const SHARES: [f64; 3] = [0.0, 0.3, 1.0];
 
 /// Whether a mistake stays one whatever else is changed.
 fn is_hopeless(diagnostic: &Diagnostic) -> bool {
@@ -51,17 +55,27 @@ impl Study {
         let mut document = Document::new(name, text);
         let first = self.first();
         self.check_point(&mut document, &first);
-        for (number, axis) in self.axes.iter().enumerate() {
-            let values: Vec<axis::Value> = match &axis.values {
-                Values::Items(items) => {
-                    (1..(items.len() as u64).min(CHECKED)).map(|step| axis.at_step(step)).collect()
+        for dimension in &self.dimensions {
+            for number in dimension.axes() {
+                let axis = &self.axes[number];
+                let is_range = matches!(axis.values, Values::Range { .. });
+                let values: Vec<axis::Value> = if is_range && dimension.sampling.is_some() {
+                    SHARES.map(|share| axis.at_share(share)).to_vec()
+                } else {
+                    let last = axis.count().saturating_sub(1);
+                    let most = if is_range { STEPS } else { CHECKED };
+                    (1..=last.min(most)).chain([last]).map(|step| axis.at_step(step)).collect()
+                };
+                for value in values {
+                    let before = document.wrong.len();
+                    let mut values = first.clone();
+                    values[number] = value;
+                    self.check_point(&mut document, &values);
+                    // What is wrong with one number of a range is wrong with others.
+                    if is_range && document.wrong.len() > before {
+                        break;
+                    }
                 }
-                Values::Range { .. } => vec![axis.at_share(0.0), axis.at_share(1.0)],
-            };
-            for value in values {
-                let mut values = first.clone();
-                values[number] = value;
-                self.check_point(&mut document, &values);
             }
         }
         if document.wrong.is_empty() { Ok(()) } else { Err(document.rejected()) }

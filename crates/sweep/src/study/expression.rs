@@ -237,13 +237,22 @@ impl<'t> Parser<'t> {
         found
     }
 
-    /// Checks that a part that began at `start` is of a kind.
-    fn want(&self, start: usize, found: Type, wanted: Type) -> Result<(), Mistake> {
+    /// Checks that a part that was just read is of a kind.
+    fn want(part: Span, found: Type, wanted: Type) -> Result<(), Mistake> {
         if found == wanted {
             return Ok(());
         }
         let message = format!("expected {}, found {}", wanted.article(), found.article());
-        Err(self.mistake(start, message, wanted.article()))
+        Err(Mistake { span: part, message, label: format!("expected {}", wanted.article()) })
+    }
+
+    /// Reads a part, and where it stands.
+    fn part(&mut self, part: fn(&mut Self) -> Parsed) -> Result<(Node, Type, Span), Mistake> {
+        self.blank();
+        let start = self.at;
+        let (node, kind) = part(self)?;
+        let end = start + self.text[start..self.at].trim_end().len();
+        Ok((node, kind, Span::new(start, end)))
     }
 
     /// Nothing is lost by joining from the left: all operators of a level are of one kind.
@@ -253,16 +262,13 @@ impl<'t> Parser<'t> {
         operator: fn(&mut Self) -> Option<Operator>,
         of: Type,
     ) -> Parsed {
-        self.blank();
-        let start = self.at;
-        let (mut left, mut kind) = part(self)?;
+        let (mut left, mut kind, mut place) = self.part(part)?;
         while let Some(operator) = operator(self) {
-            self.want(start, kind, of)?;
-            self.blank();
-            let start = self.at;
-            let (right, found) = part(self)?;
-            self.want(start, found, of)?;
+            Self::want(place, kind, of)?;
+            let (right, found, here) = self.part(part)?;
+            Self::want(here, found, of)?;
             (left, kind) = (Node::Binary(operator, Box::new([left, right])), of);
+            place = Span::new(place.start, here.end);
         }
         Ok((left, kind))
     }
@@ -288,20 +294,16 @@ impl<'t> Parser<'t> {
         while self.take_word("not") {
             nots += 1;
         }
-        self.blank();
-        let start = self.at;
-        let (node, kind) = self.compare()?;
+        let (node, kind, place) = self.part(Self::compare)?;
         if nots == 0 {
             return Ok((node, kind));
         }
-        self.want(start, kind, Type::Truth)?;
+        Self::want(place, kind, Type::Truth)?;
         Ok((if nots % 2 == 0 { node } else { Node::Not(Box::new(node)) }, kind))
     }
 
     fn compare(&mut self) -> Parsed {
-        self.blank();
-        let start = self.at;
-        let (left, kind) = self.sum()?;
+        let (left, kind, place) = self.part(Self::sum)?;
         let operators = [
             ("==", Operator::Equal),
             ("!=", Operator::Unequal),
@@ -314,12 +316,10 @@ impl<'t> Parser<'t> {
             return Ok((left, kind));
         };
         if !matches!(operator, Operator::Equal | Operator::Unequal) {
-            self.want(start, kind, Type::Number)?;
+            Self::want(place, kind, Type::Number)?;
         }
-        self.blank();
-        let start = self.at;
-        let (right, found) = self.sum()?;
-        self.want(start, found, kind)?;
+        let (right, found, place) = self.part(Self::sum)?;
+        Self::want(place, found, kind)?;
         Ok((Node::Binary(operator, Box::new([left, right])), Type::Truth))
     }
 
@@ -345,13 +345,11 @@ impl<'t> Parser<'t> {
         while self.take("-") {
             signs += 1;
         }
-        self.blank();
-        let start = self.at;
-        let (node, kind) = self.atom()?;
+        let (node, kind, place) = self.part(Self::atom)?;
         if signs == 0 {
             return Ok((node, kind));
         }
-        self.want(start, kind, Type::Number)?;
+        Self::want(place, kind, Type::Number)?;
         Ok((if signs % 2 == 0 { node } else { Node::Negative(Box::new(node)) }, kind))
     }
 
@@ -415,7 +413,8 @@ impl<'t> Parser<'t> {
             Some(similar) => format!("did you mean `{similar}`?"),
             None => "no axis has this name".to_owned(),
         };
-        Err(self.mistake(start, format!("unknown axis `{word}`"), &label))
+        let span = Span::new(start, start + word.len());
+        Err(Mistake { span, message: format!("unknown axis `{word}`"), label })
     }
 
     fn call(&mut self, start: usize, word: &str) -> Parsed {
@@ -429,10 +428,8 @@ impl<'t> Parser<'t> {
         };
         let mut of = Vec::new();
         loop {
-            self.blank();
-            let start = self.at;
-            let (node, kind) = self.any()?;
-            self.want(start, kind, Type::Number)?;
+            let (node, kind, place) = self.part(Self::any)?;
+            Self::want(place, kind, Type::Number)?;
             of.push(node);
             if self.take(")") {
                 break;
@@ -500,11 +497,12 @@ mod tests {
             assert_eq!(&text[mistake.span.range()], span, "{text}: {said}");
             assert!(said.contains(part), "{part} is not in {said}");
         };
-        check("dq > 1", "dq", "did you mean `dp`?");
+        check("dq > 1", "dq", "no axis has this name");
+        check("modle == 'a'", "modle", "did you mean `model`?");
         check("dp > ", "", "expected a value");
         check("dp > 'a'", "'a'", "expected a number, found a text");
-        check("model + 1", "model ", "expected a number, found a text");
-        check("dp and tp", "dp ", "expected a condition");
+        check("model + 1", "model", "expected a number, found a text");
+        check("dp and tp", "dp", "expected a condition");
         check("(dp", "", "expected `)`");
         check("dp tp", "t", "expected an operator");
         check("'open", "'", "has no end");

@@ -50,7 +50,7 @@ impl Study {
                     values[axis] = Some(match dimension.sampling {
                         None => self.axes[axis].at_step(step),
                         Some((method, seed)) => {
-                            let share = method.share(seed, step, coordinate, dimension.parts.len());
+                            let share = method.share(seed, step, coordinate);
                             self.axes[axis].at_share(share)
                         }
                     });

@@ -91,8 +91,8 @@ pub(crate) enum RawDimension {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawCase {
-    /// Its name.
-    pub label: String,
+    /// Its name: a text, or a number if all labels are numbers.
+    pub label: Box<RawValue>,
     /// The overrides; none is the base.
     #[serde(default)]
     pub set: Vec<String>,

@@ -155,6 +155,14 @@ impl Study {
                 Axis { settings, of_cluster, texts: draft.lots.clone(), ..bare.clone() }
             })
             .collect();
+        if raw.replicas > 1 {
+            for (text, path) in drafts.iter().flat_map(|draft| draft.lots.iter().flatten()) {
+                if text.trim_start().starts_with("seed") {
+                    let label = "leave out one of the two";
+                    document.say(path, "replicas set the seed, and so does this axis", label);
+                }
+            }
+        }
         let skip = conditions(&mut document, &raw.skip, &known);
         let metrics = metrics(&mut document, raw.metrics.as_deref(), raw.plans);
         let points = size(&mut document, &dimensions, raw.replicas);
@@ -351,16 +359,17 @@ impl Reader {
                 let mut lots = Vec::new();
                 for (index, case) in cases.into_iter().enumerate() {
                     let here = cases_path.index(index);
-                    if case.label.is_empty() || items.iter().any(|(label, _)| *label == case.label)
-                    {
-                        let message =
-                            format!("two cases are called \"{}\", or it is no name", case.label);
-                        self.document.say(&here.field("label"), message, "another name is needed");
+                    let (written, cell) = listed(case.label.get_ron());
+                    let no_label = cell.text().is_some_and(str::is_empty);
+                    if no_label || items.iter().any(|(_, other)| *other == cell) {
+                        let message = format!("{written} cannot name a case, or names another");
+                        let label = "another name is needed";
+                        self.document.say(&here.field("label"), message, label);
                     }
-                    items.push((case.label.clone(), Cell::Text(case.label)));
+                    items.push((written, cell));
                     lots.push(placed(case.set, &here.field("set")));
                 }
-                let values = Values::Items(items);
+                let values = Values::Items(alike(items));
                 self.drafts.push(Draft { name, values, lots, own: false, path: path.clone() });
                 Some(vec![self.drafts.len() - 1])
             }
@@ -400,7 +409,7 @@ impl Reader {
                 if items.is_empty() {
                     self.document.say(path, "an axis needs values", "none");
                 }
-                Values::Items(items.iter().map(|item| listed(item.get_ron())).collect())
+                Values::Items(alike(items.iter().map(|item| listed(item.get_ron())).collect()))
             }
             RawValues::Linear { from, to, count, step, whole } => {
                 let count = match (count, step) {
@@ -481,6 +490,18 @@ impl Reader {
 /// Overrides with their places.
 fn placed(set: Vec<String>, path: &Path) -> Vec<(String, Path)> {
     set.into_iter().enumerate().map(|(index, text)| (text, path.index(index))).collect()
+}
+
+/// Values that are not all numbers are texts in the table, numbers among them, too.
+fn alike(mut items: Vec<(String, Cell)>) -> Vec<(String, Cell)> {
+    if !items.iter().all(|(_, cell)| cell.number().is_some()) {
+        for (written, cell) in &mut items {
+            if cell.text().is_none() {
+                *cell = Cell::Text(written.clone());
+            }
+        }
+    }
+    items
 }
 
 /// A value of a list: as overrides have it, and as the table has it.

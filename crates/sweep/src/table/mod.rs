@@ -58,7 +58,7 @@ impl Cell {
         }
     }
 
-    /// As it is written for people and into CSV; empty if it is nothing.
+    /// As it is written for people; empty if it is nothing.
     pub fn written(&self) -> String {
         match self {
             Self::Number(number) => number.to_string(),

@@ -67,7 +67,10 @@ impl Writer {
         debug_assert_eq!(row.len(), self.headings.len());
         let written = match &mut self.rows {
             Rows::Csv(writer) => {
-                writer.write_record(row.iter().map(Cell::written)).map_err(Into::into)
+                let cells = self.headings.iter().zip(row);
+                writer
+                    .write_record(cells.map(|(heading, cell)| field(heading, cell)))
+                    .map_err(Into::into)
             }
             Rows::Jsonl(file) => file.write_all(object(&self.headings, row).as_bytes()),
             Rows::Parquet(rows) => rows.row(row).map_err(io::Error::other),
@@ -102,6 +105,15 @@ impl Writer {
             pending.persist()
         };
         put_all().map_err(|error| TableError::io(&path, error))
+    }
+}
+
+/// A cell in CSV. Readers tell columns of whole numbers by their first rows, so all others have a point or an
+/// exponent.
+fn field(heading: &Heading, cell: &Cell) -> String {
+    match (cell, heading.storage) {
+        (Cell::Number(number), Storage::Real) => format!("{number:?}"),
+        _ => cell.written(),
     }
 }
 

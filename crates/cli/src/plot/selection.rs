@@ -75,7 +75,9 @@ pub(super) fn rows(table: &Table, conditions: &[String]) -> Result<Vec<usize>, C
 /// Whether a cell holds what was written: numbers may be written in any way.
 fn is(cell: &Cell, written: &str) -> bool {
     match cell {
-        Cell::Number(number) => written.trim().parse().is_ok_and(|wanted: f64| wanted == *number),
+        Cell::Number(number) => {
+            written.trim().parse().is_ok_and(|wanted: f64| wanted.total_cmp(number).is_eq())
+        }
         other => other.written() == written.trim().trim_matches('"'),
     }
 }

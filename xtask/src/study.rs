@@ -34,6 +34,7 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Question {
     H800,
+    H800Network,
     FourForOne,
     Days,
     Generations,
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         match question {
             Question::H800 => h800::run(&output)?,
+            Question::H800Network => h800::network(&output)?,
             Question::FourForOne => four_for_one::run(&output)?,
             Question::Days => days::run(&output)?,
             Question::Generations => generations::run(&output)?,

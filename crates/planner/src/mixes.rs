@@ -17,29 +17,55 @@ const ASKED: usize = 96;
 /// Combinations that are looked at side by side.
 const AT_ONCE: usize = 8;
 
-/// How much slower than the best a combination may be at its best to be looked at.
-const NEAR: f64 = 1.05;
+/// How much slower than the best a combination of all types may be at its best to be looked at, and one that
+/// leaves types out: predictions for more types are the more hopeful.
+const NEAR: [f64; 2] = [1.05, 1.2];
 
 /// Templates that are repeated alone, by combination.
 const ALONE: usize = 2;
 
-/// The best mixes over all combinations by predicted time, best first, with that time.
+/// Of so many mixes one leaves types of cards out from the start, if there are such.
+const LEAVES_OUT: usize = 3;
+
+/// The best mixes over all combinations by predicted time, best first, with that time; those that leave types
+/// out have places among them whatever the prediction, which knows no order of these types.
 pub(crate) fn mixes(field: &Field, exchange: &Exchange) -> Vec<(f64, Sketch)> {
     let whole = field.combinations.iter().filter(|combination| combination.whole).take(ASKED);
     let fewer = field.combinations.iter().filter(|combination| !combination.whole);
-    let asked: Vec<&Combination> = whole.chain(fewer).collect();
-    let mut found: Vec<(f64, Sketch)> = Vec::new();
     let mut best = f64::INFINITY;
-    for some in asked.chunks(AT_ONCE) {
-        let near =
-            |combination: &&Combination| f64::from(field.batch) / combination.rate <= NEAR * best;
-        let some: Vec<&Combination> = some.iter().copied().filter(near).collect();
+    let whole = offers(field, &whole.collect::<Vec<_>>(), exchange, NEAR[0], &mut best);
+    let fewer = offers(field, &fewer.collect::<Vec<_>>(), exchange, NEAR[1], &mut best);
+    let mut fewer = fewer.into_iter();
+    let mut found = Vec::new();
+    for (place, mix) in whole.into_iter().enumerate() {
+        found.push(mix);
+        if (place + 1).is_multiple_of(LEAVES_OUT - 1) {
+            found.extend(fewer.next());
+        }
+    }
+    found.extend(fewer);
+    found
+}
+
+/// What combinations offer, the best first, of those that can be near the `best` so far.
+fn offers(
+    field: &Field,
+    combinations: &[&Combination],
+    exchange: &Exchange,
+    near: f64,
+    best: &mut f64,
+) -> Vec<(f64, Sketch)> {
+    let mut found: Vec<(f64, Sketch)> = Vec::new();
+    for some in combinations.chunks(AT_ONCE) {
+        let is_near =
+            |combination: &&Combination| f64::from(field.batch) / combination.rate <= near * *best;
+        let some: Vec<&Combination> = some.iter().copied().filter(is_near).collect();
         let offers: Vec<Vec<(f64, Sketch)>> = some
             .par_iter()
             .map(|combination| of_combination(field, combination, exchange))
             .collect();
         found.extend(offers.into_iter().flatten());
-        best = found.iter().map(|(time, _)| *time).fold(best, f64::min);
+        *best = found.iter().map(|(time, _)| *time).fold(*best, f64::min);
     }
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     found

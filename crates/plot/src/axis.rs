@@ -43,10 +43,11 @@ impl Axis {
         self
     }
 
-    /// The same with ticks at these places, as far as there is room.
+    /// The same with ticks at these places, in whatever order, as far as there is room.
     #[must_use]
     pub fn ticks(mut self, ticks: impl IntoIterator<Item = f64>) -> Self {
         self.ticks = ticks.into_iter().collect();
+        self.ticks.sort_by(f64::total_cmp);
         self
     }
 

@@ -49,9 +49,10 @@ pub(super) fn run(output: &Output) -> Result<()> {
                 sizes
                     .iter()
                     .flat_map(|size| [1, 3].map(|stage| (size, stage)))
-                    .filter_map(|(size, stage)| {
+                    .flat_map(|(size, stage)| ["None", "Full"].map(|again| (size, stage, again)))
+                    .filter_map(|(size, stage, again)| {
                         let plan = format!(
-                            "Uniform(dp: {cards}, tp: 1, pp: 1, micro_batch_size: {size}, recompute: Full, \
+                            "Uniform(dp: {cards}, tp: 1, pp: 1, micro_batch_size: {size}, recompute: {again}, \
                              zero: (stage: {stage}), micro_batches: {micro_batches})"
                         );
                         let scenario = scenario(designs, &plan).ok()?;

@@ -86,7 +86,8 @@ impl Balance {
     }
 }
 
-fn by_rank(job: &Job) -> impl Iterator<Item = Time> + '_ {
+/// Compute of each rank in an iteration, by kernel times alone.
+pub(crate) fn by_rank(job: &Job) -> impl Iterator<Item = Time> + '_ {
     let of_program = computed(job);
     job.ranks.iter().map(move |rank| of_program[rank.program.0 as usize])
 }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod plan;
+mod written_out;
 
 use motley::{Prepared, Scenario};
 use motley_hardware::Catalog;
@@ -82,6 +83,6 @@ pub(crate) fn changes(prepared: &Prepared, wishes: &Wishes) -> Result<Vec<Change
         scenario: scenario.clone(),
     }));
     list.extend(cluster::suggested(prepared));
-    list.extend(plan::suggested(scenario));
+    list.extend(plan::suggested(prepared));
     Ok(list)
 }

@@ -7,6 +7,7 @@ use motley_hardware::{Catalog, Cited, Device};
 use motley_scenario::nearest;
 use motley_scenario::raw::{RawGroup, RawPlan};
 
+use super::written_out::without;
 use super::{Change, Wishes};
 use crate::balance::work_by_type;
 
@@ -151,7 +152,9 @@ fn without_slowest(prepared: &Prepared) -> Option<Change> {
         };
         let (all, left) = (cards(|_, _| true), cards(|id, slowest| id != slowest));
         let RawPlan::Uniform { dp, .. } = &mut raw.plan else {
-            return Err("the plan is written out and names cards of that type".to_owned());
+            // A plan that names its cards leaves them idle.
+            raw.plan = RawPlan::written_out(&without(prepared, slowest)?);
+            return Ok(());
         };
         let replicas = u64::from(*dp) * u64::from(left);
         if !replicas.is_multiple_of(u64::from(all)) {

@@ -1,60 +1,86 @@
 //! Other plans and other arithmetic on the same machines.
 
-use motley::Scenario;
+use motley::{Prepared, Scenario};
 use motley_scenario::raw::{RawGradientSync, RawPlan, RawSchedule, RawSplit, RawZeroBubble};
+use motley_scheduler::Plan;
 use motley_units::Bytes;
 use motley_workload::{Fp8Recipe, Precision, Recompute};
 
 use super::Change;
+use super::written_out::{balanced_layers, balanced_micro_batches};
 
 /// Parameters of a gradient bucket: Megatron-LM's default (`ddp_bucket_size`, 40 million).
 const BUCKET_PARAMETERS: f64 = 40e6;
-
-/// Why a shorthand's field cannot be changed.
-const WRITTEN_OUT: &str = "the plan is written out";
 
 /// Why nothing of a plan can be changed.
 const OPEN: &str = "the plan is left open";
 
 /// What suggests itself for this plan.
-pub(super) fn suggested(scenario: &Scenario) -> Vec<Change> {
+pub(super) fn suggested(prepared: &Prepared) -> Vec<Change> {
+    let scenario = prepared.scenario;
     let mut list = Vec::new();
-    list.extend(balance(scenario));
+    list.extend(balance(prepared));
     list.extend(switches(scenario));
     list.extend(batches(scenario));
     list.extend(precisions(scenario));
     list
 }
 
-/// Spread by the speed of cards.
-fn balance(scenario: &Scenario) -> Vec<Change> {
-    let (mut even_layers, mut even_batches) = (true, true);
-    if let RawPlan::Uniform { layers, micro_batches, dp, pp, .. } = &scenario.raw.plan {
-        even_layers = *pp > 1 && *layers != RawSplit::Proportional;
-        even_batches = *dp > 1 && *micro_batches != RawSplit::Proportional;
-    }
-    let change = |sort, what, change: fn(&mut RawSplit, &mut RawSplit)| {
-        Change::raw(scenario, sort, what, |raw| match &mut raw.plan {
-            RawPlan::Uniform { layers, micro_batches, .. } => {
-                change(layers, micro_batches);
-                Ok(())
+/// Spread by the speed of cards: the shorthand says so itself, a plan that is written out is written anew.
+fn balance(prepared: &Prepared) -> Vec<Change> {
+    let scenario = prepared.scenario;
+    let mut list = Vec::new();
+    let mut add = |sort, what, wanted: bool, split: Split, written_out: Anew| {
+        if !wanted {
+            return;
+        }
+        let anew = match &scenario.raw.plan {
+            RawPlan::Explicit { .. } => Some(written_out(prepared)),
+            _ => None,
+        };
+        // Balanced it is already.
+        if matches!(&anew, Some(Ok(plan)) if *plan == prepared.plan) {
+            return;
+        }
+        list.push(Change::raw(scenario, sort, what, |raw| {
+            match (&mut raw.plan, anew) {
+                (RawPlan::Uniform { layers, micro_batches, .. }, _) => {
+                    *split(layers, micro_batches) = RawSplit::Proportional;
+                }
+                (plan, Some(anew)) => *plan = RawPlan::written_out(&anew?),
+                _ => return Err(OPEN.to_owned()),
             }
-            RawPlan::Explicit { .. } => Err(WRITTEN_OUT.to_owned()),
-            RawPlan::Auto => Err(OPEN.to_owned()),
-        })
+            Ok(())
+        }));
     };
-    let layers = even_layers.then(|| {
-        change("balance_layers", "layers by the speed of cards", |layers, _| {
-            *layers = RawSplit::Proportional;
-        })
-    });
-    let batches = even_batches.then(|| {
-        change("balance_micro_batches", "micro-batches by the speed of cards", |_, batches| {
-            *batches = RawSplit::Proportional;
-        })
-    });
-    layers.into_iter().chain(batches).collect()
+    let (mut uneven_layers, mut uneven_batches) = (true, true);
+    if let RawPlan::Uniform { layers, micro_batches, .. } = &scenario.raw.plan {
+        uneven_layers = *layers != RawSplit::Proportional;
+        uneven_batches = *micro_batches != RawSplit::Proportional;
+    }
+    let (_, stages, replicas) = degrees(&scenario.raw.plan);
+    add(
+        "balance_layers",
+        "layers by the speed of cards",
+        stages && uneven_layers,
+        |layers, _| layers,
+        balanced_layers,
+    );
+    add(
+        "balance_micro_batches",
+        "micro-batches by the speed of cards",
+        replicas && uneven_batches,
+        |_, batches| batches,
+        balanced_micro_batches,
+    );
+    list
 }
+
+/// Which split of the shorthand.
+type Split = for<'r> fn(&'r mut RawSplit, &'r mut RawSplit) -> &'r mut RawSplit;
+
+/// The plan written anew.
+type Anew = fn(&Prepared) -> Result<Plan, String>;
 
 /// What a plan can have on or off.
 fn switches(scenario: &Scenario) -> Vec<Change> {

@@ -135,3 +135,47 @@ fn parts_of_a_comparison_sum_to_the_difference() {
         }
     }
 }
+
+/// One pipeline on each node, and one over both, written out; the fewest seconds over all cuts, and over all
+/// ways to deal micro-batches, found by trying.
+#[test]
+fn plans_that_are_written_out_are_balanced_too() {
+    let time = |plan: &str| {
+        let scenario = scenario(&text(MIXED, HEADLESS, TRAINING, plan, ""));
+        motley::simulate(&scenario).unwrap().iteration_time.mean.as_secs_f64()
+    };
+    let gain = |plan: &str, sort: &str| {
+        let answer = of(&text(MIXED, HEADLESS, TRAINING, plan, ""), &Wishes::default());
+        let found = answer.gains.iter().find(|gain| gain.sort == sort);
+        found.unwrap_or_else(|| panic!("{sort}: {answer:?}")).figures.iteration.as_secs_f64()
+    };
+    let cut = |layers: u32| {
+        format!(
+            "Explicit(pipelines: [(micro_batches: 64, micro_batch_size: 1, stages: [
+                (gpus: 0..8, layers: 0..{layers}), (gpus: 8..16, layers: {layers}..16),
+            ])])"
+        )
+    };
+    let least = (1..16).map(|layers| time(&cut(layers))).fold(f64::INFINITY, f64::min);
+    near(gain(&cut(8), "balance_layers"), least, 0.02, "layers");
+
+    let dealt = |old: u32| {
+        format!(
+            "Explicit(pipelines: [
+                (micro_batches: {old}, micro_batch_size: 1, stages: [(gpus: 0..8, layers: 0..16)]),
+                (micro_batches: {}, micro_batch_size: 1, stages: [(gpus: 8..16, layers: 0..16)]),
+            ])",
+            64 - old
+        )
+    };
+    let least = (1..64).map(|old| time(&dealt(old))).fold(f64::INFINITY, f64::min);
+    near(gain(&dealt(32), "balance_micro_batches"), least, 0.02, "micro-batches");
+    let alone = "Explicit(pipelines: [
+        (micro_batches: 64, micro_batch_size: 1, stages: [(gpus: 8..16, layers: 0..16)]),
+    ])";
+    near(gain(&dealt(32), "remove_slowest"), time(alone), 1e-9, "without the slowest");
+    // Whose every pipeline has such a card is told so.
+    let answer = of(&text(MIXED, HEADLESS, TRAINING, &cut(8), ""), &Wishes::default());
+    let refused = answer.refused.iter().find(|refused| refused.sort == "remove_slowest").unwrap();
+    assert!(refused.reason.contains("every pipeline"), "{refused:?}");
+}

@@ -228,11 +228,8 @@ impl<'t> Drawing<'t> {
             x: words(self.x).text,
             y: self.second.map_or_else(String::new, |second| words(second).text),
             values: words(self.y).text,
-            columns: columns.iter().map(|cell| written(self.x, cell)).collect(),
-            rows: self
-                .second
-                .map(|second| rows.iter().map(|cell| written(second, cell)).collect())
-                .unwrap_or_default(),
+            columns: labels(self.x, &columns),
+            rows: self.second.map_or_else(Vec::new, |second| labels(second, &rows)),
             cells,
             colours: self.arguments.centre.map_or(Colours::Sequential, |centre| {
                 Colours::Diverging { centre: centre * words(self.y).factor }
@@ -246,7 +243,9 @@ impl<'t> Drawing<'t> {
         let Some((column, cell)) = self.second.zip(second) else { return String::new() };
         // Texts speak for themselves.
         match cell {
-            Cell::Number(_) => format!("{} {}", words(column).text, written(column, cell)),
+            Cell::Number(_) => {
+                format!("{} {}", words(column).text, written(column, cell, *DIGITS.end()))
+            }
             other => other.written(),
         }
     }
@@ -257,17 +256,30 @@ fn words(column: &Column) -> Label {
     Label::of(column.short_name())
 }
 
+/// Digits of a number that is no whole one: as few as tell values apart, and as many as a factor leaves right.
+const DIGITS: std::ops::RangeInclusive<usize> = 4..=7;
+
+/// Values of a column in the unit of its label, in as few digits as tell them apart.
+fn labels(column: &Column, cells: &[Cell]) -> Vec<String> {
+    let in_digits =
+        |digits| cells.iter().map(|cell| written(column, cell, digits)).collect::<Vec<_>>();
+    let distinct = |labels: &Vec<String>| {
+        labels.iter().collect::<std::collections::BTreeSet<_>>().len() == labels.len()
+    };
+    DIGITS.map(in_digits).find(distinct).unwrap_or_else(|| in_digits(*DIGITS.end()))
+}
+
 /// A value of a column, in the unit of its label.
-fn written(column: &Column, cell: &Cell) -> String {
+fn written(column: &Column, cell: &Cell, digits: usize) -> String {
     match cell {
-        // Seven digits: a factor leaves others in the last places.
-        Cell::Number(number) => match words(column).factor {
-            1.0 => number.to_string(),
-            factor => {
-                let shown = format!("{:.6e}", number * factor);
-                shown.parse::<f64>().map_or(shown, |shown| shown.to_string())
+        Cell::Number(number) => {
+            let scaled = number * words(column).factor;
+            if scaled.fract() == 0.0 {
+                return scaled.to_string();
             }
-        },
+            let shown = format!("{scaled:.*e}", digits - 1);
+            shown.parse::<f64>().map_or(shown, |shown| shown.to_string())
+        }
         other => other.written(),
     }
 }

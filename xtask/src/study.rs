@@ -76,7 +76,7 @@ fn planned(scenario: &Scenario, budget_s: f64) -> Result<Found> {
 
 /// Samples per second of the best plan, 0 if none fits.
 fn throughput(scenario: &Scenario, found: &Found) -> f64 {
-    let best = found.ranked.first().filter(|best| best.fits()).and_then(|best| best.time);
+    let best = found.best().and_then(|best| best.time);
     best.map_or(0.0, |time| f64::from(scenario.global_batch) / time.as_secs_f64())
 }
 

@@ -75,7 +75,7 @@ impl<'a> Planner<'a> {
 
 /// The best plan that was found, if one fits.
 pub(crate) fn best(scenario: &Scenario, found: &Found) -> Option<Best> {
-    found.ranked.first().and_then(|judged| as_best(scenario, judged))
+    found.best().and_then(|judged| as_best(scenario, judged))
 }
 
 /// A plan that was judged, if it fits.

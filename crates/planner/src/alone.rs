@@ -39,7 +39,7 @@ pub fn mixing(
     options: &Options,
     progress: &dyn Fn(Progress),
 ) -> Result<Option<Mixing>, SimulateError> {
-    let best = found.ranked.first().filter(|best| best.fits()).and_then(|best| best.time);
+    let best = found.best().and_then(|best| best.time);
     let (Some(best), 2..) = (best, found.pool.types.len()) else { return Ok(None) };
     let cards: u32 = found.pool.types.iter().map(CardType::cards).sum();
     let settings = options.settings.clone().unwrap_or_else(|| Settings::of(scenario));
@@ -51,7 +51,7 @@ pub fn mixing(
         let options =
             Options { budget_s: options.budget_s * share, settings: Some(settings.clone()) };
         let found = search(&part, &options, progress)?;
-        let best = found.ranked.first().filter(|best| best.fits()).and_then(|best| best.time);
+        let best = found.best().and_then(|best| best.time);
         alone.push(Alone {
             card: kind.name.clone(),
             card_count: kind.cards(),

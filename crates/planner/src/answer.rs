@@ -106,7 +106,7 @@ impl Answer {
                 report,
             });
         }
-        let best = found.ranked.first().filter(|best| best.fits()).and_then(|best| best.time);
+        let best = found.best().and_then(|best| best.time);
         let choice = |origin: Origin, judged: Option<&Judged>| {
             let time = judged.filter(|judged| judged.fits()).and_then(|judged| judged.time);
             Choice {

@@ -86,6 +86,13 @@ pub struct Found {
     pub cut: bool,
 }
 
+impl Found {
+    /// The best plan, if one fits.
+    pub fn best(&self) -> Option<&Judged> {
+        self.ranked.first().filter(|best| best.fits())
+    }
+}
+
 /// Searches the best plans for a scenario's cluster and model.
 ///
 /// # Errors

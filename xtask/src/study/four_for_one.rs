@@ -100,7 +100,7 @@ fn combined(output: &Output, reference: &motley::Scenario) -> Result<()> {
         let found = planned(&scenario, 3.0 * BUDGET)?;
         let best = throughput(&scenario, &found) / target;
         let uniform = of_rival(&scenario, &found, Origin::Uniform) / target;
-        let used = found.ranked.first().map_or(0, |judged| judged.plan.gpus().count());
+        let used = found.best().map_or(0, |judged| judged.plan.gpus().count());
         rows.push(vec![name.to_owned(), four(best), four(uniform), used.to_string()]);
         for (value, group) in [(best, "best plan"), (uniform, "one plan for all cards")] {
             if value == 0.0 {

@@ -67,7 +67,7 @@ pub(super) fn run(output: &Output) -> Result<()> {
             let open = scenario(designs, "Auto")?;
             let found = planned(&open, BUDGET)?;
             let best = throughput(&open, &found);
-            let used = found.ranked.first().map_or(0, |judged| judged.plan.gpus().count());
+            let used = found.best().map_or(0, |judged| judged.plan.gpus().count());
             rows.push(vec![
                 model.to_owned(),
                 name.to_owned(),

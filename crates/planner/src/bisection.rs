@@ -73,16 +73,9 @@ fn mix_within(
 /// Deals micro-batches to pipelines, each to the one that it makes slowest least; pipelines that get
 /// none are left out.
 pub(crate) fn deal(templates: &[Template], chosen: &[usize], micro_batches: u32) -> Mix {
-    let mut counts = vec![0_u32; chosen.len()];
-    for _ in 0..micro_batches {
-        let next = (0..chosen.len()).min_by(|&a, &b| {
-            let time = |own: usize| templates[chosen[own]].time(counts[own] + 1);
-            time(a).total_cmp(&time(b))
-        });
-        if let Some(next) = next {
-            counts[next] += 1;
-        }
-    }
+    let nothing = vec![0; chosen.len()];
+    let time = |own: usize, count| templates[chosen[own]].time(count);
+    let counts = motley_scheduler::deal(micro_batches, &nothing, time);
     let pipelines: Vec<(usize, u32)> =
         chosen.iter().copied().zip(counts).filter(|(_, count)| *count > 0).collect();
     let time = pipelines

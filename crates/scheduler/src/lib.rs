@@ -37,6 +37,7 @@ pub use plan::{
     Plan, Stage,
 };
 pub use schedule::{ActivationLimit, OptimizerStep, Schedule, ZeroBubble, ZeroBubbleOrder};
+pub use split::deal;
 pub use times::{
     BlockPass, BlockPiece, BlockTimes, CardKind, ComputeSpeed, KernelRun, KernelTimes, PartTimes,
     RepeatTimes,

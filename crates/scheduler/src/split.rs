@@ -3,12 +3,15 @@
 /// Deals `items` equal items to hands, at least `least` to each, so that the largest load is
 /// smallest. `load(hand, count)` must rise with `count`; then giving each item to the hand that it
 /// hurts least is optimal. Ties go to the first hand.
-pub(crate) fn deal(items: u32, least: &[u32], load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
+///
+/// # Panics
+/// If there is an item to deal and no hand.
+pub fn deal(items: u32, least: &[u32], load: impl Fn(usize, u32) -> f64) -> Vec<u32> {
     let mut counts = least.to_vec();
     for _ in least.iter().sum::<u32>()..items {
         let lightest = (0..counts.len())
             .min_by(|&a, &b| load(a, counts[a] + 1).total_cmp(&load(b, counts[b] + 1)))
-            .expect("a plan has at least one stage and one pipeline");
+            .expect("there is somebody to deal to");
         counts[lightest] += 1;
     }
     counts

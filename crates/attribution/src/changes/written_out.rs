@@ -1,7 +1,7 @@
 //! Plans that are written out, balanced by what their cards compute, or without some cards.
 
 use motley::Prepared;
-use motley_scheduler::Plan;
+use motley_scheduler::{Pipeline, Plan, deal};
 use motley_units::Time;
 
 use crate::balance::by_rank;
@@ -42,13 +42,13 @@ pub(super) fn balanced_layers(prepared: &Prepared) -> Result<Plan, String> {
 /// Micro-batches dealt out by how long each pipeline's busiest card computes for one.
 pub(super) fn balanced_micro_batches(prepared: &Prepared) -> Result<Plan, String> {
     let all: Vec<usize> = (0..prepared.plan.pipelines.len()).collect();
-    deal(prepared, &all)
+    only(prepared, &all)
 }
 
 /// Without the pipelines that have a card of this device; the others work through their micro-batches, and
 /// the cards stay idle.
 pub(super) fn without(prepared: &Prepared, device: &str) -> Result<Plan, String> {
-    let has = |pipeline: &motley_scheduler::Pipeline| {
+    let has = |pipeline: &Pipeline| {
         let gpus = pipeline.stages.iter().flat_map(|stage| &stage.gpus);
         gpus.into_iter().any(|&gpu| prepared.cluster.device(gpu).id == device)
     };
@@ -58,14 +58,14 @@ pub(super) fn without(prepared: &Prepared, device: &str) -> Result<Plan, String>
     if kept.is_empty() {
         return Err("every pipeline of the plan has such a card".to_owned());
     }
-    deal(prepared, &kept)
+    only(prepared, &kept)
 }
 
 /// The plan of these pipelines alone, all micro-batches dealt out among them.
-fn deal(prepared: &Prepared, kept: &[usize]) -> Result<Plan, String> {
+fn only(prepared: &Prepared, kept: &[usize]) -> Result<Plan, String> {
     let mut plan = prepared.plan.clone();
     let size = plan.pipelines[kept[0]].micro_batch_size;
-    let samples: u64 = plan.pipelines.iter().map(motley_scheduler::Pipeline::sequences).sum();
+    let samples: u64 = plan.pipelines.iter().map(Pipeline::sequences).sum();
     if kept.iter().any(|&place| plan.pipelines[place].micro_batch_size != size) {
         return Err("its micro-batches have several sizes".to_owned());
     }
@@ -86,25 +86,14 @@ fn deal(prepared: &Prepared, kept: &[usize]) -> Result<Plan, String> {
     plan.pipelines = kept
         .iter()
         .zip(counts)
-        .map(|(&place, micro_batches)| motley_scheduler::Pipeline {
-            micro_batches,
-            ..plan.pipelines[place].clone()
-        })
+        .map(|(&place, micro_batches)| Pipeline { micro_batches, ..plan.pipelines[place].clone() })
         .collect();
     Ok(plan)
 }
 
-/// One for each, the others one by one to whoever is then done first at its speed.
+/// At least one for each, so that whoever is done last at its speed is done as early as can be.
 fn dealt(count: u32, speeds: &[f64]) -> Vec<u32> {
-    let mut owned = vec![1_u32; speeds.len()];
-    for _ in speeds.len() as u32..count {
-        let end = |place: usize| f64::from(owned[place] + 1) / speeds[place];
-        let next = (0..speeds.len()).min_by(|&a, &b| end(a).total_cmp(&end(b)));
-        if let Some(next) = next {
-            owned[next] += 1;
-        }
-    }
-    owned
+    deal(count, &vec![1; speeds.len()], |hand, count| f64::from(count) / speeds[hand])
 }
 
 /// By pipeline and stage, the compute of the busiest card in an iteration.

@@ -2,7 +2,7 @@
 //! node with a tensor-parallel degree each, layers in proportion to memory, micro-batches in proportion
 //! to the datasheet's speed of the slowest stage.
 
-use motley_scheduler::{Plan, Zero};
+use motley_scheduler::{Plan, Zero, deal};
 use motley_workload::Recompute;
 
 use super::{Field, Proposals};
@@ -163,16 +163,7 @@ fn dealt(paces: &[f64], micro_batches: u32) -> Vec<u32> {
             high = middle;
         }
     }
-    for _ in sum(&owned)..u64::from(micro_batches) {
-        let next = (0..owned.len()).min_by(|&a, &b| {
-            let load = |own: usize| paces[own] * f64::from(owned[own] + 1);
-            load(a).total_cmp(&load(b))
-        });
-        if let Some(next) = next {
-            owned[next] += 1;
-        }
-    }
-    owned
+    deal(micro_batches, &owned, |own, count| paces[own] * f64::from(count))
 }
 
 #[cfg(test)]

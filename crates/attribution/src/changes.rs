@@ -5,9 +5,7 @@ mod plan;
 mod written_out;
 
 use motley::{Prepared, Scenario};
-use motley_hardware::Catalog;
 use motley_scenario::raw::RawScenario;
-use motley_scenario::{Diagnostics, SourceFile, resolve};
 
 /// What to try beside the changes that suggest themselves. Names are catalogue ids.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +39,7 @@ impl Change {
     ) -> Self {
         let mut raw = scenario.raw.clone();
         let scenario = change(&mut raw).and_then(|()| {
-            let source = SourceFile::new("scenario", &raw.to_ron());
-            let profile = scenario.profile.clone();
-            resolve(raw, profile, &source, Catalog::builtin()).map_err(|refused| first(&refused))
+            scenario.with_raw("scenario", raw).map_err(|rejected| rejected.diagnostics.brief())
         });
         Self { sort, what: what.into(), scenario }
     }
@@ -58,15 +54,6 @@ impl Change {
         let mut scenario = scenario.clone();
         change(&mut scenario);
         Self { sort, what: what.into(), scenario: Ok(scenario) }
-    }
-}
-
-/// The first of the messages, with how many more there are.
-pub(crate) fn first(refused: &Diagnostics) -> String {
-    let message = refused.iter().next().map_or("refused", |diagnostic| &diagnostic.message);
-    match refused.len() {
-        0 | 1 => message.to_owned(),
-        more => format!("{message} (and {} more)", more - 1),
     }
 }
 

@@ -4,7 +4,7 @@ use motley::{Prepared, Report, Scenario, SimulateError, prepare};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use serde::Serialize;
 
-use crate::changes::{Change, changes, first};
+use crate::changes::{Change, changes};
 use crate::{Picos, Wishes};
 
 /// What each change of a scenario would gain. Serialises to JSON; every number's name ends in its unit.
@@ -129,7 +129,7 @@ fn tried(change: Change, before: f64) -> Result<Gain, Refused> {
 /// What a changed scenario reaches, if it runs on its cards.
 fn simulated(scenario: &Scenario) -> Result<Figures, String> {
     let reason = |error: SimulateError| match error {
-        SimulateError::Plan(rejected) => first(&rejected.diagnostics),
+        SimulateError::Plan(rejected) => rejected.diagnostics.brief(),
         other => other.to_string(),
     };
     let prepared = prepare(scenario).map_err(reason)?;

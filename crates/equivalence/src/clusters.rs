@@ -1,9 +1,10 @@
 //! Clusters that stand in for a scenario's own.
 
 use motley::Scenario;
-use motley_hardware::{Catalog, FabricShape};
-use motley_scenario::raw::{RawCluster, RawFabric, RawGroup, RawModel, RawPlan, WrittenFabric};
-use motley_scenario::{SourceFile, resolve};
+use motley_hardware::FabricShape;
+use motley_scenario::raw::{
+    RawCluster, RawFabric, RawGroup, RawModel, RawPlan, RawScenario, WrittenFabric,
+};
 
 use crate::{EquivalenceError, Nodes};
 
@@ -36,18 +37,13 @@ pub(crate) fn times(scenario: &Scenario, factor: u32) -> Result<Scenario, Equiva
 fn changed(
     scenario: &Scenario,
     what: &str,
-    change: impl FnOnce(&mut motley_scenario::raw::RawScenario),
+    change: impl FnOnce(&mut RawScenario),
 ) -> Result<Scenario, EquivalenceError> {
     let mut raw = scenario.raw.clone();
     raw.plan = RawPlan::Auto;
     raw.published.clear();
     change(&mut raw);
-    let source = SourceFile::new(what, &raw.to_ron());
-    let profile = scenario.profile.clone();
-    resolve(raw, profile, &source, Catalog::builtin()).map_err(|diagnostics| {
-        let rejected = motley::Rejected { diagnostics, source };
-        EquivalenceError::rejected(what, &rejected)
-    })
+    scenario.with_raw(what, raw).map_err(|rejected| EquivalenceError::rejected(what, &rejected))
 }
 
 /// So many nodes, on a fabric that their NICs speak: that of the scenario, if they speak it, with ports as

@@ -158,6 +158,15 @@ impl Diagnostics {
         self.0.len()
     }
 
+    /// The first message in a line, and how many there are more.
+    pub fn brief(&self) -> String {
+        let first = self.0.first().map_or("refused", |diagnostic| &diagnostic.message);
+        match self.len() {
+            0 | 1 => first.to_owned(),
+            more => format!("{first} (and {} more)", more - 1),
+        }
+    }
+
     /// The same messages about a text that is another of the source's texts, by its number.
     pub(crate) fn in_file(mut self, file: usize) -> Self {
         for (place, _) in self.0.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {

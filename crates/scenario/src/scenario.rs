@@ -1,5 +1,6 @@
 //! A scenario with every name looked up and every default filled in.
 
+use motley_hardware::Catalog;
 use motley_scheduler::{Fidelity, Plan, PlanError, UniformPlan};
 use motley_topology::ClusterSpec;
 use motley_workload::{Model, Profile, Training};
@@ -7,7 +8,7 @@ use motley_workload::{Model, Profile, Training};
 use crate::diagnostic::Diagnostics;
 use crate::load::Rejected;
 use crate::raw::{Noise, Published, RawScenario};
-use crate::resolve;
+use crate::resolve::{self, resolve};
 use crate::source::SourceFile;
 
 /// All that a simulation needs, checked: the cluster can be built, the model exists, and the plan
@@ -62,6 +63,17 @@ pub enum PlanChoice {
 }
 
 impl Scenario {
+    /// The scenario that other values describe, with the profile of this one, whose name in `raw` is not
+    /// looked for again. Messages call it `name`.
+    ///
+    /// # Errors
+    /// All that is wrong with it; the messages point into [`RawScenario::to_ron`].
+    pub fn with_raw(&self, name: &str, raw: RawScenario) -> Result<Self, Rejected> {
+        let source = SourceFile::new(name, &raw.to_ron());
+        resolve(raw, self.profile.clone(), &source, Catalog::builtin())
+            .map_err(|diagnostics| Rejected { diagnostics, source })
+    }
+
     /// Messages about faults of the plan that came to light after the scenario was read, at the
     /// places of the file that they are about.
     pub fn reject_plan(&self, errors: Vec<PlanError>) -> Rejected {

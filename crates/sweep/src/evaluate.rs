@@ -139,7 +139,7 @@ impl Study {
         budget_s: f64,
     ) -> Result<Outcome, SimulateError> {
         let found = search(scenario, &Options { budget_s, ..Options::default() }, &|_| {})?;
-        let Some(best) = found.ranked.first().filter(|best| best.fits()) else {
+        let Some(best) = found.best() else {
             let message = "the planner found no plan that fits".to_owned();
             return Ok(Outcome::without(Status::OutOfMemory, message));
         };
@@ -183,15 +183,8 @@ impl Outcome {
     }
 }
 
-/// The first message, and how many there are more.
+/// The first message with its code, and how many there are more.
 fn brief(diagnostics: &Diagnostics) -> String {
-    let mut messages = diagnostics.iter();
-    let first = messages
-        .next()
-        .map(|found| format!("[{}] {}", found.code, found.message))
-        .unwrap_or_default();
-    match messages.count() {
-        0 => first,
-        more => format!("{first} (and {more} more)"),
-    }
+    let code = diagnostics.iter().next().map_or("", |first| first.code);
+    format!("[{code}] {}", diagnostics.brief())
 }

@@ -236,7 +236,7 @@ pub(crate) fn side(scenario: &Scenario, plan: &Plan) -> Result<Side, Equivalence
     };
     Ok(Side {
         report: report(scenario, plan)?,
-        cards: groups.iter().map(|group| group.count * group.design.gpus).sum(),
+        cards: scenario.cluster.gpus(),
         nodes: groups.iter().map(|group| group.count).sum(),
         usd_per_hour: sum(&|group| {
             let price = group.device.price.as_ref()?;
@@ -334,8 +334,7 @@ fn table(
         };
         for &factor in &multiples {
             let reference = times(&base, factor)?;
-            let cards: u32 =
-                reference.cluster.groups.iter().map(|group| group.count * group.design.gpus).sum();
+            let cards = reference.cluster.gpus();
             let found =
                 planner.open(&reference, &format!("{} on {cards} cards", base.model.name))?;
             let mut row = Row {

@@ -1,8 +1,10 @@
 //! What a card has of each resource, and what a single one can explain.
 
 use motley::Scenario;
-use motley_hardware::{Catalog, Device, Scale};
+use motley_hardware::{Catalog, Scale};
 use motley_topology::pcie_rate;
+use motley_units::FlopsPerSec;
+use motley_workload::card_peak;
 use serde::Serialize;
 
 /// A resource of a cluster.
@@ -58,8 +60,10 @@ pub(crate) fn per_card(scenario: &Scenario) -> [f64; 5] {
     let mut cards = 0.0;
     for group in &scenario.cluster.groups {
         let device = &group.device;
-        let Some(peak) = peak(scenario, catalog, device) else { continue };
-        let count = f64::from(group.count) * f64::from(group.design.gpus);
+        let architecture = catalog.architecture(&device.architecture);
+        let peak = architecture.and_then(|known| card_peak(device, known, &scenario.training));
+        let Some(FlopsPerSec(peak)) = peak else { continue };
+        let count = f64::from(group.gpus());
         let pcie = group.design.pcie.get();
         let links = device.nvlink.as_ref().map_or_else(
             || pcie_rate(device.pcie.generation.min(pcie.generation), device.pcie.lanes).0.0,
@@ -71,12 +75,6 @@ pub(crate) fn per_card(scenario: &Scenario) -> [f64; 5] {
         cards += count;
     }
     sums.map(|sum| sum / f64::max(cards, 1.0))
-}
-
-fn peak(scenario: &Scenario, catalog: &Catalog, device: &Device) -> Option<f64> {
-    let architecture = catalog.architecture(&device.architecture)?;
-    let path = motley_workload::card_path(device, architecture, &scenario.training).ok()?;
-    device.peak(path.math).map(|peak| peak.0)
 }
 
 /// How many cards a resource can make necessary, if work is divided among them without loss and nothing

@@ -119,8 +119,7 @@ pub fn value(
         .collect();
     counts.push(addition.count);
     // What was there keeps its numbers: added cards come behind.
-    let old: u32 =
-        scenario.cluster.groups.iter().map(|group| group.count * group.design.gpus).sum();
+    let old = scenario.cluster.gpus();
     let mut steps: Vec<Step> = Vec::new();
     let mut after = before.clone();
     for count in counts {

@@ -4,6 +4,7 @@ use motley_hardware::{Catalog, Vendor};
 use motley_scenario::Scenario;
 use motley_scheduler::check_precision;
 use motley_topology::{Cluster, GpuId, NodeId};
+use motley_workload::card_peak;
 
 /// Cards that the planner takes as equal: one device in one node design behind the same NICs.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,11 +86,7 @@ impl Pool {
             }
             let peak = catalog
                 .architecture(&device.architecture)
-                .and_then(|architecture| {
-                    let path = motley_workload::card_path(device, architecture, &scenario.training)
-                        .ok()?;
-                    device.peak(path.math)
-                })
+                .and_then(|architecture| card_peak(device, architecture, &scenario.training))
                 .map_or(0.0, |peak| peak.0);
             let nics = design.pcie.get().nics().max(1);
             keys.push(key);

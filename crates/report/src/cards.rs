@@ -82,7 +82,7 @@ impl CardType {
         let mut list: Vec<Self> = Vec::new();
         let mut type_of_group = Vec::with_capacity(groups.len());
         for group in groups {
-            let cards = group.count * group.design.gpus;
+            let cards = group.gpus();
             let known = list.iter().position(|row| row.id == group.device.id);
             let index = known.unwrap_or_else(|| {
                 list.push(Self {

@@ -62,7 +62,7 @@ impl ClusterSummary {
             node_count: group.count,
             card: group.device.id.clone(),
             card_name: group.device.name.clone(),
-            card_count: group.count * group.design.gpus,
+            card_count: group.gpus(),
             nic: group.nic.id.clone(),
             nic_count: group.design.pcie.get().nics(),
         });

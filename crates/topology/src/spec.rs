@@ -27,6 +27,20 @@ pub struct NodeGroup {
     pub count: u32,
 }
 
+impl NodeGroup {
+    /// Cards of all its nodes.
+    pub fn gpus(&self) -> u32 {
+        self.count * self.design.gpus
+    }
+}
+
+impl ClusterSpec {
+    /// Cards of all groups.
+    pub fn gpus(&self) -> u32 {
+        self.groups.iter().map(NodeGroup::gpus).sum()
+    }
+}
+
 /// The network between nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FabricSpec {

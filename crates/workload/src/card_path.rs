@@ -20,6 +20,7 @@
 //! fallback that was named.
 
 use motley_hardware::{Architecture, Device, MathPath};
+use motley_units::FlopsPerSec;
 use thiserror::Error;
 
 use crate::{AttentionKernel, Fp8Recipe, Precision, Quantisation, Training};
@@ -211,4 +212,13 @@ fn precision_remedy(device: &Device, architecture: &Architecture) -> String {
     } else {
         format!("ask for, or name as fallback, one of: {}", runs.join(", "))
     }
+}
+
+/// The peak of the arithmetic that a card trains in, as its vendor prints it; none if it cannot train so.
+pub fn card_peak(
+    device: &Device,
+    architecture: &Architecture,
+    training: &Training,
+) -> Option<FlopsPerSec> {
+    device.peak(card_path(device, architecture, training).ok()?.math)
 }

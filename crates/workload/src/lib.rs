@@ -41,7 +41,7 @@ mod training;
 pub use activation::{Activations, activations};
 pub use adapters::Adapters;
 pub use block::{Block, Exchange, ExchangeKind, InnerExchange, ProcessGroup, Repeat, blocks};
-pub use card_path::{CardPath, Obstacle, Unsupported, card_path};
+pub use card_path::{CardPath, Obstacle, Unsupported, card_path, card_peak};
 pub use description::{
     DenseShape, Description, FieldPath, FieldStep, LearnedOrRotary, ModelError, RON_EXTENSIONS,
     Run, Stack,

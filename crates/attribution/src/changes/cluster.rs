@@ -147,7 +147,7 @@ fn without_slowest(prepared: &Prepared) -> Option<Change> {
             let groups = scenario.cluster.groups.iter();
             groups
                 .filter(|group| kept(&group.device.id, slowest))
-                .map(|group| group.count * group.design.gpus)
+                .map(motley_topology::NodeGroup::gpus)
                 .sum()
         };
         let (all, left) = (cards(|_, _| true), cards(|id, slowest| id != slowest));

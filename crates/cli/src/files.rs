@@ -1,58 +1,45 @@
 //! Files, written all or nothing.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use tempfile::NamedTempFile;
+use motley_sweep::Pending;
 
 use crate::exit::{CommandFailure, print};
 
-/// A file that does not exist yet. It is written beside its final place and moved there, so that
-/// no reader ever sees a part of it.
+/// A file that does not exist yet, with the messages of the command line.
 #[derive(Debug)]
 pub(crate) struct PendingFile {
-    beside: NamedTempFile,
+    pending: Pending,
     path: PathBuf,
 }
 
 impl PendingFile {
     /// Makes sure that a file can be written at `path`, before the work is done that fills it.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let mut builder = tempfile::Builder::new();
-        // As any new file, open to whom the umask allows; temporary files are private otherwise.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let beside = builder.tempfile_in(folder).map_err(|error| cannot_write(path, &error))?;
-        Ok(Self { beside, path: path.to_owned() })
+        let pending = Pending::create(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { pending, path: path.to_owned() })
     }
 
     /// Writes the content and puts the file in its place.
     pub(crate) fn write(self, bytes: &[u8]) -> anyhow::Result<()> {
-        let Self { beside, path } = self.filled(bytes)?;
-        beside.persist(&path).map_err(|error| cannot_write(&path, &error.error))?;
-        Ok(())
+        self.filled(bytes, Pending::persist)
     }
 
     /// The same where no file is yet; false, and nothing is written, where there is one.
     pub(crate) fn write_new(self, bytes: &[u8]) -> anyhow::Result<bool> {
-        let Self { beside, path } = self.filled(bytes)?;
-        match beside.persist_noclobber(&path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(cannot_write(&path, &error.error)),
-        }
+        self.filled(bytes, Pending::persist_new)
     }
 
-    fn filled(mut self, bytes: &[u8]) -> anyhow::Result<Self> {
-        let Self { beside, path } = &mut self;
-        let written = beside.write_all(bytes).and_then(|()| beside.as_file().sync_all());
-        written.map_err(|error| cannot_write(path, &error))?;
-        Ok(self)
+    fn filled<T>(
+        self,
+        bytes: &[u8],
+        persist: impl FnOnce(Pending) -> std::io::Result<T>,
+    ) -> anyhow::Result<T> {
+        let Self { pending, path } = self;
+        let written = pending.file().and_then(|mut file| file.write_all(bytes));
+        written.and_then(|()| persist(pending)).map_err(|error| cannot_write(&path, &error))
     }
 }
 

@@ -8,14 +8,17 @@ use tempfile::NamedTempFile;
 
 /// A file that is written beside its place.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub struct Pending {
     beside: NamedTempFile,
     path: PathBuf,
 }
 
 impl Pending {
     /// For a file at `path`.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// If no file can be made in its folder.
+    pub fn create(path: &Path) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".motley-");
         // As any new file, open to whom the umask allows; temporary files are private otherwise.
@@ -26,19 +29,45 @@ impl Pending {
     }
 
     /// The file to write to.
-    pub(crate) fn file(&self) -> io::Result<File> {
+    ///
+    /// # Errors
+    /// If the system has no handle left.
+    pub fn file(&self) -> io::Result<File> {
         self.beside.as_file().try_clone()
     }
 
     /// Puts it in its place, after its content has reached the disk.
-    pub(crate) fn persist(self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If it cannot be written, or not be moved there.
+    pub fn persist(self) -> io::Result<()> {
         self.beside.as_file().sync_all()?;
         self.beside.persist(&self.path).map_err(|error| error.error)?;
-        // The name must reach the disk, too; not every system lets folders be opened for that.
-        if let Ok(folder) = File::open(folder_of(&self.path)) {
-            let _ = folder.sync_all();
-        }
+        sync_folder_of(&self.path);
         Ok(())
+    }
+
+    /// The same where no file is yet; false, and nothing is written, where there is one.
+    ///
+    /// # Errors
+    /// As [`Pending::persist`].
+    pub fn persist_new(self) -> io::Result<bool> {
+        self.beside.as_file().sync_all()?;
+        match self.beside.persist_noclobber(&self.path) {
+            Ok(_) => {
+                sync_folder_of(&self.path);
+                Ok(true)
+            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error),
+        }
+    }
+}
+
+/// The name must reach the disk, too; not every system lets folders be opened for that.
+fn sync_folder_of(path: &Path) {
+    if let Ok(folder) = File::open(folder_of(path)) {
+        let _ = folder.sync_all();
     }
 }
 

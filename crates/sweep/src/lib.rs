@@ -18,6 +18,7 @@ mod study;
 pub mod table;
 
 pub use evaluate::{Row, Status};
+pub use files::Pending;
 pub use shards::{Ended, Limits, ShardState, Sweep, SweepError, Tally, id_list};
 pub use study::{Material, Plans, Point, Study};
 pub use table::{Cell, Column, ColumnKind, Provenance, Table, TableError};

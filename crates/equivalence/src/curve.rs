@@ -69,7 +69,7 @@ impl<'s> Curve<'s> {
             }
             self.points.insert(count, best(&scenario, &found));
         }
-        Ok(self.best(count).map_or(0.0, |(_, best)| best.samples_per_s))
+        Ok(self.reached(count))
     }
 
     /// The best of what was planned for so many nodes or fewer.
@@ -78,6 +78,11 @@ impl<'s> Curve<'s> {
             .range(..=count)
             .filter_map(|(&nodes, best)| Some((nodes, best.as_ref()?)))
             .max_by(|a, b| a.1.samples_per_s.total_cmp(&b.1.samples_per_s).then(b.0.cmp(&a.0)))
+    }
+
+    /// Its samples per second; 0 if the model fits into none of them.
+    fn reached(&self, count: u32) -> f64 {
+        self.best(count).map_or(0.0, |(_, best)| best.samples_per_s)
     }
 
     /// How many nodes reach so many samples per second; numbers of nodes that lie closer than the share
@@ -93,28 +98,18 @@ impl<'s> Curve<'s> {
             self.throughput(planner, 1)?;
         }
         let least = self.bound.map_or(1.0, |bound| (target / bound).ceil());
-        let mut low = 0;
-        let mut count = (least.max(1.0) as u32).min(self.most);
-        let mut above = None;
-        for &known in self.points.keys() {
-            if self.best(known).is_some_and(|(_, best)| best.samples_per_s >= target) {
-                above = Some(known);
-                break;
-            }
-            low = known;
-        }
-        if let Some(above) = above {
-            count = above;
-        } else {
-            count = count.max(low + 1).min(self.most);
-        }
+        let known = self.points.keys().copied();
+        let mut low = known.filter(|&count| self.reached(count) < target).max().unwrap_or(0);
+        let above = self.points.range(low + 1..).next().map(|(&count, _)| count);
+        let mut count = above.unwrap_or_else(|| (least.max(1.0) as u32).max(low + 1));
+        count = count.min(self.most);
         let mut steps = 0;
         loop {
             let reached = self.throughput(planner, count)?;
             if reached >= target {
                 break;
             }
-            let before = self.best(count * 2 / 3).map_or(0.0, |(_, best)| best.samples_per_s);
+            let before = self.reached(count * 2 / 3);
             let flat = before > 0.0 && reached < before * (1.0 + SATURATED);
             steps += 1;
             if flat || count >= self.most || steps >= STEPS[0] {
@@ -133,8 +128,7 @@ impl<'s> Curve<'s> {
             if high - low <= 1 || f64::from(high - low) <= tolerance * f64::from(high) {
                 break;
             }
-            let [below, above] = [low, high]
-                .map(|count| self.best(count).map_or(0.0, |(_, best)| best.samples_per_s));
+            let [below, above] = [low, high].map(|count| self.reached(count));
             // A straight line where throughput follows it, halves where it rises by steps.
             let guess = if step % 2 == 0 && below > 0.0 && above > below {
                 f64::from(low) + f64::from(high - low) * (target - below) / (above - below)
@@ -148,8 +142,7 @@ impl<'s> Curve<'s> {
                 low = middle;
             }
         }
-        let [below, above] =
-            [low, high].map(|count| self.best(count).map_or(0.0, |(_, best)| best.samples_per_s));
+        let [below, above] = [low, high].map(|count| self.reached(count));
         // Where the model does not fit on fewer nodes there is nothing to draw a line from.
         let share = if low > 0 && below <= 0.0 { 1.0 } else { (target - below) / (above - below) };
         let nodes = f64::from(low) + f64::from(high - low) * share.clamp(0.0, 1.0);

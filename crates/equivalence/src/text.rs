@@ -30,6 +30,12 @@ fn side(label: &str, side: &Side) -> Vec<String> {
     lines
 }
 
+/// How much work it was.
+fn searched(plans: u64, cut: bool) -> Vec<String> {
+    let ended = if cut { "; some searches were ended by the budget" } else { "" };
+    wrap::labelled("Searched", &format!("{} plans{ended}", number::count(plans)))
+}
+
 /// Lines as a page.
 fn page(lines: &[String]) -> String {
     lines.iter().flat_map(|line| [line.trim_end(), "\n"]).collect()

@@ -3,7 +3,7 @@
 use motley_report::page::plan;
 use motley_report::{number, wrap};
 
-use super::page;
+use super::{page, searched};
 use crate::{Design, Pooled};
 
 /// The answer in lines of at most 80 columns, without colour.
@@ -38,11 +38,7 @@ pub fn design_text(answer: &Design) -> String {
     for (card, reason) in &answer.refused {
         lines.extend(wrap::labelled("Not enough", &format!("{card}: {reason}")));
     }
-    let mut searched = format!("{} plans", number::count(answer.plans));
-    if answer.cut {
-        searched += "; some searches were ended by the budget";
-    }
-    lines.extend(wrap::labelled("Searched", &searched));
+    lines.extend(searched(answer.plans, answer.cut));
     page(&lines)
 }
 

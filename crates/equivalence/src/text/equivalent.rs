@@ -3,7 +3,7 @@
 use motley_report::page::headings;
 use motley_report::{number, wrap};
 
-use super::{page, side};
+use super::{page, searched, side};
 use crate::{Equivalent, Side};
 
 /// The answer in lines of at most 80 columns, without colour.
@@ -78,11 +78,7 @@ pub fn equivalent_text(answer: &Equivalent) -> String {
             }
         }
     }
-    let mut searched = format!("{} plans", number::count(answer.plans));
-    if answer.cut {
-        searched += "; some searches were ended by the budget";
-    }
-    lines.extend(wrap::labelled("Searched", &searched));
+    lines.extend(searched(answer.plans, answer.cut));
     page(&lines)
 }
 

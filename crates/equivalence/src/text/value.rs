@@ -3,7 +3,7 @@
 use motley_report::page::headings;
 use motley_report::{number, wrap};
 
-use super::{page, side};
+use super::{page, searched, side};
 use crate::Value;
 
 /// The answer in lines of at most 80 columns, without colour.
@@ -48,11 +48,7 @@ pub fn value_text(answer: &Value) -> String {
             number::signed_percent(step.gain_ratio),
         ));
     }
-    let mut searched = format!("{} plans", number::count(answer.plans));
-    if answer.cut {
-        searched += "; some searches were ended by the budget";
-    }
-    lines.extend(wrap::labelled("Searched", &searched));
+    lines.extend(searched(answer.plans, answer.cut));
     page(&lines)
 }
 

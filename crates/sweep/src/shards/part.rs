@@ -23,6 +23,19 @@ struct Footer {
     blake3: String,
 }
 
+impl Footer {
+    fn of(identity: &Identity, rows: u64, hasher: &blake3::Hasher) -> Self {
+        Self {
+            plan_hash: identity.plan.to_owned(),
+            shard: identity.shard,
+            begin: identity.range.start,
+            end: identity.range.end,
+            rows,
+            blake3: hasher.finalize().to_hex().to_string(),
+        }
+    }
+}
+
 /// Which part it is.
 #[derive(Clone, Debug)]
 pub(super) struct Identity<'a> {
@@ -43,14 +56,7 @@ pub(super) fn write(path: &Path, identity: &Identity, log: Log) -> io::Result<()
         file.write_all(line.as_bytes())?;
         file.write_all(b"\n")
     })?;
-    let footer = Footer {
-        plan_hash: identity.plan.to_owned(),
-        shard: identity.shard,
-        begin: identity.range.start,
-        end: identity.range.end,
-        rows,
-        blake3: hasher.finalize().to_hex().to_string(),
-    };
+    let footer = Footer::of(identity, rows, &hasher);
     file.write_all(serde_json::to_string(&footer)?.as_bytes())?;
     file.write_all(b"\n")?;
     file.flush()?;
@@ -79,14 +85,7 @@ pub(super) fn is_whole(path: &Path, identity: &Identity, rows: u64) -> io::Resul
         std::mem::swap(&mut previous, &mut line);
         line.clear();
     }
-    let expected = Footer {
-        plan_hash: identity.plan.to_owned(),
-        shard: identity.shard,
-        begin: identity.range.start,
-        end: identity.range.end,
-        rows,
-        blake3: hasher.finalize().to_hex().to_string(),
-    };
+    let expected = Footer::of(identity, rows, &hasher);
     let footer: Option<Footer> = serde_json::from_slice(&previous).ok();
     Ok(Some(count == rows && footer == Some(expected)))
 }
